@@ -1,0 +1,112 @@
+"""The command line: commands by name, loaded when they are used, and errors in three parts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from charter import __version__
+from charter.cli.output import print_faults
+from charter.errors import CharterError, Fault, nearest
+
+__all__ = ["main"]
+
+# One visible line a command: name -> module of `charter.cli` and what `charter --help` says.
+COMMANDS = {
+    "init": ("init", "Write a first recipe and constitution to edit."),
+    "check": ("check", "Check constitutions and recipes: every fault at once."),
+    "schema": ("schema", "Print the JSON schema of a recipe or constitution."),
+    "preview": ("preview", "Run a few prompts and show every step's text."),
+    "plan": ("plan", "Count rows, calls, tokens and cost; call nothing."),
+    "run": ("run", "Run a recipe: datasets published, models trained."),
+    "show": ("show", "Show a version, or one row with all behind it."),
+    "versions": ("versions", "List the published versions of a repo."),
+    "train": ("train", "Train a model from a pinned version."),
+    "eval": ("evaluate", "Measure a model: refusals."),
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command's module when the command is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order in which a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"charter.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command, or a suggestion."""
+        if args and args[0] not in COMMANDS:
+            raise click.UsageError(f'no command "{args[0]}"; {nearest(args[0], COMMANDS)}')
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="charter")
+def cli() -> None:
+    """From a written constitution to versioned alignment datasets and trained models.
+
+    \b
+    First steps:
+      charter init mine                     a recipe and a constitution to edit
+      charter preview mine/recipe.yaml -n 2 what the models write, nothing published
+      charter run mine/recipe.yaml          datasets, and models trained from them
+    """  # noqa: D301 - \b is click's mark for text that keeps its lines
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(_guarded(given))
+
+
+def _guarded(arguments: list[str]) -> int:
+    try:
+        result: Any = cli.main(arguments, prog_name="charter", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except CharterError as error:
+        if "--debug" in arguments:
+            raise
+        print_faults(error.faults)
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        return 0
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        place = context.command_path if context else "charter"
+        what, _, fix = error.format_message().rstrip(".").partition("; ")
+        print_faults([Fault(place, "", what, fix or f"see `{place} --help`")])
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        print_faults([Fault("charter", "", "interrupted", "run the same command again")])
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        what = f"a fault of charter itself: {type(error).__name__}: {error}"
+        print_faults([Fault("charter", "", what, "run it again with --debug and report it")])
+        return 1

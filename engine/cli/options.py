@@ -1,0 +1,48 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from charter.recipes import Loaded, load_recipe
+
+__all__ = ["DEFAULT_OUT", "load", "out_option", "recipe_options"]
+
+DEFAULT_OUT = Path("out")
+
+
+def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """RECIPE, --set and --limit."""
+    for option in (
+        click.option(
+            "--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N prompts."
+        ),
+        click.option(
+            "--set", "settings", multiple=True, metavar="A.B=VALUE", help="Override a value."
+        ),
+        click.argument("recipe", type=click.Path(path_type=Path)),
+    ):
+        function = option(function)
+    return function
+
+
+def out_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--out, for what a run leaves behind."""
+    option = click.option(
+        "--out",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=DEFAULT_OUT,
+        show_default=True,
+        help="Folder for runs, versions and models.",
+    )
+    return option(function)
+
+
+def load(recipe: Path, settings: tuple[str, ...], limit: int | None) -> Loaded:
+    """The recipe with its overrides."""
+    extra = (*settings, f"prompts.limit={limit}") if limit is not None else settings
+    return load_recipe(recipe, extra)

@@ -1,0 +1,121 @@
+"""What commands print: people read stdout, or stderr under --json; machines read one object."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from charter.errors import Fault
+from charter.run.progress import Progress, Silent
+
+__all__ = ["Output", "common", "print_faults"]
+
+
+def print_faults(faults: Iterable[Fault]) -> None:
+    """Print faults on stderr, one a line."""
+    for fault in faults:
+        click.echo(_safe(str(fault)), err=True)
+
+
+def _safe(text: str) -> str:
+    """Text without control characters, so that data cannot steer the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
+def common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every command has."""
+    for option in (
+        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+        click.option("--json", "as_json", is_flag=True, help="Last line: one JSON object."),
+    ):
+        function = option(function)
+    return function
+
+
+class Output:
+    """Prints for people and, at the end, for machines.
+
+    Args:
+        as_json: people's text goes to stderr, and `result` prints one line of JSON on stdout.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def line(self, text: str = "") -> None:
+        """One line of text, perhaps from a model: nothing in it is taken for markup."""
+        click.echo(_safe(text), err=self._as_json)
+
+    def quote(self, label: str, text: str) -> None:
+        """A labelled text of a model or of data, set in."""
+        head = click.style(label, bold=True) if self._colour() else label
+        click.echo(head, err=self._as_json)
+        for line in _safe(text).splitlines() or [""]:
+            click.echo(f"    {line}", err=self._as_json)
+
+    def table(self, head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+        """A table in columns; numbers to the right."""
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        body = list(rows)
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for index, name in enumerate(head):
+            number = bool(body) and all(isinstance(row[index], int | float) for row in body)
+            table.add_column(name, justify="right" if number else "left", overflow="fold")
+        for row in body:
+            table.add_row(*(Text(_safe(str(value))) for value in row))
+        console = Console(stderr=self._as_json, highlight=False)
+        if not console.is_terminal:
+            console.width = 120  # a pipe has no width; most people read it on a wide screen
+        console.print(table)
+
+    def result(self, value: dict[str, Any]) -> None:
+        """The object for machines; nothing without --json."""
+        if self._as_json:
+            click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+    def _colour(self) -> bool:
+        return (sys.stderr if self._as_json else sys.stdout).isatty()
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Progress bars with the time left on a terminal, plain lines elsewhere."""
+        if sys.stderr.isatty():
+            from charter.cli.bars import bars
+
+            with bars() as shown:
+                yield shown
+        else:
+            yield _Lines()
+
+
+class _Lines(Silent):
+    """Progress as plain lines on stderr: one when a step begins, and one a tenth of it."""
+
+    def __init__(self) -> None:
+        self._done: dict[str, int] = {}
+        self._total: dict[str, int] = {}
+
+    def begin(self, name: str, total: int) -> None:
+        """A step begins."""
+        self._done[name], self._total[name] = 0, total
+        click.echo(f"{name}: {total} calls", err=True)
+
+    def advance(self, name: str, calls: int = 1) -> None:
+        """Some calls are done."""
+        total = max(self._total.get(name, 0), 1)
+        before = self._done.get(name, 0)
+        self._done[name] = before + calls
+        if before * 10 // total != self._done[name] * 10 // total:
+            click.echo(f"{name}: {self._done[name]} of {total}", err=True)
+
+    def say(self, line: str) -> None:
+        """One line."""
+        click.echo(_safe(line), err=True)

@@ -1,0 +1,136 @@
+"""`charter show`: a version at a glance, or one row with all behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from charter.cli.options import out_option
+from charter.cli.output import Output, common
+from charter.cli.trace import print_prompt, print_revisions, print_votes
+from charter.errors import Fault, InputError, nearest
+
+if TYPE_CHECKING:
+    from charter.hub import Version
+
+
+@click.command("show")
+@click.argument("version")
+@click.argument("row", required=False)
+@out_option
+@common
+def command(version: str, row: str | None, out: Path, as_json: bool, debug: bool) -> None:
+    """Show a version, or one row of it by its id or its prompt's id.
+
+    VERSION is REPO@TAG, REPO@RANGE, or the folder of a version. A row is shown with its whole
+    trace: critiques, revisions, and every vote behind its label.
+
+    \b
+    Example:
+      charter show me/quickstart@v0.1.0
+      charter show me/quickstart@v0.1.0 ship-001
+    """  # noqa: D301
+    from charter.hub import open_version
+
+    output = Output(as_json)
+    opened = open_version(version, store=out / "versions")
+    if row is None:
+        _show_version(output, opened)
+    else:
+        _show_row(output, opened, row)
+
+
+def _rows(version: Version, config: str) -> list[dict[str, Any]]:
+    if config not in version.configs():
+        return []
+    found: list[dict[str, Any]] = version.rows(config, None).to_dicts()
+    return found
+
+
+def _show_version(output: Output, version: Version) -> None:
+    from charter.review import choose_rows
+
+    manifest = version.manifest
+    output.line(f"{manifest.repo}@{manifest.tag} in {version.path}")
+    c = manifest.constitution
+    output.line(f"constitution {c.name} {c.version}, recipe {manifest.recipe.name}")
+    for role, model in manifest.models.items():
+        output.line(f"{role}: {model.get('model')} ({model.get('llm')})")
+    output.table(
+        ("config", "train", "test"),
+        [(name, n.get("train", 0), n.get("test", 0)) for name, n in manifest.counts.items()],
+    )
+    chosen = choose_rows(version, n=8, seed=0)
+    if chosen:
+        output.line("rows to look at first (least sure labels, and some of all):")
+        output.table(
+            ("row", "p(chosen)", "orders"),
+            [
+                (c.row_id, f"{c.p_chosen:.3f}", "agree" if c.order_consistent else "disagree")
+                for c in chosen
+            ],
+        )
+        output.line(f"  charter show {version.path} '{chosen[0].row_id}'")
+    output.result(
+        {
+            "repo": manifest.repo,
+            "tag": manifest.tag,
+            "path": str(version.path),
+            "counts": manifest.counts,
+            "rows": [c.row_id for c in chosen],
+        }
+    )
+
+
+def _show_row(output: Output, version: Version, wanted: str) -> None:
+    prompt_ids: list[str] = []
+    data = {name: _rows(version, name) for name in ("sft", "preference", "judgments", "rejects")}
+    for config in ("sft", "preference"):
+        prompt_ids += [r["prompt_id"] for r in data[config] if wanted in (r["id"], r["prompt_id"])]
+    for config, key in (("judgments", "comparison_id"), ("rejects", "pair_id")):
+        prompt_ids += [r["prompt_id"] for r in data[config] if wanted in (r[key], r["prompt_id"])]
+    if not prompt_ids:
+        known = {r["id"] for r in data["sft"] + data["preference"]}
+        hint = nearest(wanted, known)
+        fix = hint if hint.startswith("did you") else f"see `charter show {version.path}`"
+        raise InputError(Fault(str(version.path), "", f'no row or prompt "{wanted}"', fix))
+    prompt_id = prompt_ids[0]
+    mine = {name: [r for r in rows if r["prompt_id"] == prompt_id] for name, rows in data.items()}
+    _print_trace(output, mine, None if wanted == prompt_id else wanted)
+    output.result({"prompt_id": prompt_id, **mine})
+
+
+def _print_trace(output: Output, mine: dict[str, list[dict[str, Any]]], only: str | None) -> None:
+    shown = mine["sft"] or mine["preference"]
+    if shown:
+        print_prompt(output, shown[0]["prompt"])
+    for row in mine["sft"]:
+        if only in (None, row["id"]):
+            output.line(f"-- {row['id']}")
+            print_revisions(output, row["initial_response"], row["revisions"])
+    for row in mine["preference"]:
+        if only in (None, row["id"]):
+            odds = "" if row["log_odds"] is None else f", log-odds {row['log_odds']:.3f}"
+            output.line(
+                f"-- {row['id']}: p(chosen) {row['p_chosen']:.4f}{odds}, "
+                f"label by {row['label_source']}"
+            )
+            output.quote("chosen", row["chosen"][-1]["content"])
+            output.quote("rejected", row["rejected"][-1]["content"])
+            votes = [v for v in mine["judgments"] if v["comparison_id"] == row["id"]]
+            _print_votes(output, votes)
+    for row in mine["rejects"]:
+        if only in (None, row["pair_id"]):
+            what = row["pair_id"] or row["ledger"]
+            output.line(f"-- reject {what} at {row['stage']}: {row['reason']}, {row['detail']}")
+            votes = [v for v in mine["judgments"] if v["comparison_id"] == row["pair_id"]]
+            if votes:
+                _print_votes(output, votes)
+
+
+def _print_votes(output: Output, votes: list[dict[str, Any]]) -> None:
+    first = votes[0]
+    output.line(f"A is {first['candidate_a']}, B is {first['candidate_b']}")
+    print_votes(output, votes)

@@ -1,0 +1,113 @@
+"""Ask any distilabel LLM a batch of calls, and turn what it returns into answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from charter.models.call import Answer, Call
+
+__all__ = ["AsyncAnswering", "BatchAnswering", "answer_from_output", "ask_batch", "ask_one"]
+
+
+@runtime_checkable
+class BatchAnswering(Protocol):
+    """An LLM of ours that answers a batch at once (the embedded model)."""
+
+    def answer_batch(self, calls: Sequence[Call]) -> list[Answer]:
+        """One answer for each call, in order."""
+
+
+@runtime_checkable
+class AsyncAnswering(Protocol):
+    """An LLM of ours behind a server, which answers calls one by one."""
+
+    async def answer(self, call: Call) -> Answer:
+        """The answer of one call; a call that failed for good is an answer with an error."""
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop."""
+
+
+def answer_from_output(output: Any, call: Call) -> Answer:
+    """What a distilabel LLM returned for one input, as an answer.
+
+    Args:
+        output: a `GenerateOutput`: `generations`, `statistics` and perhaps `logprobs`.
+        call: what was asked; its labels are looked for among the first token's candidates.
+    """
+    texts = output.get("generations") or [None]
+    if texts[0] is None:
+        return Answer(error="the model gave no answer")
+    statistics = output.get("statistics") or {}
+
+    def tokens(name: str) -> int:
+        counts = statistics.get(name) or [0]
+        return int(counts[0] or 0)
+
+    found: dict[str, float] = {}
+    logprobs = output.get("logprobs")
+    if call.labels and logprobs and logprobs[0]:
+        found = gather_labels(
+            ((entry["token"], entry["logprob"]) for entry in logprobs[0][0]), call.labels
+        )
+    return Answer(
+        text=texts[0],
+        label_logprobs=found,
+        prompt_tokens=tokens("input_tokens"),
+        completion_tokens=tokens("output_tokens"),
+    )
+
+
+def gather_labels(entries: Any, labels: Sequence[str]) -> dict[str, float]:
+    """Log-probability of each label over its spellings among (token, logprob) entries."""
+    found: dict[str, float] = {}
+    for token, logprob in entries:
+        label = token.strip()
+        if label in labels and logprob is not None:
+            before = found.get(label)
+            found[label] = logprob if before is None else _logaddexp(before, logprob)
+    return found
+
+
+def _logaddexp(a: float, b: float) -> float:
+    high, low = max(a, b), min(a, b)
+    return high + math.log1p(math.exp(low - high))
+
+
+def ask_batch(llm: Any, calls: Sequence[Call]) -> list[Answer]:
+    """Answers of any distilabel LLM, one for each call, in order.
+
+    An LLM of another make gets the messages alone, by its own `generate`: seeds of calls do not
+    reach it.
+    """
+    if not calls:
+        return []
+    if isinstance(llm, BatchAnswering):
+        return llm.answer_batch(calls)
+    if isinstance(llm, AsyncAnswering):
+        import asyncio
+
+        async def gathered() -> list[Answer]:
+            try:
+                return list(await asyncio.gather(*(llm.answer(call) for call in calls)))
+            finally:
+                await llm.aclose()
+
+        return asyncio.run(gathered())
+    outputs = llm.generate_outputs(
+        inputs=[[dict(message) for message in call.messages] for call in calls],
+        num_generations=1,
+        **llm.get_generation_kwargs(),
+    )
+    return [answer_from_output(o, call) for o, call in zip(outputs, calls, strict=True)]
+
+
+async def ask_one(llm: Any, call: Call) -> Answer:
+    """The answer of one call of an LLM behind a server."""
+    if isinstance(llm, AsyncAnswering):
+        return await llm.answer(call)
+    messages = [dict(message) for message in call.messages]
+    output = await llm.agenerate(input=messages, **llm.get_generation_kwargs())
+    return answer_from_output(output, call)

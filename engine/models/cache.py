@@ -1,0 +1,93 @@
+"""The call cache: every answer that was paid for, by what was asked of which model."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from charter.errors import Failure, Fault
+from charter.models.call import Answer, Call
+from charter.models.store import cache_root
+from charter.rows import digest
+
+__all__ = ["CallCache", "call_key", "default_cache_path"]
+
+SCHEME = 1
+_CHUNK = 500  # keys a query; SQLite takes 999 parameters everywhere
+
+
+def default_cache_path() -> Path:
+    """The user's cache of calls; `CHARTER_CACHE` moves it."""
+    return cache_root() / "calls.sqlite"
+
+
+def call_key(identity: Mapping[str, Any], call: Call) -> str:
+    """SHA-256 of model identity, messages, labels, seed and sample index (scheme 1).
+
+    Not in it: the step's name and the prompt's id, which change no answer.
+    """
+    messages = [[m["role"], m["content"]] for m in call.messages]
+    return digest("call", SCHEME, identity, messages, list(call.labels), call.seed, call.index)
+
+
+class CallCache:
+    """Answers in one SQLite file in WAL mode: safe with several processes and after a crash.
+
+    The answer is JSON text, readable with the `sqlite3` tool. A failed call is never kept.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        try:
+            self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, answer TEXT NOT NULL) "
+                "WITHOUT ROWID"
+            )
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, SCHEME):
+                what = f"the cache has schema {version}, this charter reads {SCHEME}"
+                raise Failure(Fault(str(path), "", what, "upgrade charter"))
+            self._db.execute(f"PRAGMA user_version={SCHEME}")
+        except sqlite3.DatabaseError as error:
+            fix = "move the file away; calls are then paid for again"
+            raise Failure(
+                Fault(str(path), "", f"the cache cannot be read ({error})", fix)
+            ) from None
+
+    def get(self, keys: Sequence[str]) -> dict[str, Answer]:
+        """The answers that are there, by key."""
+        found: dict[str, Answer] = {}
+        for start in range(0, len(keys), _CHUNK):
+            chunk = keys[start : start + _CHUNK]
+            marks = ",".join("?" * len(chunk))
+            query = f"SELECT key, answer FROM calls WHERE key IN ({marks})"  # noqa: S608
+            for key, text in self._db.execute(query, chunk):
+                found[key] = Answer(**json.loads(text))
+        return found
+
+    def put(self, answers: Iterable[tuple[str, Answer]]) -> None:
+        """Keep answers, all or none of them; those with an error are left out."""
+        rows = [
+            (key, json.dumps(asdict(answer), ensure_ascii=False))
+            for key, answer in answers
+            if answer.ok
+        ]
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany("INSERT OR IGNORE INTO calls VALUES (?, ?)", rows)
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()

@@ -1,0 +1,63 @@
+"""One call of a language model and its answer: what steps ask and what caches hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from charter.rows import Message
+
+__all__ = ["Answer", "Call"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a step asks of a model, whichever model that is.
+
+    Sampling parameters belong to the model of the role, not to the call.
+
+    Attributes:
+        step: the step that asks, by its name in the pipeline (`respond`, `critique-1`).
+        prompt_id: the prompt whose row asks.
+        index: tells the calls of one step and prompt apart (a sample, a vote).
+        seed: this call's own seed, 63 bits, from `charter.rows.draw_int`.
+        messages: the conversation to continue.
+        labels: when given, no text is wanted but the log-probability that the answer
+            starts with each of these labels (one forward pass).
+    """
+
+    step: str
+    prompt_id: str
+    index: int
+    seed: int
+    messages: tuple[Message, ...]
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. Either `error` says why there is nothing, or the rest is there.
+
+    Attributes:
+        text: the generated text ("" where only log-probabilities were asked for).
+        label_logprobs: natural-log probability of each asked label as the first token
+            (summed over its spellings); a label that the server did not report is absent.
+        finish_reason: `stop`, `length`, or what the server said.
+        prompt_tokens: tokens read.
+        completion_tokens: tokens generated.
+        error: why the call failed for good; never cached as a result.
+        overflow: the call failed because the conversation is longer than the model's context.
+    """
+
+    text: str = ""
+    label_logprobs: Mapping[str, float] = field(default_factory=dict)
+    finish_reason: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    error: str = ""
+    overflow: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the model answered."""
+        return not self.error

@@ -1,0 +1,93 @@
+"""The folder of a run: its state, its log, the calls it used and its report."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from charter.errors import Failure, Fault, Interrupted
+from charter.recipes import Loaded, PromptSet
+from charter.rows import digest
+
+__all__ = ["RunFolder", "write_whole"]
+
+SCHEMA_VERSION = 1
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old text or the new one, never a part."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+class RunFolder:
+    """One execution of a recipe on a set of prompts, found again by what it works on.
+
+    The name ends in a digest of recipe and prompts: the same command finds the same folder and
+    goes on; a changed recipe gets another one. One process at a time may work in it.
+    """
+
+    def __init__(self, root: Path, loaded: Loaded, prompts: PromptSet) -> None:
+        self.fingerprint = loaded.fingerprint()
+        self.prompts = prompts.fingerprint()
+        self.id = f"{loaded.recipe.name}-{digest(self.fingerprint, self.prompts)[:12]}"
+        self.path = root / self.id
+        self._state: dict[str, Any] = {}
+        self._lock: Any = None
+
+    def __enter__(self) -> RunFolder:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.path / "lock").open("w")
+        except OSError as error:
+            what = f"cannot be written ({error.strerror})"
+            fix = "name another folder with --out"
+            raise Failure(Fault(str(self.path), "", what, fix)) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            what = "another process is running this recipe here"
+            fix = "wait for it, or name another folder with --out"
+            raise Failure(Fault(str(self.path), "", what, fix)) from None
+        self._state = {
+            "schema_version": SCHEMA_VERSION,
+            "run": self.id,
+            "recipe": self.fingerprint,
+            "prompts": self.prompts,
+            "started": _now(),
+        }
+        self.set_state("running")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            status = "interrupted" if isinstance(error, Interrupted) else "failed"
+            self.log(f"{status}: {error or kind}")
+            self.set_state(status)
+        self._lock.close()
+
+    def set_state(self, status: str, **facts: Any) -> None:
+        """Write where the run is."""
+        self._state |= {"status": status, "changed": _now(), **facts}
+        write_whole(self.path / "state.json", json.dumps(self._state, indent=2) + "\n")
+
+    def log(self, line: str) -> None:
+        """Add a line to the log."""
+        with (self.path / "run.log").open("a", encoding="utf-8") as file:
+            file.write(f"{_now()} {line}\n")
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

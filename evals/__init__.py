@@ -1,0 +1,1 @@
+"""Evaluations: what alignment cost and whether it overdid it."""

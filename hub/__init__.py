@@ -1,0 +1,1 @@
+"""A published version: written whole, loaded pinned."""

@@ -1,0 +1,262 @@
+"""Load a recipe with its constitution, and check everything that can be known without a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from charter.constitutions import Constitution, find_constitution, load_constitution
+from charter.documents import Document, Loc, read_document, validated
+from charter.errors import Fault, InputError, nearest
+from charter.recipes.schema import Recipe
+from charter.rows import digest
+
+__all__ = ["Loaded", "check_recipe", "load_recipe", "shipped_recipes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A recipe that passed every check, with what it names.
+
+    Attributes:
+        recipe: the settings.
+        constitution: the constitution it names.
+        path: the recipe's file.
+        recipe_yaml: the recipe as run: all settings, with overrides and without defaults unsaid.
+        constitution_yaml: the text of the constitution's file.
+        prompt_files: the files of `prompts.path`, in order; empty for a dataset of the Hub.
+    """
+
+    recipe: Recipe
+    constitution: Constitution
+    path: Path
+    recipe_yaml: str
+    constitution_yaml: str
+    prompt_files: tuple[Path, ...]
+
+    def fingerprint(self) -> str:
+        """SHA-256 over what can change a row (scheme 1).
+
+        Covers seed, the constitution's fingerprint, `prompts` but for its path (the records have
+        a fingerprint of their own), `models`, `sft` and `preference`. Leaves out name, comments,
+        `publish`, `review`, `train`, `evaluate` and `run`, and where models are reached.
+        """
+        recipe = self.recipe.model_dump(mode="json")
+        prompts = {k: v for k, v in recipe["prompts"].items() if k != "path"}
+        roles = ("generator", "critic", "reviser", "judge")
+        models = {role: model_identity(self.recipe, role) for role in roles}
+        return digest(
+            "recipe",
+            1,
+            recipe["seed"],
+            self.constitution.fingerprint(),
+            prompts,
+            models,
+            recipe["sft"],
+            recipe["preference"],
+        )
+
+
+def model_identity(recipe: Recipe, role: str) -> dict[str, Any]:
+    """A role's model and sampling parameters as they stand in manifests: no secret, no address."""
+    settings = recipe.models.role(role).model_dump(mode="json")
+    return {k: v for k, v in settings.items() if k not in ("base_url", "api_key_env", "price")}
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes that come with the package, by name."""
+    folder = Path(str(resources.files("charter.recipes")))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Loaded:
+    """Load a recipe.
+
+    Args:
+        path: its file; a shipped name (`quickstart`) where there is no such file.
+        overrides: `a.b=value` texts, as `--set` takes them; the value is read as YAML.
+
+    Raises:
+        InputError: every fault of recipe, constitution and prompt paths at once.
+    """
+    if not path.exists() and str(path) in shipped_recipes():
+        path = shipped_recipes()[str(path)]
+    loaded, faults = check_recipe(read_document(path), path, overrides)
+    if loaded is None:
+        raise InputError(faults)
+    return loaded
+
+
+def check_recipe(
+    document: Document, path: Path, overrides: Sequence[str] = ()
+) -> tuple[Loaded | None, list[Fault]]:
+    """Check a recipe's document and all that it names; returns the recipe or every fault."""
+    faults = [fault for text in overrides for fault in _override(document, text)]
+    document.data.setdefault("name", _default_name(path))
+    recipe, found = validated(document, Recipe)
+    faults += found
+    constitution, source, found = _constitution(document, path)
+    faults += found
+    files: tuple[Path, ...] = ()
+    if recipe is not None:
+        files, found = _prompt_files(document, recipe, path)
+        faults += found + _train_faults(document, recipe)
+        if constitution is not None:
+            faults += _principle_faults(document, recipe, constitution)
+    if recipe is None or constitution is None or faults:
+        return None, faults
+    text = yaml.safe_dump(
+        recipe.model_dump(mode="json", exclude_unset=True),
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
+    )
+    return Loaded(recipe, constitution, path, text, source, files), []
+
+
+def resolve(name: str, beside: Path) -> list[Path]:
+    """Files by a path or glob: from the working folder, the recipe's, or the shipped prompts."""
+    shipped = Path(str(resources.files("charter.prompts")))
+    roots = [Path(), beside]
+    if name.startswith("prompts/"):
+        roots.append(shipped)
+        tries = [(Path(), name), (beside, name), (shipped, name.removeprefix("prompts/"))]
+    else:
+        tries = [(root, name) for root in roots]
+    for root, pattern in tries:
+        exact = (root / pattern).expanduser()
+        if exact.is_file():
+            return [exact]
+        if any(mark in pattern for mark in "*?[") and not Path(pattern).is_absolute():
+            found = sorted(p for p in root.glob(pattern) if p.is_file())
+        elif any(mark in pattern for mark in "*?["):
+            anchor = Path(Path(pattern).anchor)
+            found = sorted(p for p in anchor.glob(str(Path(pattern).relative_to(anchor))))
+        else:
+            continue
+        if found:
+            return found
+    return []
+
+
+def _default_name(path: Path) -> str:
+    kept = [c if c.isalnum() or c in "-_." else "-" for c in path.stem.lower() if c.isascii()]
+    return "".join(kept).strip("-_.")[:64] or "recipe"
+
+
+def _override(document: Document, text: str) -> list[Fault]:
+    key, equals, value_text = text.partition("=")
+    place = f"--set {text}"
+    if not equals or not key.strip():
+        return [Fault(place, "", "is no setting", "write --set a.b=value")]
+    try:
+        value = yaml.safe_load(value_text) if value_text.strip() else None
+    except yaml.YAMLError:
+        value = value_text
+    parts = key.strip().split(".")
+    here: Any = document.data
+    for depth, part in enumerate(parts[:-1]):
+        following = here.get(part)
+        if following is None or not isinstance(following, dict):
+            following = here[part] = {}
+            document.overridden.add(tuple(parts[: depth + 1]))
+        here = following
+    here[parts[-1]] = value
+    document.overridden.add(tuple(parts))
+    return []
+
+
+def _constitution(document: Document, path: Path) -> tuple[Constitution | None, str, list[Fault]]:
+    name = document.data.get("constitution")
+    if not isinstance(name, str):
+        return None, "", []  # the schema has said so
+    try:
+        found = find_constitution(name, path.parent)
+    except InputError as error:
+        fault = error.faults[0]
+        return None, "", [document.fault(("constitution",), fault.what, fault.fix)]
+    try:
+        source = read_document(found)
+        return load_constitution(source), found.read_text(encoding="utf-8-sig"), []
+    except InputError as error:
+        return None, "", list(error.faults)
+
+
+def _prompt_files(
+    document: Document, recipe: Recipe, path: Path
+) -> tuple[tuple[Path, ...], list[Fault]]:
+    name = recipe.prompts.path
+    if name is None:
+        return (), []
+    loc: Loc = ("prompts", "path")
+    files = resolve(name, path.parent)
+    if not files:
+        return (), [document.fault(loc, f'no such file "{name}"', "check the path")]
+    faults = []
+    for file in files:
+        suffixes = [s for s in file.suffixes if s != ".gz"]
+        if not suffixes or suffixes[-1] not in (".jsonl", ".csv", ".parquet"):
+            what = f'"{file}" is of no known format'
+            faults.append(document.fault(loc, what, "use .jsonl, .csv or .parquet (also .gz)"))
+    return tuple(files), faults
+
+
+def trl_fields() -> dict[str, dict[str, str]]:
+    """The fields of TRL's configs by method, from the generated list (no TRL is imported)."""
+    text = resources.files("charter.recipes").joinpath("trl_fields.json").read_text("utf-8")
+    fields: dict[str, dict[str, str]] = json.loads(text)
+    return fields
+
+
+# Keys of a `train` block that are Charter's own, beside the fields of the TRL config.
+TRAIN_KEYS = ("model", "lora", "lora_r", "lora_alpha", "limit")
+
+
+def _train_faults(document: Document, recipe: Recipe) -> list[Fault]:
+    faults = []
+    for method in ("sft", "dpo"):
+        block = getattr(recipe.train, method)
+        known = [*trl_fields()[method], *TRAIN_KEYS] if block else []
+        for key in block or {}:
+            if key not in known:
+                what = f'TRL\'s {method.upper()}Config has no field "{key}"'
+                loc: Loc = ("train", method, key)
+                hint = nearest(key, known)
+                fix = hint if hint.startswith("did you") else "see `charter train --help`"
+                faults.append(document.fault(loc, what, fix))
+    return faults
+
+
+def _principle_faults(
+    document: Document, recipe: Recipe, constitution: Constitution
+) -> list[Fault]:
+    ids = [principle.id for principle in constitution.principles]
+    faults = []
+    if recipe.sft and isinstance(recipe.sft.principles, dict):
+        for principle_id, weight in recipe.sft.principles.items():
+            loc: Loc = ("sft", "principles", principle_id)
+            if principle_id not in ids:
+                what = f'the constitution has no principle "{principle_id}"'
+                faults.append(document.fault(loc, what, nearest(principle_id, ids)))
+            elif weight < 0:
+                faults.append(document.fault(loc, "is below 0", "give a weight of 0 or more"))
+        if not any(weight > 0 for weight in recipe.sft.principles.values()):
+            what = "has no weight above 0"
+            faults.append(document.fault(("sft", "principles"), what, "give one principle weight"))
+    for index, shot in enumerate(recipe.sft.few_shot if recipe.sft else ()):
+        if shot.principle not in ids:
+            loc = ("sft", "few_shot", index, "principle")
+            what = f'the constitution has no principle "{shot.principle}"'
+            faults.append(document.fault(loc, what, nearest(shot.principle, ids)))
+    wanted = recipe.preference.principles if recipe.preference else 1
+    if isinstance(wanted, int) and wanted > len(ids):
+        loc = ("preference", "principles")
+        what = f"asks for {wanted} of {len(ids)} principles"
+        faults.append(document.fault(loc, what, "lower it, or write all"))
+    return faults

@@ -1,0 +1,285 @@
+"""Read prompt records from files or a Hub dataset: each is a prompt, or a reject with its reason.
+
+No record is dropped without a word: records = prompts + rejects of the ledger `input`.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from charter.errors import Fault, InputError
+from charter.recipes.load import Loaded
+from charter.recipes.schema import Columns, PromptsSettings
+from charter.rows import Ledger, Message, Reason, digest, draw_unit, messages_id
+
+__all__ = ["Prompt", "PromptSet", "Reject", "read_prompts"]
+
+ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A conversation that the model must answer.
+
+    Attributes:
+        id: of its source, or the hash of its messages.
+        messages: one or more, the last one the user's.
+        source: where it came from.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """What did not become a row, and why; one row of the config `rejects`."""
+
+    ledger: Ledger
+    stage: str
+    reason: Reason
+    detail: str
+    prompt_id: str | None = None
+    pair_id: str | None = None
+
+
+@dataclass(slots=True)
+class PromptSet:
+    """The prompts of a run, in order, and what was rejected on the way.
+
+    Attributes:
+        prompts: in input order, or in the order drawn by `prompts.seed`.
+        rejects: of the ledger `input`.
+        records: prompts + rejects.
+    """
+
+    prompts: list[Prompt] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+    @property
+    def records(self) -> int:
+        """How many records were read."""
+        return len(self.prompts) + len(self.rejects)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over ids, messages and sources of the prompts, in order (scheme 1)."""
+        return digest("prompts", 1, [[p.id, list(p.messages), p.source] for p in self.prompts])
+
+
+class _BadError(Exception):
+    """A record that is no prompt."""
+
+    def __init__(self, reason: Reason, detail: str, prompt_id: str | None = None) -> None:
+        super().__init__(detail)
+        self.reason, self.detail, self.prompt_id = reason, detail, prompt_id
+
+
+def read_prompts(loaded: Loaded) -> PromptSet:
+    """Read the prompts that a recipe names, up to its limit.
+
+    Raises:
+        InputError: a file cannot be read, a mapped column is in no record, or nothing is usable.
+    """
+    settings = loaded.recipe.prompts
+    place = settings.path or f"{settings.dataset}@{settings.revision or 'main'}"
+    records = _hub_records(settings) if settings.dataset else _file_records(loaded.prompt_files)
+    found = PromptSet()
+    if settings.seed is None:
+        _take(records, settings, found)
+    else:
+        seed = settings.seed
+        everything = list(enumerate(records))
+        everything.sort(key=lambda item: draw_unit(seed, "order", item[0]))
+        _take((record for _, record in everything), settings, found)
+    if not found.prompts:
+        raise InputError(_nothing(place, settings.columns, found))
+    return found
+
+
+def _nothing(place: str, columns: Columns, found: PromptSet) -> Fault:
+    if not found.records:
+        return Fault(place, "prompts", "has no record", "give at least one prompt")
+    first = found.rejects[0]
+    fix = (
+        f'map the column with prompts.columns.prompt (now "{columns.prompt}")'
+        if first.reason is Reason.NO_PROMPT
+        else "mend the records"
+    )
+    what = f"none of {found.records} records is a prompt (first: {first.reason}, {first.detail})"
+    return Fault(place, "prompts", what, fix)
+
+
+def _take(
+    records: Iterator[tuple[str, str, Any]], settings: PromptsSettings, found: PromptSet
+) -> None:
+    seen: dict[str, str] = {}
+    for place, file_name, record in records:
+        if settings.limit is not None and len(found.prompts) >= settings.limit:
+            return
+        try:
+            prompt = _prompt(record, settings, file_name)
+            if prompt.id in seen:
+                detail = f'{place}: the id "{prompt.id}" stands in {seen[prompt.id]} already'
+                raise _BadError(Reason.DUPLICATE_ID, detail, prompt.id)
+        except _BadError as bad:
+            detail = bad.detail if bad.detail.startswith(place) else f"{place}: {bad.detail}"
+            found.rejects.append(
+                Reject(Ledger.INPUT, "read", bad.reason, detail, prompt_id=bad.prompt_id)
+            )
+        else:
+            seen[prompt.id] = place
+            found.prompts.append(prompt)
+
+
+def _prompt(record: Any, settings: PromptsSettings, file_name: str) -> Prompt:
+    if isinstance(record, _BadError):
+        raise record
+    if not isinstance(record, Mapping):
+        raise _BadError(Reason.NOT_JSON, "the record is no object of keys and values")
+    columns = settings.columns
+    value = record.get(columns.prompt)
+    if value is None:
+        raise _BadError(Reason.NO_PROMPT, f'the record has no "{columns.prompt}"')
+    messages = _messages(value)
+    given = record.get(columns.id)
+    prompt_id = messages_id(messages) if given is None or given == "" else _id(given)
+    length = sum(len(message["content"]) for message in messages)
+    if length > settings.max_chars:
+        detail = f"{length} characters, prompts.max_chars is {settings.max_chars}"
+        raise _BadError(Reason.TOO_LONG, detail, prompt_id)
+    source = record.get(columns.source)
+    return Prompt(prompt_id, messages, source if isinstance(source, str) and source else file_name)
+
+
+def _id(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise _BadError(Reason.BAD_ID, f"the id is a {type(value).__name__}")
+    text = str(value)
+    if len(text) > 200 or any(not c.isprintable() for c in text):
+        raise _BadError(Reason.BAD_ID, "the id is longer than 200 characters or cannot be printed")
+    return text
+
+
+def _messages(value: Any) -> tuple[Message, ...]:
+    if isinstance(value, str):
+        return (_message("user", value),)
+    if not isinstance(value, list) or not value:
+        raise _BadError(Reason.BAD_MESSAGES, "the prompt is neither text nor a list of messages")
+    messages = []
+    for item in value:
+        if not isinstance(item, Mapping) or item.get("role") not in ROLES:
+            raise _BadError(Reason.BAD_MESSAGES, f"a message has no role of {', '.join(ROLES)}")
+        if not isinstance(item.get("content"), str):
+            raise _BadError(
+                Reason.BAD_MESSAGES, f"the content of a {item['role']} message is no text"
+            )
+        messages.append(_message(item["role"], item["content"]))
+    roles = [message["role"] for message in messages]
+    turns = roles[1:] if roles[0] == "system" else roles
+    expected = ["user", "assistant"] * len(turns)
+    if not turns or turns != expected[: len(turns)]:
+        raise _BadError(Reason.BAD_MESSAGES, "user and assistant do not take turns, the user first")
+    if turns[-1] != "user":
+        raise _BadError(Reason.BAD_MESSAGES, "the last message is not the user's")
+    return tuple(messages)
+
+
+def _message(role: Any, content: str) -> Message:
+    try:
+        content.encode()
+    except UnicodeEncodeError:
+        raise _BadError(Reason.NOT_UTF8, f"the {role} message is not valid Unicode") from None
+    if not content.strip():
+        raise _BadError(Reason.NO_TEXT, f"a {role} message has no text")
+    return {"role": role, "content": content}
+
+
+def _file_records(files: tuple[Path, ...]) -> Iterator[tuple[str, str, Any]]:
+    """Yield (place, file name, record or _BadError) of each record, file after file."""
+    readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
+    for file in files:
+        suffix = [s for s in file.suffixes if s != ".gz"][-1]
+        name = file.name.removesuffix(".gz")
+        try:
+            for number, record in readers[suffix](file):
+                yield f"{file.name}:{number}", name, record
+        except (OSError, EOFError, csv.Error) as error:
+            what = f"cannot be read ({str(error) or type(error).__name__})"
+            raise InputError(Fault(str(file), "", what, "check the file")) from None
+
+
+def _bytes(file: Path) -> IO[bytes]:
+    if file.suffix == ".gz":
+        return gzip.open(file, "rb")
+    return file.open("rb")
+
+
+def _jsonl(file: Path) -> Iterator[tuple[int, Any]]:
+    with _bytes(file) as stream:
+        for number, line in enumerate(stream, 1):
+            body = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            if not body.strip():
+                continue  # a blank line is no record
+            try:
+                yield number, json.loads(body.decode())
+            except UnicodeDecodeError:
+                yield number, _BadError(Reason.NOT_UTF8, "the line is not UTF-8")
+            except (ValueError, RecursionError) as error:
+                problem = getattr(error, "msg", "nested too deep")
+                yield number, _BadError(Reason.NOT_JSON, f"the line is not JSON ({problem})")
+
+
+def _csv(file: Path) -> Iterator[tuple[int, Any]]:
+    csv.field_size_limit(sys.maxsize)
+    with _bytes(file) as raw:
+        # An undecodable byte becomes a lone surrogate, which the record's check finds.
+        text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        reader = csv.DictReader(text)
+        for record in reader:
+            if None in record:
+                bad = _BadError(Reason.BAD_MESSAGES, "the line has more fields than the header")
+                yield reader.line_num, bad
+            else:
+                yield reader.line_num, record
+
+
+def _parquet(file: Path) -> Iterator[tuple[int, Any]]:
+    import polars as pl
+
+    try:
+        frame = pl.read_parquet(file)
+    except pl.exceptions.PolarsError as error:
+        raise OSError(str(error).splitlines()[0]) from None
+    yield from enumerate(frame.iter_rows(named=True), 1)
+
+
+def _hub_records(settings: PromptsSettings) -> Iterator[tuple[str, str, Any]]:
+    """Records of a Hub dataset, from a snapshot of one commit.
+
+    `load_dataset(repo, revision=...)` may return another version from its cache when the Hub is
+    not reached; a snapshot's folder cannot.
+    """
+    import datasets
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    assert settings.dataset is not None
+    try:
+        info = HfApi().dataset_info(settings.dataset, revision=settings.revision)
+        folder = snapshot_download(settings.dataset, repo_type="dataset", revision=info.sha)
+        data = datasets.load_dataset(folder, settings.config, split=settings.split)
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        what = f"cannot be loaded ({str(error).splitlines()[0]})"
+        fix = "check dataset, revision, config and split, and HF_ENDPOINT and HF_TOKEN"
+        raise InputError(Fault(settings.dataset, "prompts.dataset", what, fix)) from None
+    for number, record in enumerate(data, 1):
+        yield f"{settings.dataset}[{number - 1}]", settings.dataset, record

@@ -1,0 +1,272 @@
+"""The steps as distilabel tasks and steps: what a distilabel user builds pipelines from.
+
+    with Pipeline("by-hand") as pipeline:
+        load = LoadDataFromDicts(data=[{"prompt": "How do tides work?"}])
+        respond = Respond(llm=llm)
+        critique = Critique(llm=llm, constitution="hhh")
+        revise = Revise(llm=llm, constitution="hhh")
+        load >> respond >> critique >> revise >> ToSft()
+
+A row is a prompt with all that was made of it. Each task asks through its `llm` for a whole
+batch; `asking()` is the pure step behind it, which `charter run` drives itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+from distilabel.steps import Step, StepInput
+from distilabel.steps.tasks import Task
+from pydantic import Field
+
+from charter.constitutions import Constitution, find_constitution, load_constitution
+from charter.models.ask import ask_batch
+from charter.models.call import Answer
+from charter.recipes.schema import FewShot
+from charter.rows import Row
+from charter.steps.asking import Asking
+from charter.steps.critique import CritiqueAsk
+from charter.steps.judge import JudgeAsk
+from charter.steps.keep import KeepRule, kept
+from charter.steps.respond import RespondAsk
+from charter.steps.revise import ReviseAsk
+from charter.steps.shape import judgment_rows, preference_rows, reject_rows, sft_rows
+
+if TYPE_CHECKING:
+    from distilabel.typing import ChatType
+
+__all__ = [
+    "Critique",
+    "Judge",
+    "Keep",
+    "Respond",
+    "Revise",
+    "ToJudgments",
+    "ToPreference",
+    "ToRejects",
+    "ToSft",
+]
+
+
+@lru_cache(maxsize=32)
+def _constitution(name: str) -> Constitution:
+    return load_constitution(find_constitution(name))
+
+
+class _AskingTask(Task):  # type: ignore[misc]
+    """A task over one `Asking`: as many calls a row as it wants, folded into the row."""
+
+    seed: int = Field(default=0, description="Every draw and every call's seed is a hash of it.")
+
+    @property
+    def inputs(self) -> list[str]:
+        """A row needs its prompt; the rest is made on the way."""
+        return ["prompt"]
+
+    @property
+    def outputs(self) -> list[str]:
+        """What every row carries after the task."""
+        return ["prompt_id", "source", "revisions", "candidates", "faults"]
+
+    def asking(self) -> Asking:
+        """The pure step behind the task."""
+        raise NotImplementedError
+
+    def format_input(self, input: Row) -> ChatType:  # noqa: A002 - distilabel's name
+        """The messages of the row's (first) call."""
+        calls = self.asking().calls(input)
+        return [dict(message) for message in calls[0].messages] if calls else []
+
+    def format_output(
+        self,
+        output: str | None,
+        input: Row | None = None,  # noqa: A002 - distilabel's name
+    ) -> Row:
+        """The row with the text of its only call in it; None is a failed call."""
+        answer = Answer(error="the model gave no answer") if output is None else Answer(output)
+        return self.asking().fold(input or {}, [answer])
+
+    def process(self, inputs: StepInput) -> Iterator[list[Row]]:
+        """Ask for all calls of a batch at once; rows come out in the order they came in."""
+        asking = self.asking()
+        wanted = [asking.calls(row) for row in inputs]
+        answers = iter(ask_batch(self.llm, [call for calls in wanted for call in calls]))
+        yield [
+            asking.fold(row, [next(answers) for _ in calls])
+            for row, calls in zip(inputs, wanted, strict=True)
+        ]
+
+
+class Respond(_AskingTask):
+    """Answer the prompt; `index` 0 is the first answer, k a sampled candidate."""
+
+    index: int = Field(default=0, ge=0, description="0: the first answer; k: candidate k.")
+    candidate: bool = Field(default=False, description="The first answer is a candidate too.")
+
+    def asking(self) -> Asking:
+        """The pure step behind the task."""
+        return RespondAsk(self.index, self.seed, self.llm.model_name, self.candidate)
+
+
+class Critique(_AskingTask):
+    """Criticise the latest answer under the principle drawn for this round."""
+
+    constitution: str = Field(description="A shipped name, or a path.")
+    round: int = Field(default=1, ge=1, description="Which round, from 1.")
+    principles: Literal["random", "round-robin", "all"] | dict[str, float] = "random"
+    few_shot: list[dict[str, str]] = Field(default_factory=list, description="Worked examples.")
+
+    def asking(self) -> Asking:
+        """The pure step behind the task."""
+        return CritiqueAsk(
+            _constitution(self.constitution),
+            self.round,
+            self.principles,
+            self.seed,
+            tuple(FewShot(**shot) for shot in self.few_shot),
+        )
+
+
+class Revise(_AskingTask):
+    """Rewrite the latest answer after its critique."""
+
+    constitution: str = Field(description="A shipped name, or a path.")
+    round: int = Field(default=1, ge=1, description="Which round, from 1.")
+    candidate: bool = Field(default=False, description="The revision is a candidate.")
+    few_shot: list[dict[str, str]] = Field(default_factory=list, description="Worked examples.")
+
+    def asking(self) -> Asking:
+        """The pure step behind the task."""
+        return ReviseAsk(
+            _constitution(self.constitution),
+            self.round,
+            self.seed,
+            self.llm.model_name,
+            self.candidate,
+            tuple(FewShot(**shot) for shot in self.few_shot),
+        )
+
+
+class Judge(_AskingTask):
+    """Compare the candidates of a row, each pair under its principles in both orders."""
+
+    constitution: str = Field(description="A shipped name, or a path.")
+    mode: Literal["verdict", "logprob"] = "verdict"
+    pairs: Literal["all", "revised-vs-initial"] = "all"
+    principles: int | Literal["all"] = 1
+    candidates: int = Field(default=2, description="Candidates a row has when nothing fails.")
+
+    def asking(self) -> Asking:
+        """The pure step behind the task."""
+        return JudgeAsk(
+            _constitution(self.constitution),
+            self.mode,
+            self.pairs,
+            self.principles,
+            self.candidates,
+            self.seed,
+        )
+
+    @property
+    def outputs(self) -> list[str]:
+        """The votes on each pair."""
+        return [*super().outputs, "votes"]
+
+
+class _RowStep(Step):  # type: ignore[misc]
+    """A plain step that makes any number of rows of each row."""
+
+    @property
+    def inputs(self) -> list[str]:
+        """A walked row."""
+        return ["prompt_id", "prompt"]
+
+    def shape(self, row: Row) -> list[Row]:
+        """The rows that one row becomes."""
+        raise NotImplementedError
+
+    def process(self, inputs: StepInput) -> Iterator[list[Row]]:
+        """Shape each row, in order."""
+        yield [made for row in inputs for made in self.shape(row)]
+
+
+class Keep(_RowStep):
+    """From votes to labels: chosen and rejected, or the reason why not."""
+
+    constitution: str = Field(description="A shipped name, or a path; for the weights.")
+    keep: Literal["consistent", "margin"] = "consistent"
+    min_margin: float = 0.0
+    tie_band: float = 0.0
+    mode: Literal["verdict", "logprob"] = "verdict"
+    pairs: Literal["all", "revised-vs-initial"] = "all"
+
+    @property
+    def outputs(self) -> list[str]:
+        """The label of each pair."""
+        return ["labels"]
+
+    def shape(self, row: Row) -> list[Row]:
+        """The row itself, with `labels`."""
+        rule = KeepRule(self.keep, self.min_margin, self.tie_band, self.mode, self.pairs)
+        return [kept(row, rule, _constitution(self.constitution))]
+
+
+class ToSft(_RowStep):
+    """Rows of the config `sft`."""
+
+    @property
+    def outputs(self) -> list[str]:
+        """The published columns."""
+        return ["id", "completion", "initial_response", "revisions", "source"]
+
+    def shape(self, row: Row) -> list[Row]:
+        """One row, or none after a fault."""
+        return sft_rows(row)
+
+
+class ToPreference(_RowStep):
+    """Rows of the config `preference`."""
+
+    judge_model: str = Field(default="", description="The judge's name, as it is published.")
+
+    @property
+    def outputs(self) -> list[str]:
+        """The published columns."""
+        return ["id", "chosen", "rejected", "p_chosen", "log_odds", "order_consistent"]
+
+    def shape(self, row: Row) -> list[Row]:
+        """One row a labelled pair."""
+        return preference_rows(row, self.judge_model)
+
+
+class ToJudgments(_RowStep):
+    """Rows of the config `judgments`."""
+
+    judge_model: str = Field(default="", description="The judge's name, as it is published.")
+
+    @property
+    def outputs(self) -> list[str]:
+        """The published columns."""
+        return ["comparison_id", "principle_id", "order", "verdict", "p_a", "raw"]
+
+    def shape(self, row: Row) -> list[Row]:
+        """One row a vote."""
+        return judgment_rows(row, self.judge_model)
+
+
+class ToRejects(_RowStep):
+    """Rows of the config `rejects`."""
+
+    slots: list[str] = Field(default_factory=list, description="The candidates' slots wanted.")
+    sft: bool = Field(default=True, description="Whether sft rows are made.")
+
+    @property
+    def outputs(self) -> list[str]:
+        """The published columns."""
+        return ["ledger", "pair_id", "stage", "reason", "detail"]
+
+    def shape(self, row: Row) -> list[Row]:
+        """One row for each that did not make it."""
+        return reject_rows(row, tuple(self.slots), self.sft)

@@ -1,0 +1,152 @@
+"""A version and a model small enough to train in a second or two."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import datasets
+import polars as pl
+import pytest
+
+TEMPLATE = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+WORDS = ["how", "do", "i", "mend", "a", "bike", "with", "tape", "you", "can", "not", "help", "me", "please", "say", "yes", "no", "kind", "rude"]
+
+
+@dataclass(frozen=True)
+class FakeVersion:
+    """What trainers use of `charter.hub.Version`; it says which splits were read."""
+
+    path: Path
+    repo: str
+    tag: str
+    manifest: Any
+    data: dict[str, dict[str, list[dict[str, Any]]]]
+    read: list[tuple[str, str]]
+
+    def splits(self, config: str) -> tuple[str, ...]:
+        return tuple(self.data.get(config, {}))
+
+    def rows(self, config: str, split: str) -> pl.DataFrame:
+        return pl.DataFrame(self.data[config][split])
+
+    def dataset(self, config: str, split: str) -> datasets.Dataset:
+        self.read.append((config, split))
+        return datasets.Dataset.from_list(self.data[config][split])
+
+
+def _message(role: str, content: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": content}]
+
+
+def _sentence(key: str, length: int) -> str:
+    value = int(hashlib.sha256(key.encode()).hexdigest(), 16)
+    return " ".join(WORDS[(value >> (5 * i)) % len(WORDS)] for i in range(length))
+
+
+def _sft_row(i: int, words: int = 6) -> dict[str, Any]:
+    return {
+        "id": f"p{i}:sft",
+        "prompt": _message("user", _sentence(f"prompt {i}", 5)),
+        "completion": _message("assistant", _sentence(f"answer {i}", words)),
+        "initial_response": "x",
+        "prompt_id": f"p{i}",
+        "source": "shipped",
+    }
+
+
+def _preference_row(i: int) -> dict[str, Any]:
+    return {
+        "id": f"p{i}:a-b",
+        "prompt": _message("user", _sentence(f"prompt {i}", 5)),
+        "chosen": _message("assistant", "you can " + _sentence(f"good {i}", 4)),
+        "rejected": _message("assistant", "no " + _sentence(f"bad {i}", 6)),
+        "p_chosen": 0.7,
+        "prompt_id": f"p{i}",
+    }
+
+
+@pytest.fixture
+def sft_row():
+    return _sft_row
+
+
+@pytest.fixture
+def preference_row():
+    return _preference_row
+
+
+@pytest.fixture
+def make_version(tmp_path):
+    def make(
+        data: dict[str, dict[str, list[dict[str, Any]]]] | None = None, **models: Any
+    ) -> FakeVersion:
+        folder = tmp_path / "version"
+        folder.mkdir(exist_ok=True)
+        (folder / "charter.json").write_text(json.dumps({"models": models}))
+        manifest = SimpleNamespace(
+            models=models or {"generator": {"llm": "openai", "model": "gpt"}},
+            seeds={"recipe": 11},
+            recipe=SimpleNamespace(fingerprint="re" * 32),
+            constitution=SimpleNamespace(fingerprint="co" * 32),
+        )
+        if data is None:
+            data = {
+                "sft": {
+                    "train": [_sft_row(i) for i in range(8)],
+                    "test": [_sft_row(i) for i in range(8, 11)],
+                },
+                "preference": {
+                    "train": [_preference_row(i) for i in range(8)],
+                    "test": [_preference_row(i) for i in range(8, 11)],
+                },
+            }
+        return FakeVersion(folder, "me/tiny", "v0.1.0", manifest, data, [])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    """A Llama of two small layers with random weights, and a word tokenizer."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<unk>"]
+    vocabulary = [*special, "user", "assistant", "system", "\n", *WORDS]
+    tokenizer = Tokenizer(
+        models.WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token="<unk>")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="<unk>",
+        bos_token="<|im_start|>",
+        eos_token="<|im_end|>",
+        pad_token="<|im_end|>",
+    )
+    fast.chat_template = TEMPLATE
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=2,
+        tie_word_embeddings=True,
+    )
+    folder = tmp_path_factory.mktemp("model") / "tiny-llama"
+    LlamaForCausalLM(config).save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder

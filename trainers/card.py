@@ -1,0 +1,187 @@
+"""The model card and the lineage that stand in a trained model's folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from charter.rows import digest
+
+if TYPE_CHECKING:
+    from charter.hub import Version
+    from charter.trainers.base import Base
+    from charter.trainers.method import Method
+    from charter.trainers.rows import Rows
+    from charter.trainers.settings import TrainSettings
+
+__all__ = ["identity", "lineage", "write"]
+
+SCHEMA_VERSION: Final = 1
+_PACKAGES: Final = (
+    *("charter-ai", "trl", "transformers", "peft", "torch", "accelerate", "datasets"),
+)
+
+
+def identity(settings: TrainSettings, base: Base) -> str:
+    """A digest that tells one training from another (scheme 1).
+
+    Covers method, the version's manifest, the base model's name and revision, the fields, LoRA
+    and the limit. Leaves out the folder of the model and the versions of packages.
+    """
+    return digest(
+        "training",
+        1,
+        settings.method,
+        _manifest_sha256(settings.dataset),
+        [base.name, base.revision],
+        dict(settings.fields),
+        dataclasses.asdict(settings.lora) if settings.lora else None,
+        settings.limit,
+    )
+
+
+def write(
+    folder: Path,
+    settings: TrainSettings,
+    method: Method,
+    base: Base,
+    rows: Rows,
+    arguments: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    notes: Sequence[str],
+) -> None:
+    """Write `charter.json` and `README.md`. No path of this machine stands in either."""
+    facts = lineage(settings, method, base, rows, arguments, metrics, notes)
+    text = json.dumps(facts, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    (folder / "charter.json").write_text(text, "utf-8")
+    (folder / "README.md").write_text(_readme(settings.out.name, method, base, facts), "utf-8")
+
+
+def lineage(
+    settings: TrainSettings,
+    method: Method,
+    base: Base,
+    rows: Rows,
+    arguments: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """What the model was made from and how, as `charter.json` holds it."""
+    manifest = settings.dataset.manifest
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "model",
+        "method": method.name,
+        "base": {"name": base.name, "revision": base.revision, "lineage": base.parent},
+        "dataset": {
+            "repo": settings.dataset.repo,
+            "tag": settings.dataset.tag,
+            "config": method.config,
+            "rows": {"train": len(rows.train), "test": len(rows.test) if rows.test else 0},
+            "manifest_sha256": _manifest_sha256(settings.dataset),
+            "recipe": manifest.recipe.fingerprint,
+            "constitution": manifest.constitution.fingerprint,
+        },
+        "fields": _changed(method, arguments),
+        "lora": dataclasses.asdict(settings.lora) if settings.lora else None,
+        "limit": settings.limit,
+        "packages": _versions(),
+        "metrics": dict(metrics),
+        "notes": list(notes),
+        "licence": base.licence,
+    }
+
+
+def _manifest_sha256(dataset: Version) -> str:
+    """The fingerprint of a version: its manifest holds the SHA-256 of every other file."""
+    return hashlib.sha256((Path(dataset.path) / "charter.json").read_bytes()).hexdigest()
+
+
+def _changed(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the TRL config that are not at TRL's own default."""
+    import trl
+
+    from charter.trainers.fields import CONFIGS
+
+    defaults = {
+        field.name: field.default
+        if field.default_factory is dataclasses.MISSING
+        else field.default_factory()
+        for field in dataclasses.fields(getattr(trl, CONFIGS[method.name]))
+    }
+    return {
+        name: value
+        for name, value in sorted(arguments.items())
+        if name != "output_dir" and value != defaults[name]
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a source tree that was never installed
+            continue
+    return found
+
+
+def _readme(name: str, method: Method, base: Base, facts: Mapping[str, Any]) -> str:
+    dataset, lora = facts["dataset"], facts["lora"]
+    front = {
+        **({"license": base.licence} if base.licence else {}),
+        **({"base_model": base.name} if base.on_hub else {}),
+        "datasets": [dataset["repo"]],
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["charter", "constitutional-ai", "trl", method.name],
+    }
+    how = f"LoRA of rank {lora['r']} (alpha {lora['alpha']}), merged" if lora else "all weights"
+    licence = base.licence or "that of the base model, which names none that could be read here"
+    sections = [
+        f"---\n{yaml.safe_dump(front, sort_keys=False)}---",
+        f"# {name}",
+        f"`{base.name}` (revision `{base.revision}`) after {method.title}, made with "
+        f"[Charter](https://pypi.org/project/charter-ai/) and TRL; {how}.",
+        "## Data",
+        f"The config `{dataset['config']}` of `{dataset['repo']}` at `{dataset['tag']}`: "
+        f"{facts['metrics']['rows']} rows of `train`, none of `test`. Of them "
+        f"{facts['metrics']['truncated_rows']} were cut at the window's end and "
+        f"{facts['metrics']['dropped_rows']} left out, since their prompt alone filled it.",
+        _table(
+            ("fingerprint", "SHA-256"),
+            [
+                ("manifest of the version", dataset["manifest_sha256"]),
+                ("recipe", dataset["recipe"]),
+                ("constitution", dataset["constitution"]),
+            ],
+        ),
+        "## Figures",
+        _table(("figure", "value"), [(k, f"{v:.6g}") for k, v in facts["metrics"].items()]),
+        "## Settings",
+        "Fields that are not at TRL's defaults:",
+        _table(("field", "value"), [(k, json.dumps(v)) for k, v in facts["fields"].items()]),
+        *(
+            ["## Warnings of TRL", "\n".join(f"- {note}" for note in facts["notes"])]
+            if facts["notes"]
+            else []
+        ),
+        "## Versions",
+        _table(("package", "version"), list(facts["packages"].items())),
+        "## Licence",
+        f"Licence: {licence}.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _table(head: tuple[str, str], rows: Sequence[tuple[str, str]]) -> str:
+    lines = [f"| {head[0]} | {head[1]} |", "| --- | --- |"]
+    escaped = ((a, str(b).replace("|", "\\|")) for a, b in rows)
+    return "\n".join([*lines, *(f"| {a} | {b} |" for a, b in escaped)])

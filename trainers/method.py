@@ -1,0 +1,69 @@
+"""What a trainer is to Charter: the rows it reads, the TRL trainer it makes, what it measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Job", "Method", "without_telemetry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a TRL trainer is built from.
+
+    Attributes:
+        model: a folder or a name on the Hub; TRL loads it itself, so that a reference model
+            that is reloaded by name is the policy at the start.
+        tokenizer: the model's.
+        arguments: every keyword of the TRL config.
+        train: the rows of `train`, the method's columns only.
+        test: the rows of `test`, or None.
+        peft_config: adapters, or None.
+        callbacks: transformers callbacks.
+    """
+
+    model: str
+    tokenizer: Any
+    arguments: Mapping[str, Any]
+    train: Any
+    test: Any | None
+    peft_config: Any | None
+    callbacks: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One way of training.
+
+    Attributes:
+        name: its name in commands and recipes.
+        title: its name in a model card, with the paper.
+        config: the config of the version that it reads (`sft`, `preference`).
+        completions: the columns whose text follows the prompt; the longest one counts for
+            truncation.
+        build: makes the TRL trainer.
+        test_metrics: our names of what TRL measures on `test`, by TRL's.
+    """
+
+    name: str
+    title: str
+    config: str
+    completions: tuple[str, ...]
+    build: Callable[[Job], Any]
+    test_metrics: Mapping[str, str] = field(default_factory=lambda: {"eval_loss": "test_loss"})
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that TRL gets; provenance stays behind."""
+        return ("prompt", *self.completions)
+
+
+def without_telemetry(trainer: type) -> type:
+    """The same TRL trainer without its call home at construction.
+
+    TRL 1.16 sends class, architecture and device names to an outside host unless an
+    environment variable, read at import, says no. Training here talks to no one unasked.
+    """
+    return type(trainer.__name__, (trainer,), {"_send_telemetry": lambda self: None})

@@ -1,0 +1,62 @@
+"""Third-party noise kept off the terminal while training, and what it said kept."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["quiet"]
+
+_LIBRARIES = ("transformers", "trl", "peft", "accelerate", "datasets", "torch")
+
+
+class _Notes(logging.Handler):
+    """Keeps warnings as texts instead of printing them."""
+
+    def __init__(self, notes: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self.notes = notes
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = " ".join(record.getMessage().split())
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+@contextmanager
+def quiet() -> Iterator[list[str]]:
+    """No bars and no warnings of the libraries inside; everything is as before afterwards.
+
+    Yields:
+        What TRL warned of while inside: it says where a row is not trained on as one would
+        think (a chat template that renders a prompt in two ways), so it belongs on the card.
+    """
+    import datasets
+    from transformers.utils import logging as transformers_logging
+
+    notes: list[str] = []
+    handler = _Notes(notes)
+    trl = logging.getLogger("trl")
+    verbosity, propagate = transformers_logging.get_verbosity(), trl.propagate
+    bars = transformers_logging.is_progress_bar_enabled()
+    dataset_bars = not datasets.are_progress_bars_disabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    trl.addHandler(handler)
+    trl.propagate = False
+    try:
+        with warnings.catch_warnings():
+            for library in _LIBRARIES:
+                warnings.filterwarnings("ignore", module=rf"{library}(\.|$)")
+            yield notes
+    finally:
+        trl.removeHandler(handler)
+        trl.propagate = propagate
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
+        if dataset_bars:
+            datasets.enable_progress_bars()

@@ -1,0 +1,34 @@
+"""Supervised fine-tuning on the revised answers (Bai et al. 2022, arXiv 2212.08073, section 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from charter.trainers.method import Job, Method, without_telemetry
+
+__all__ = ["SFT"]
+
+
+def _build(job: Job) -> Any:
+    from trl import SFTConfig, SFTTrainer
+
+    # Conversational `prompt` and `completion`: TRL puts the loss on the completion alone.
+    return without_telemetry(SFTTrainer)(
+        model=job.model,
+        args=SFTConfig(**job.arguments),
+        train_dataset=job.train,
+        eval_dataset=job.test,
+        processing_class=job.tokenizer,
+        peft_config=job.peft_config,
+        callbacks=list(job.callbacks),
+    )
+
+
+SFT = Method(
+    name="sft",
+    title="supervised fine-tuning (SFT) on revised answers",
+    config="sft",
+    completions=("completion",),
+    build=_build,
+    test_metrics={"eval_loss": "test_loss", "eval_mean_token_accuracy": "test_token_accuracy"},
+)

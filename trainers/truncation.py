@@ -1,0 +1,64 @@
+"""How many rows are too long for the model's window: counted, so that nothing is cut unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+__all__ = ["Truncation", "count_truncated"]
+
+_BATCH = 256  # rows tokenised at once; fast tokenizers work on them in parallel
+
+
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    """Rows that TRL won't train on as they are.
+
+    Attributes:
+        cut: rows whose answer loses its end.
+        dropped: rows left out, since the prompt alone fills the window.
+    """
+
+    cut: int = 0
+    dropped: int = 0
+
+
+def count_truncated(
+    rows: Iterable[Mapping[str, Any]],
+    tokenizer: Any,
+    completions: Sequence[str],
+    max_length: int | None,
+) -> Truncation:
+    """Count the rows that TRL cuts or drops at `max_length` tokens.
+
+    Tokenises as TRL 1.16 does: the prompt with the generation prompt, the prompt with each
+    completion without it.
+
+    Args:
+        rows: with `prompt` and the completions as messages.
+        tokenizer: with a chat template.
+        completions: the columns that follow the prompt.
+        max_length: in tokens; None cuts nothing.
+    """
+    cut = dropped = 0
+    iterator = iter(rows)
+    while max_length is not None and (batch := list(islice(iterator, _BATCH))):
+        prompts = _lengths(tokenizer, [row["prompt"] for row in batch], prompt=True)
+        whole = [0] * len(batch)
+        for column in completions:
+            texts = [[*row["prompt"], *row[column]] for row in batch]
+            lengths = _lengths(tokenizer, texts, prompt=False)
+            whole = [max(pair) for pair in zip(whole, lengths, strict=True)]
+        for prompt, longest in zip(prompts, whole, strict=True):
+            dropped += prompt >= max_length
+            cut += prompt < max_length < longest
+    return Truncation(cut, dropped)
+
+
+def _lengths(tokenizer: Any, conversations: list[Any], *, prompt: bool) -> list[int]:
+    ids = tokenizer.apply_chat_template(
+        conversations, add_generation_prompt=prompt, tokenize=True, return_dict=False
+    )
+    return [len(tokens) for tokens in ids]

@@ -239,9 +239,10 @@ def _written(data: Any, item: Any) -> Loc:
     kept: list[str | int] = []
     here = data
     for index, part in enumerate(loc):
-        if (isinstance(here, dict) and part in here) or (
-            isinstance(here, list) and isinstance(part, int) and part < len(here)
-        ):
+        inside = part in here if isinstance(here, dict) else False
+        if isinstance(here, list):
+            inside = isinstance(part, int) and part < len(here)
+        if inside:
             here = here[part]
         elif index == len(loc) - 1 and item["type"] == "missing":
             pass  # a missing key is named though it is not there

@@ -104,7 +104,7 @@ def compile_pipeline(loaded: Loaded, rows: Sequence[Row] = (), batch_size: int =
             chain.append(
                 tasks.Keep(
                     name="keep",
-                    constitution=recipe.constitution,
+                    constitution=loaded.constitution_name,
                     keep=rule.keep,
                     min_margin=rule.min_margin,
                     tie_band=rule.tie_band,
@@ -141,7 +141,7 @@ def _task(loaded: Loaded, step: Asking, llms: dict[str, Any], batch_size: int) -
     shots = [shot.model_dump() for shot in recipe.sft.few_shot] if recipe.sft else []
     if isinstance(step, RespondAsk):
         return tasks.Respond(index=step.index, candidate=step.candidate, **shared)
-    shared["constitution"] = recipe.constitution
+    shared["constitution"] = loaded.constitution_name
     if isinstance(step, CritiqueAsk):
         choice = step.principles if isinstance(step.principles, str) else dict(step.principles)
         return tasks.Critique(round=step.round, principles=choice, few_shot=shots, **shared)

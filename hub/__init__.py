@@ -1,1 +1,81 @@
-"""A published version: written whole, loaded pinned."""
+"""A published version: written whole, loaded pinned.
+
+The names below are imported when they are first used: pyarrow, polars and `datasets` take
+longer to import than most commands run.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from charter.hub.gate import check_rows
+    from charter.hub.held import published_splits
+    from charter.hub.load import Found, Version, list_versions, open_version
+    from charter.hub.manifest import CheckResult, Ledgers, Lineage, Manifest
+    from charter.hub.number import Tag, next_tag, parse_tag
+    from charter.hub.publish import Draft, Published, publish_local
+    from charter.hub.schema import CONFIGS, SCHEMA_VERSION
+    from charter.hub.splits import Splits, assign_splits, ensure_train
+
+__all__ = [
+    "CONFIGS",
+    "SCHEMA_VERSION",
+    "CheckResult",
+    "Draft",
+    "Found",
+    "Ledgers",
+    "Lineage",
+    "Manifest",
+    "Published",
+    "Splits",
+    "Tag",
+    "Version",
+    "assign_splits",
+    "check_rows",
+    "ensure_train",
+    "list_versions",
+    "next_tag",
+    "open_version",
+    "parse_tag",
+    "publish_local",
+    "published_splits",
+]
+
+# `gate` is not exported: it has the name of its module, which an import would set over it.
+_HOMES = {
+    "CONFIGS": "schema",
+    "SCHEMA_VERSION": "schema",
+    "CheckResult": "manifest",
+    "Draft": "publish",
+    "Found": "load",
+    "Ledgers": "manifest",
+    "Lineage": "manifest",
+    "Manifest": "manifest",
+    "Published": "publish",
+    "Splits": "splits",
+    "Tag": "number",
+    "Version": "load",
+    "assign_splits": "splits",
+    "check_rows": "gate",
+    "ensure_train": "splits",
+    "list_versions": "load",
+    "next_tag": "number",
+    "open_version": "load",
+    "parse_tag": "number",
+    "publish_local": "publish",
+    "published_splits": "held",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"charter.hub.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

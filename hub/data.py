@@ -36,7 +36,9 @@ def tables(
         for row in rows.get(config, ()):
             parts[row_split(row, splits)].append(row)
         found = {
-            split: pa.Table.from_pylist(part, schema=schema) for split, part in parts.items() if part
+            split: pa.Table.from_pylist(part, schema=schema)
+            for split, part in parts.items()
+            if part
         }
         if found:
             result[config] = found

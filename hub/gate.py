@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from charter.errors import Failure, Fault, nearest
 from charter.hub.manifest import CheckResult, Ledgers
-from charter.hub.schema import CONFIGS, NULLABLE, SPLITS
+from charter.hub.schema import CONFIGS, NULLABLE, SPLITS, TRAINED
 from charter.rows import Ledger, Order, Reason, Verdict, normalised
 
 __all__ = ["check_rows", "gate", "row_split"]
@@ -103,8 +103,12 @@ def check_rows(
         _result("labels", _labels(pairs), f"{len(pairs)} labels have p_chosen in (0.5, 1]"),
         _result("votes", _votes(pairs, votes), f"{len(votes)} votes stand behind the labels"),
         _result("enums", _enums(rows), "verdicts, orders, sources, reasons and roles are known"),
-        _result("splits", _splits(rows, splits), f"no prompt of {len(sft) + len(pairs)} rows in both"),
-        _result("kept", _kept(splits, kept or {}), f"{len(kept or {})} earlier prompts keep theirs"),
+        _result(
+            "splits", _splits(rows, splits), f"no prompt of {len(sft) + len(pairs)} rows in both"
+        ),
+        _result(
+            "kept", _kept(splits, kept or {}), f"{len(kept or {})} earlier prompts keep theirs"
+        ),
     ]
 
 
@@ -213,7 +217,7 @@ def _pair_ledger(rows: Rows, ledgers: Mapping[str, int]) -> Iterator[str]:
     lost = [row for row in rejects if row["pair_id"] is not None]
     formed, prompts = ledgers["pairs_formed"], ledgers["prompts"]
     if formed != len(pairs) + len(lost):
-        yield f"{formed} pairs formed, but {len(pairs)} preference rows + {len(lost)} rejects of pairs"
+        yield f"{formed} pairs formed, but {len(pairs)} rows + {len(lost)} rejects of pairs"
     if "preference" not in rows and not rejects:
         return
     paired = {row["prompt_id"] for row in (*pairs, *lost)}
@@ -348,12 +352,15 @@ def _splits(rows: Rows, splits: Mapping[str, str]) -> Iterator[str]:
     lost: dict[str, None] = {}
     for config in ("sft", "preference", "judgments"):
         each = rows.get(config, ())
-        lost.update(dict.fromkeys(row["prompt_id"] for row in each if row["prompt_id"] not in splits))
+        lost.update(
+            dict.fromkeys(row["prompt_id"] for row in each if row["prompt_id"] not in splits)
+        )
+        if config not in TRAINED:
+            continue
         if each and not any(row_split(row, splits) == "train" for row in each):
             yield f"{config} has {len(each)} rows and none in train"
-        if config != "judgments":
-            for row in each:
-                places[_text(row["prompt"])].add(row_split(row, splits))
+        for row in each:
+            places[_text(row["prompt"])].add(row_split(row, splits))
     if lost:
         yield f"no split for prompt {_some(lost)}"
     both = [f'"{text[:40]}"' for text, where in places.items() if len(where) > 1]

@@ -321,7 +321,12 @@ def save_manifest(manifest: Manifest, path: Path) -> None:
 
 def _faults(error: ValidationError, place: str, model: type[BaseModel]) -> list[Fault]:
     return [
-        Fault(place, ".".join(map(str, each["loc"])), each["msg"], _fix(each["type"], each["loc"], model))
+        Fault(
+            place,
+            ".".join(map(str, each["loc"])),
+            each["msg"],
+            _fix(each["type"], each["loc"], model),
+        )
         for each in error.errors(include_url=False)
     ]
 

@@ -63,7 +63,9 @@ def parse_tag(text: str) -> Tag:
     match = _TAG.fullmatch(text)
     if match is None:
         raise InputError(
-            Fault("", "version", f'"{text}" is no version tag', "write one like v1.2.0 or v1.2.0-rc.1")
+            Fault(
+                "", "version", f'"{text}" is no version tag', "write one like v1.2.0 or v1.2.0-rc.1"
+            )
         )
     major, minor, patch, rc = match.groups()
     return Tag(int(major), int(minor), int(patch), rc is None, int(rc or 0))
@@ -98,8 +100,8 @@ def _clause(text: str) -> tuple[str, Tag]:
                 "write a tag like v0.2.0 or a range like >=0.2,<1",
             )
         )
-    operator, *numbers = match.groups()
-    return operator, Tag(*(int(number or 0) for number in numbers))
+    operator, major, minor, patch = match.groups()
+    return operator, Tag(int(major), int(minor or 0), int(patch or 0))
 
 
 def _holds(tag: Tag, operator: str, bound: Tag) -> bool:
@@ -115,7 +117,7 @@ def _holds(tag: Tag, operator: str, bound: Tag) -> bool:
 
 
 def change(
-    previous: Mapping[str, Any], new: Mapping[str, Any], *, rows_changed: bool
+    previous: Mapping[str, Any], new: Mapping[str, Any], rows_changed: bool
 ) -> Change | None:
     """How much has changed between the facts of two versions (`charter.hub.manifest.facts`).
 
@@ -125,7 +127,10 @@ def change(
     major = [
         previous["schema_version"] != new["schema_version"],
         previous["constitution"]["fingerprint"] != new["constitution"]["fingerprint"],
-        *(previous["models"].get(role) != new["models"].get(role) for role in ("judge", "generator")),
+        *(
+            previous["models"].get(role) != new["models"].get(role)
+            for role in ("judge", "generator")
+        ),
     ]
     if any(major):
         return "major"
@@ -147,7 +152,9 @@ def bump(tag: Tag, size: Change) -> Tag:
     return Tag(tag.major, tag.minor, tag.patch + 1)
 
 
-def next_tag(previous: Manifest | None, new: Mapping[str, Any], *, rows_changed: bool) -> str | None:
+def next_tag(
+    previous: Manifest | None, new: Mapping[str, Any], rows_changed: bool
+) -> str | None:
     """The tag of the next version.
 
     Args:

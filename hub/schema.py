@@ -10,13 +10,16 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-__all__ = ["CONFIGS", "NULLABLE", "SCHEMA_VERSION", "SPLITS", "yaml_features"]
+__all__ = ["CONFIGS", "NULLABLE", "SCHEMA_VERSION", "SPLITS", "TRAINED", "yaml_features"]
 
 SCHEMA_VERSION: Final = 1
 """The version of the columns below and of the manifest; a new one is a major change."""
 
 SPLITS: Final = ("train", "test")
 """The splits of every config, in the order in which they are written and read."""
+
+TRAINED: Final = ("sft", "preference")
+"""The configs that people train on; with rows at all, they have rows in `train`."""
 
 _MESSAGES: Final = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 _REVISIONS: Final = pa.list_(

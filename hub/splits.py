@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 
 from charter.errors import Fault, InputError
+from charter.hub.schema import TRAINED
 from charter.rows import draw_unit, normalised
 
 __all__ = ["Split", "Splits", "assign_splits", "ensure_train"]
@@ -107,8 +108,8 @@ def ensure_train(
 
     Where all prompts of a config were drawn for `test`, the cluster with the highest draw (the
     one that came closest to `train`) moves there as a whole. A cluster with a kept prompt never
-    moves. `rejects` gets a training row where that can be had, and stays as it is where not:
-    it is an account, and nobody trains on it.
+    moves. `judgments` and `rejects` get a training row where that can be had, and stay as they
+    are where not: they are accounts, and nobody trains on them.
 
     Args:
         splits: as `assign_splits` gave them.
@@ -116,7 +117,7 @@ def ensure_train(
         kept: as given to `assign_splits`.
 
     Raises:
-        InputError: a config has rows but every one belongs to a prompt published in `test`.
+        InputError: `sft` or `preference` has rows, but all of prompts published in `test`.
     """
     kept = kept or {}
     result = Splits(splits, splits.cluster_of)
@@ -130,7 +131,7 @@ def ensure_train(
         if free:
             moved = max(free, key=lambda first: (_draw(first), first))
             result.update({p: "train" for p in result if splits.cluster_of[p] == moved})
-        elif config != "rejects":
+        elif config in TRAINED:
             faults.append(_no_train(config, len(set(mine))))
     if faults:
         raise InputError(faults)

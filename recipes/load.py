@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from charter.constitutions import Constitution, find_constitution, load_constitution
-from charter.documents import Document, Loc, read_document, validated
+from charter.documents import Document, Loc, read_document, read_text, validated
 from charter.errors import Fault, InputError, nearest
 from charter.recipes.schema import Recipe
 from charter.rows import digest
@@ -27,6 +27,7 @@ class Loaded:
     Attributes:
         recipe: the settings.
         constitution: the constitution it names.
+        constitution_name: its shipped name, or the path at which it was found.
         path: the recipe's file.
         recipe_yaml: the recipe as run: all settings, with overrides and without defaults unsaid.
         constitution_yaml: the text of the constitution's file.
@@ -35,6 +36,7 @@ class Loaded:
 
     recipe: Recipe
     constitution: Constitution
+    constitution_name: str
     path: Path
     recipe_yaml: str
     constitution_yaml: str
@@ -61,6 +63,14 @@ class Loaded:
             recipe["sft"],
             recipe["preference"],
         )
+
+
+class _Found(NamedTuple):
+    """A constitution, what a task calls it, and its text."""
+
+    constitution: Constitution
+    name: str
+    text: str
 
 
 def model_identity(recipe: Recipe, role: str) -> dict[str, Any]:
@@ -101,15 +111,15 @@ def check_recipe(
     document.data.setdefault("name", _default_name(path))
     recipe, found = validated(document, Recipe)
     faults += found
-    constitution, source, found = _constitution(document, path)
+    named, found = _constitution(document, path)
     faults += found
     files: tuple[Path, ...] = ()
     if recipe is not None:
         files, found = _prompt_files(document, recipe, path)
         faults += found + _train_faults(document, recipe)
-        if constitution is not None:
-            faults += _principle_faults(document, recipe, constitution)
-    if recipe is None or constitution is None or faults:
+        if named is not None:
+            faults += _principle_faults(document, recipe, named.constitution)
+    if recipe is None or named is None or faults:
         return None, faults
     text = yaml.safe_dump(
         recipe.model_dump(mode="json", exclude_unset=True),
@@ -117,7 +127,8 @@ def check_recipe(
         allow_unicode=True,
         width=100,
     )
-    return Loaded(recipe, constitution, path, text, source, files), []
+    loaded = Loaded(recipe, named.constitution, named.name, path, text, named.text, files)
+    return loaded, []
 
 
 def resolve(name: str, beside: Path) -> list[Path]:
@@ -172,20 +183,21 @@ def _override(document: Document, text: str) -> list[Fault]:
     return []
 
 
-def _constitution(document: Document, path: Path) -> tuple[Constitution | None, str, list[Fault]]:
+def _constitution(document: Document, path: Path) -> tuple[_Found | None, list[Fault]]:
     name = document.data.get("constitution")
     if not isinstance(name, str):
-        return None, "", []  # the schema has said so
+        return None, []  # the schema has said so
     try:
-        found = find_constitution(name, path.parent)
+        file = find_constitution(name, path.parent)
     except InputError as error:
         fault = error.faults[0]
-        return None, "", [document.fault(("constitution",), fault.what, fault.fix)]
+        return None, [document.fault(("constitution",), fault.what, fault.fix)]
     try:
-        source = read_document(found)
-        return load_constitution(source), found.read_text(encoding="utf-8-sig"), []
+        text = read_text(file)
+        constitution = load_constitution(read_document(file, text))
     except InputError as error:
-        return None, "", list(error.faults)
+        return None, list(error.faults)
+    return _Found(constitution, name if file.stem == name else str(file), text), []
 
 
 def _prompt_files(

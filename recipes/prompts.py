@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from charter.errors import Fault, InputError
 from charter.recipes.load import Loaded
@@ -219,7 +219,7 @@ def _file_records(files: tuple[Path, ...]) -> Iterator[tuple[str, str, Any]]:
 
 def _bytes(file: Path) -> IO[bytes]:
     if file.suffix == ".gz":
-        return gzip.open(file, "rb")
+        return cast(IO[bytes], gzip.open(file, "rb"))
     return file.open("rb")
 
 

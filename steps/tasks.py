@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from distilabel.steps import Step, StepInput
@@ -50,9 +51,16 @@ __all__ = [
 ]
 
 
-@lru_cache(maxsize=32)
 def _constitution(name: str) -> Constitution:
-    return load_constitution(find_constitution(name))
+    path = find_constitution(name)
+    stamp = path.stat()
+    return _loaded(path, stamp.st_mtime_ns, stamp.st_size)
+
+
+@lru_cache(maxsize=32)
+def _loaded(path: Path, *stamp: int) -> Constitution:
+    # The stamp is part of the key: an edited file is never served from before the edit.
+    return load_constitution(path)
 
 
 class _AskingTask(Task):  # type: ignore[misc]

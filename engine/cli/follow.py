@@ -10,8 +10,10 @@ from charter.cli.output import Output
 
 if TYPE_CHECKING:
     from charter.recipes import Loaded, Recipe
+    from charter.trainers.settings import TrainSettings
+    from charter.trainers.train import Trained
 
-__all__ = ["evaluate_models", "train_models"]
+__all__ = ["evaluate_models", "train_model", "train_models"]
 
 METHODS = ("sft", "dpo")
 
@@ -25,6 +27,7 @@ def train_models(output: Output, recipe: Recipe, version_path: Path, out: Path) 
         The folder of each model, by method.
     """
     from charter.hub import open_version
+    from charter.trainers.settings import read_settings
 
     wanted = [method for method in METHODS if getattr(recipe.train, method) is not None]
     if not wanted:
@@ -35,48 +38,42 @@ def train_models(output: Output, recipe: Recipe, version_path: Path, out: Path) 
         folder = out / "models" / version.repo / version.tag / method
         # The recipe's text is part of the version, so a folder of this tag is of these settings.
         if (folder / "charter.json").is_file():
-            output.line(f"{method}: trained from this version already, in {folder}")
+            output.line(f"{method}: trained from this version already, in {trained.model}")
         else:
             values = dict(getattr(recipe.train, method))
             start = str(models["sft"]) if method == "dpo" and "sft" in models else None
-            _train(output, method, version, folder, start, values)
+            model = None if "model" in values else start
+            train_model(output, read_settings(method, version, folder, model=model, values=values))
         models[method] = folder
     return models
 
 
-def _train(
-    output: Output,
-    method: str,
-    version: Any,
-    folder: Path,
-    start: str | None,
-    values: Mapping[str, Any],
-) -> None:
-    from charter.trainers import read_settings, train
+def train_model(output: Output, settings: TrainSettings) -> Trained:
+    """Train one model, with progress, and say what came of it."""
+    from charter.trainers.train import train
 
-    model = None if "model" in values else start
-    settings = read_settings(method, version, folder, model=model, values=values)
+    method = settings.method
     with output.progress() as progress:
         progress.say(f"training {method}")
-        begun = False
+        shown = 0
 
         def step(done: int, total: int, logs: Mapping[str, float]) -> None:
-            nonlocal begun
-            if not begun:
+            nonlocal shown
+            if not shown:
                 progress.begin(method, total)
-                begun = True
-            elif not logs:
-                progress.advance(method)
+            progress.advance(method, done - shown)
+            shown = done
 
         trained = train(settings, step)
     metrics = trained.metrics
     output.line(
         f"{method}: {metrics['steps']:.0f} steps on {metrics['rows']:.0f} rows, "
         f"loss {metrics['first_loss']:.3f} -> {metrics['last_loss']:.3f}, "
-        f"{metrics['seconds']:.0f} s, in {folder}"
+        f"{metrics['seconds']:.0f} s, in {trained.model}"
     )
     for note in trained.notes:
         output.line(f"  note: {note}")
+    return trained
 
 
 def evaluate_models(

@@ -10,7 +10,7 @@ import click
 
 from charter.recipes import Loaded, load_recipe
 
-__all__ = ["DEFAULT_OUT", "load", "out_option", "recipe_options"]
+__all__ = ["DEFAULT_OUT", "load", "out_option", "recipe_options", "store_option"]
 
 DEFAULT_OUT = Path("out")
 
@@ -38,6 +38,18 @@ def out_option(function: Callable[..., Any]) -> Callable[..., Any]:
         default=DEFAULT_OUT,
         show_default=True,
         help="Folder for runs, versions and models.",
+    )
+    return option(function)
+
+
+def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--store, where versions are looked up by name."""
+    option = click.option(
+        "--store",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=DEFAULT_OUT / "versions",
+        show_default=True,
+        help="Where REPO@TAG is looked up.",
     )
     return option(function)
 

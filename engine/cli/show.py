@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from charter.cli.options import out_option
+from charter.cli.options import store_option
 from charter.cli.output import Output, common
 from charter.cli.trace import print_prompt, print_revisions, print_votes
 from charter.errors import Fault, InputError, nearest
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 @click.command("show")
 @click.argument("version")
 @click.argument("row", required=False)
-@out_option
+@store_option
 @common
-def command(version: str, row: str | None, out: Path, as_json: bool, debug: bool) -> None:
+def command(version: str, row: str | None, store: Path, as_json: bool, debug: bool) -> None:
     """Show a version, or one row of it by its id or its prompt's id.
 
     VERSION is REPO@TAG, REPO@RANGE, or the folder of a version. A row is shown with its whole
@@ -35,7 +35,7 @@ def command(version: str, row: str | None, out: Path, as_json: bool, debug: bool
     from charter.hub import open_version
 
     output = Output(as_json)
-    opened = open_version(version, store=out / "versions")
+    opened = open_version(version, store=store)
     if row is None:
         _show_version(output, opened)
     else:

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import click
 
-from charter.cli.options import out_option
+from charter.cli.options import store_option
 from charter.cli.output import Output, common
 from charter.errors import Fault, InputError
 
 
 @click.command("versions")
 @click.argument("repo")
-@out_option
+@store_option
 @common
-def command(repo: str, out: Path, as_json: bool, debug: bool) -> None:
+def command(repo: str, store: Path, as_json: bool, debug: bool) -> None:
     """List the versions of a repo in the local store, oldest first.
 
     \b
@@ -25,10 +25,9 @@ def command(repo: str, out: Path, as_json: bool, debug: bool) -> None:
     from charter.hub import list_versions, open_version
 
     output = Output(as_json)
-    store = out / "versions"
     tags = [str(tag) for tag in list_versions(store, repo)]
     if not tags:
-        fix = "check the name, and --out of the run"
+        fix = "check the name, and --store"
         raise InputError(Fault(str(store), "", f'no version of "{repo}"', fix))
     rows = []
     for tag in tags:

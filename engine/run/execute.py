@@ -157,14 +157,15 @@ def _publish(
     progress.say("checking and writing the version")
     draft = draft_of(loaded, prompts, rows, tally, out / "versions", version)
     published = publish_local(draft, out / "versions")
-    counts = {config: len(draft.rows[config]) for config in CONFIGS}
+    counts = {config: len(draft.rows.get(config, ())) for config in CONFIGS}
     cost = _cost(loaded, tally)
     result = RunResult(folder.id, folder.path, published, counts, tally, cost, rows)
     write_whole(folder.path / "calls.txt", "".join(f"{key}\n" for key in sorted(tally.keys)))
     write_whole(folder.path / "recipe.yaml", loaded.recipe_yaml)
     write_report(folder.path / "report.html", loaded, result)
     folder.log(f"{published.repo}@{published.tag}: {counts}")
-    folder.set_state("done", version=f"{published.repo}@{published.tag}", **result.as_json())
+    published_as = f"{published.repo}@{published.tag}"
+    folder.set_state("done", version=published_as, account=result.as_json())
     return result
 
 
@@ -192,18 +193,23 @@ def draft_of(
                 "detail": reject.detail,
             }
         )
+    if not recipe.sft:
+        del data["sft"]
+    if not recipe.preference:
+        del data["preference"], data["judgments"]
     pairs = 0
     for row in rows:
         if recipe.sft:
             data["sft"] += sft_rows(row)
-        data["preference"] += preference_rows(row, str(judge["model"]))
-        data["judgments"] += judgment_rows(row, str(judge["model"]))
+        if recipe.preference:
+            data["preference"] += preference_rows(row, str(judge["model"]))
+            data["judgments"] += judgment_rows(row, str(judge["model"]))
         data["rejects"] += reject_rows(row, slots, sft=bool(recipe.sft))
         pairs += planned_pairs(row, slots) if slots else 0
     texts = [(row["prompt_id"], "\n".join(m["content"] for m in row["prompt"])) for row in rows]
     before = published_splits(store, recipe.repo)
     splits = assign_splits(texts, test_fraction=recipe.prompts.test_fraction, kept=before)
-    used = {name: [r["prompt_id"] for r in data[name]] for name in ("sft", "preference")}
+    used = {name: [r["prompt_id"] for r in data[name]] for name in ("sft", "preference", "judgments") if name in data}
     splits = ensure_train(splits, used, before)
     return Draft(
         repo=recipe.repo,
@@ -211,7 +217,7 @@ def draft_of(
         splits=splits,
         ledgers={
             "records": prompts.records,
-            "prompts": len(prompts.prompts) if recipe.sft else 0,
+            "prompts": len(prompts.prompts),
             "pairs_formed": pairs,
         },
         lineage=_lineage(loaded, prompts, tally, data),
@@ -246,7 +252,7 @@ def _lineage(
         "seeds": {"recipe": recipe.seed},
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "figures": {
-            "verdicts": dict(Counter(row["verdict"] for row in data["judgments"])),
+            "verdicts": dict(Counter(row["verdict"] for row in data.get("judgments", ()))),
             "rejects": dict(Counter(row["reason"] for row in data["rejects"])),
             "calls": dict(tally.calls),
             "preference": recipe.preference.model_dump(mode="json") if recipe.preference else None,

@@ -27,6 +27,8 @@ __all__ = ["BATCH", "Runner", "Stage", "Tally"]
 
 # Calls a batch: beyond 32 the embedded model gains nothing on a CPU (measured, see README).
 BATCH = 32
+# Seconds that calls in flight get to come back when a run is stopped.
+GRACE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class Runner:
         self._cache = cache
         self._progress = progress
         self._in_flight = in_flight
+        self._stopping = False
         self.tally = Tally()
 
     def walk(self, rows: Sequence[Row]) -> list[Row]:
@@ -152,6 +155,7 @@ class Runner:
     # A model behind a server
 
     async def _walk_rows(self, stages: Sequence[Stage], rows: Sequence[Row]) -> list[Row]:
+        self._stopping = False
         limits = {stage.lane: asyncio.Semaphore(self._in_flight) for stage in stages}
         for stage in stages:
             self._progress.begin(stage.asking.name, stage.asking.most_calls() * len(rows))
@@ -159,7 +163,7 @@ class Runner:
         waiting = iter(enumerate(rows))
 
         async def worker() -> None:
-            # Rows are taken as they are needed, so memory does not grow with their number.
+            # Rows are taken as they are needed: no more chains are open than can be served.
             for index, row in waiting:
                 for stage in stages:
                     row = await self._step(stage, row, limits[stage.lane])  # noqa: PLW2901
@@ -169,15 +173,24 @@ class Runner:
             asyncio.create_task(worker()) for _ in range(min(len(rows), 2 * self._in_flight))
         ]
         try:
-            await asyncio.gather(*workers)
+            # Unlike `gather`, `wait` leaves the workers alone when it is cancelled itself.
+            done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
         finally:
-            for task in workers:
-                task.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            await self._drain(workers)
             for llm in {id(stage.llm): stage.llm for stage in stages}.values():
                 if isinstance(llm, AsyncAnswering):
                     await llm.aclose()
         return [row for row in out if row is not None]
+
+    async def _drain(self, workers: Sequence[asyncio.Task[None]]) -> None:
+        """Start no new call, and wait a little for those in flight: they are paid for."""
+        self._stopping = True
+        await asyncio.wait(workers, timeout=GRACE)
+        for task in workers:
+            task.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
 
     async def _step(self, stage: Stage, row: Row, limit: asyncio.Semaphore) -> Row:
         calls = stage.asking.calls(row)
@@ -191,6 +204,8 @@ class Runner:
             answer = known[key]
         else:
             async with limit:
+                if self._stopping:
+                    raise asyncio.CancelledError
                 answer = await ask_one(stage.llm, call)
             self._cache.put([(key, answer)])
         self.tally.count(stage, key, answer, cached=key in known)

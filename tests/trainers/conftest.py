@@ -15,7 +15,27 @@ TEMPLATE = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-WORDS = ["how", "do", "i", "mend", "a", "bike", "with", "tape", "you", "can", "not", "help", "me", "please", "say", "yes", "no", "kind", "rude"]
+WORDS = [
+    "how",
+    "do",
+    "i",
+    "mend",
+    "a",
+    "bike",
+    "with",
+    "tape",
+    "you",
+    "can",
+    "not",
+    "help",
+    "me",
+    "please",
+    "say",
+    "yes",
+    "no",
+    "kind",
+    "rude",
+]
 
 
 @dataclass(frozen=True)
@@ -109,6 +129,17 @@ def make_version(tmp_path):
         return FakeVersion(folder, "me/tiny", "v0.1.0", manifest, data, [])
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Threads wait for each other longer than they compute on matrices of this size."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,68 @@
+"""`charter train`: a model from a pinned version, by TRL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from charter.cli.options import store_option
+from charter.cli.output import Output, common
+
+
+@click.command("train")
+@click.argument("method", metavar="METHOD")
+@click.option(
+    "--dataset",
+    "version",
+    required=True,
+    metavar="VERSION",
+    help="REPO@TAG, REPO@RANGE, or the folder of a version.",
+)
+@click.option("--model", metavar="NAME", help="Folder or Hub name; default: the generator.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the model; must not exist yet.",
+)
+@click.option(
+    "--set", "values", multiple=True, metavar="FIELD=VALUE", help="Any field of the TRL config."
+)
+@store_option
+@common
+def command(
+    method: str,
+    version: str,
+    model: str | None,
+    out: Path,
+    values: tuple[str, ...],
+    store: Path,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Train a model by METHOD (sft or dpo) from the `train` split of a pinned version.
+
+    Beside the fields of TRL's SFTConfig and DPOConfig, --set takes lora, lora_r, lora_alpha and
+    limit. Without --model the version's generator is trained, where it is the embedded one.
+
+    \b
+    Example:
+      charter train sft --dataset me/quickstart@v0.1.0 --out my-sft --set max_steps=20
+      charter train dpo --dataset me/quickstart@v0.1.0 --model my-sft --out my-dpo --set lora=true
+    """  # noqa: D301
+    from charter.cli.follow import train_model
+    from charter.hub import open_version
+    from charter.trainers.settings import read_settings
+
+    output = Output(as_json)
+    opened = open_version(version, store=store)
+    settings = read_settings(method, opened, out, model=model, values=values)
+    trained = train_model(output, settings)
+    output.result(
+        {
+            "model": str(trained.model),
+            "dataset": f"{opened.repo}@{opened.tag}",
+            "metrics": trained.metrics,
+        }
+    )

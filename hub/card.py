@@ -1,0 +1,324 @@
+"""The card of a version: its README.md, from the manifest and the rows.
+
+Everything a model, a judge or a constitution's author wrote is data here: it stands escaped in
+prose or in a fence that it cannot close.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from charter.hub.data import data_path
+from charter.hub.manifest import Manifest
+from charter.hub.markdown import escaped, fenced, json_block, table
+from charter.hub.schema import CONFIGS, SPLITS, yaml_features
+
+__all__ = ["DataSize", "card"]
+
+_ABOUT: Final = {
+    "sft": "prompts with the response as revised under the constitution, for supervised training",
+    "preference": "pairs of responses labelled by an AI judge under the constitution",
+    "judgments": "every single vote behind the labels",
+    "rejects": "every input, prompt or pair that gave no row, with the reason",
+}
+# SPDX identifier, lower case -> the Hub's own word; what is not here is shown as `other`.
+_LICENCES: Final = frozenset(
+    {
+        *("apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "cc-by-3.0", "cc-by-4.0"),
+        *("cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0"),
+        *("odc-by", "odbl", "pddl", "unlicense"),
+    }
+)
+_SIZES: Final = {
+    1_000: "n<1K",
+    10_000: "1K<n<10K",
+    100_000: "10K<n<100K",
+    1_000_000: "100K<n<1M",
+    10_000_000: "1M<n<10M",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DataSize:
+    """Sizes of one split: rows, bytes in memory, bytes of its file."""
+
+    rows: int
+    memory: int
+    file: int
+
+
+def card(
+    manifest: Manifest,
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    sizes: Mapping[str, Mapping[str, DataSize]],
+    constitution_yaml: str,
+    recipe_yaml: str,
+) -> str:
+    """The README of a version, with the YAML that `datasets` and the Hub read on top.
+
+    Args:
+        manifest: of the version; its `files` may still lack the card itself.
+        rows: config -> rows; the first of each is shown.
+        sizes: config -> split -> sizes; only splits that have rows.
+        constitution_yaml: the constitution as run.
+        recipe_yaml: the recipe as run.
+    """
+    meta = yaml.safe_dump(
+        _meta(manifest, sizes), sort_keys=False, allow_unicode=True, default_flow_style=False
+    )
+    parts = [
+        *_what(manifest, sizes),
+        *_load(manifest, sizes),
+        *_made(manifest, recipe_yaml),
+        *_figures(manifest),
+        *_constitution(manifest, constitution_yaml),
+        *_examples(rows, sizes),
+        *_limits(manifest),
+        *_checks(manifest),
+    ]
+    return f"---\n{meta}---\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _meta(manifest: Manifest, sizes: Mapping[str, Mapping[str, DataSize]]) -> dict[str, Any]:
+    licence = manifest.constitution.licence
+    known = licence.lower() in _LICENCES
+    total = sum(size.rows for splits in sizes.values() for size in splits.values())
+    default = next((name for name in ("preference", "sft") if name in sizes), None)
+    return {
+        "language": ["en"],
+        "license": licence.lower() if known else "other",
+        **({} if known else {"license_name": licence}),
+        "pretty_name": f"{manifest.recipe.name} {manifest.tag}",
+        "size_categories": [_size(total)],
+        "task_categories": ["text-generation"],
+        "tags": ["charter", "constitutional-ai", "rlaif", "preference", "alignment", "trl"],
+        "configs": [
+            {
+                "config_name": config,
+                "data_files": [{"split": s, "path": data_path(config, s)} for s in splits],
+                **({"default": True} if config == default else {}),
+            }
+            for config, splits in sizes.items()
+        ],
+        "dataset_info": [_info(config, splits) for config, splits in sizes.items()],
+    }
+
+
+def _info(config: str, splits: Mapping[str, DataSize]) -> dict[str, Any]:
+    return {
+        "config_name": config,
+        "features": yaml_features(CONFIGS[config]),
+        "splits": [
+            {"name": name, "num_bytes": size.memory, "num_examples": size.rows}
+            for name, size in splits.items()
+        ],
+        "download_size": sum(size.file for size in splits.values()),
+        "dataset_size": sum(size.memory for size in splits.values()),
+    }
+
+
+def _size(rows: int) -> str:
+    for bound, word in _SIZES.items():
+        if rows < bound:
+            return word
+    return "n>10M"
+
+
+def _what(manifest: Manifest, sizes: Mapping[str, Mapping[str, DataSize]]) -> Iterator[str]:
+    constitution = manifest.constitution
+    yield f"# {manifest.repo} {manifest.tag}"
+    parent = f"; it follows {manifest.parent}" if manifest.parent else ""
+    yield (
+        f"Alignment data written and labelled by models under the constitution "
+        f"{escaped(constitution.name)} {escaped(constitution.version)}, published "
+        f"{manifest.created} by Charter {escaped(manifest.charter)}{parent}."
+    )
+    yield table(
+        ("config", "rows", *SPLITS, "what it holds"),
+        [
+            (
+                config,
+                sum(manifest.counts[config].values()),
+                *(manifest.counts[config][split] for split in SPLITS),
+                about if config in sizes else f"{about} (none in this version)",
+            )
+            for config, about in _ABOUT.items()
+        ],
+    )
+
+
+def _load(manifest: Manifest, sizes: Mapping[str, Mapping[str, DataSize]]) -> Iterator[str]:
+    yield "## Load and train"
+    config, trainer = ("preference", "DPOTrainer")
+    if "preference" not in sizes:
+        config, trainer = ("sft", "SFTTrainer") if "sft" in sizes else (next(iter(sizes)), "")
+    train = f'{trainer}(model="MODEL", train_dataset=data).train()  # from trl import {trainer}'
+    yield fenced(
+        "from datasets import load_dataset\n"
+        f'data = load_dataset("FOLDER", "{config}", split="{next(iter(sizes[config]))}")\n'
+        + (train if trainer else "print(data[0])"),
+        "python",
+    )
+    where = f'"{manifest.repo}", repo_type="dataset", revision="{manifest.tag}"'
+    yield (
+        "FOLDER is the folder of this file. On a Hub it is what "
+        f"`snapshot_download({where})` returns; `load_dataset` with a revision may return another "
+        "version from its cache. Training uses `train` alone."
+    )
+
+
+def _made(manifest: Manifest, recipe_yaml: str) -> Iterator[str]:
+    yield "## How it was made"
+    prompts = manifest.prompt_set
+    source = " / ".join(escaped(each) for each in (prompts.path, prompts.source) if each)
+    yield (
+        f"Recipe {escaped(manifest.recipe.name)} over {prompts.records} records from {source}. "
+        "Responses are critiqued and revised under one principle a round (Bai et al. 2022, "
+        "arXiv 2212.08073); candidates are compared by a judge in both orders, and the votes "
+        "become one label a pair."
+    )
+    rule = _label_rule(manifest, recipe_yaml)
+    if rule:
+        yield f"Which pairs were kept: {rule}"
+    yield table(
+        ("role", "llm", "model", "revision", "other settings"),
+        [_model_row(role, model) for role, model in manifest.models.items()],
+    )
+    seeds = ", ".join(f"{escaped(name)} {seed}" for name, seed in manifest.seeds.items())
+    yield (
+        f"Seeds: {seeds or 'none'}. The recipe as run is `recipe.yaml`; fingerprints, package "
+        "versions and checksums stand in `charter.json`."
+    )
+
+
+def _model_row(role: str, model: Mapping[str, Any]) -> tuple[object, ...]:
+    main = ("llm", "model", "revision")
+    others = [
+        f"{name} {value}" for name, value in model.items() if name not in main and value is not None
+    ]
+    return (role, *(model.get(name) or "" for name in main), ", ".join(others))
+
+
+def _label_rule(manifest: Manifest, recipe_yaml: str) -> str:
+    """The rule that kept pairs, from the run's figures, else from the recipe's text."""
+    stated = manifest.figures.get("preference")
+    values: dict[str, Any] = {}
+    values |= stated if isinstance(stated, dict) else _mapping(recipe_yaml, "preference")
+    values |= {name: manifest.figures[name] for name in _RULE if name in manifest.figures}
+    if not values:
+        return ""
+    named = {"keep": "consistent", "min_margin": 0.0, **values}
+    text = ", ".join(f"`{name}` {escaped(named[name])}" for name in _RULE if name in named)
+    return (
+        f"{text}. `consistent` keeps pairs whose winner is the same in both orders; `margin` "
+        "keeps pairs with |p − 0.5| of at least `min_margin`, whatever the orders say."
+    )
+
+
+_RULE: Final = ("keep", "min_margin", "tie_band", "mode")
+
+
+def _mapping(text: str, block: str) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}
+    found = data.get(block) if isinstance(data, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _figures(manifest: Manifest) -> Iterator[str]:
+    # Counted by `charter.hub.figures`, so their shapes are known.
+    figures: dict[str, Any] = dict(manifest.figures)
+    yield "## Figures"
+    if "verdicts" in figures:
+        yield table(("verdict", "votes"), figures["verdicts"].items())
+    if "order_consistent" in figures:
+        orders, longer = figures["order_consistent"], figures["chosen_longer"]
+        yield (
+            f"In {orders['consistent']} of {orders['rows']} labelled pairs both orders name the "
+            f"same winner. The chosen text is the longer one in {longer['longer']} of "
+            f"{longer['rows']}."
+        )
+        yield table(("", *figures["p_chosen"]), [_rounded("p_chosen", figures["p_chosen"])])
+    if "rejects" in figures:
+        yield table(
+            ("ledger", "reason", "rejects"),
+            [(led, why, n) for led, each in figures["rejects"].items() for why, n in each.items()],
+        )
+    if "lengths" in figures:
+        lengths = figures["lengths"]
+        head = next(iter(lengths.values()))
+        yield table(
+            ("characters", *head), [(name, *each.values()) for name, each in lengths.items()]
+        )
+
+
+def _rounded(name: str, values: Mapping[str, float]) -> tuple[object, ...]:
+    return (name, *(f"{value:.4f}" for value in values.values()))
+
+
+def _constitution(manifest: Manifest, constitution_yaml: str) -> Iterator[str]:
+    yield "## The constitution"
+    about = manifest.constitution
+    yield (
+        f"{escaped(about.name)} {escaped(about.version)}, licence {escaped(about.licence)}; "
+        "the file is `constitution.yaml`."
+    )
+    try:
+        data = yaml.safe_load(constitution_yaml)
+    except yaml.YAMLError:
+        data = None
+    principles = data.get("principles") if isinstance(data, dict) else None
+    if not isinstance(principles, list) or not all(isinstance(p, dict) for p in principles):
+        yield fenced(constitution_yaml.strip(), "yaml")
+        return
+    for principle in principles:
+        yield f"### {escaped(principle.get('id', ''))}: {escaped(principle.get('name', ''))}"
+        yield "\n".join(
+            f"- **{name}**: {escaped(_joined(value))}"
+            for name, value in principle.items()
+            if name in _PRINCIPLE
+        )
+
+
+def _joined(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+_PRINCIPLE: Final = frozenset({"critique", "revision", "comparison", "weight", "tags"})
+
+
+def _examples(
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    sizes: Mapping[str, Mapping[str, DataSize]],
+) -> Iterator[str]:
+    yield "## One row of each config"
+    for config in sizes:
+        yield f"`{config}`:"
+        yield json_block(dict(rows[config][0]))
+
+
+def _limits(manifest: Manifest) -> Iterator[str]:
+    yield "## Limits"
+    reviewed = "" if manifest.reviews else "No person has checked them in this version. "
+    yield "\n".join(
+        (
+            f"- The labels are a model's. {reviewed}A judge has biases of place, length and style; "
+            "the figures above show some of them, and `judgments` holds every vote.",
+            "- Prompts and rejected responses may be offensive or unsafe: they are here to be "
+            "trained against. Some chosen responses may be so too.",
+            "- `test` is for measuring this data's own objective, not for claims about safety.",
+            "- The licence above is the constitution's. Prompts keep the terms of their source, "
+            "and responses those of the models that wrote them.",
+        )
+    )
+
+
+def _checks(manifest: Manifest) -> Iterator[str]:
+    yield "## Checks that passed before publication"
+    yield table(("check", "found"), [(c.check, c.detail) for c in manifest.checks if c.passed])

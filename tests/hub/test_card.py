@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from charter.hub import publish_local
+from charter.hub.markdown import escaped, fenced
+
+HOSTILE = (
+    "</div><script>alert(1)</script> [click](https://evil.example) ![x](https://evil.example/x.png) "
+    "https://evil.example www.evil.example <https://evil.example> a@evil.example `code` **bold** "
+    "| cell | $x$ :smile: @someone &lt; &#60;b&#62; \u202eturned\nsecond line\n\n# heading\n"
+    "---\nlicense: mit\n---\n````\n``` \n</code></pre>"
+)
+MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
+
+
+def _card(draft: Any, store: Path) -> tuple[dict[str, Any], str]:
+    text = (publish_local(draft, store).path / "README.md").read_text()
+    match = re.match(r"^---\n(.*?)\n---\n(.*)$", text, re.DOTALL)
+    assert match
+    return yaml.safe_load(match[1]), match[2]
+
+
+def _kinds(text: str) -> set[str]:
+    tokens = MARKDOWN.parse(text)
+    return {t.type for t in tokens} | {c.type for t in tokens for c in t.children or ()}
+
+
+def test_the_card_tells_what_it_is(make_draft: Any, store: Path) -> None:
+    meta, body = _card(make_draft(), store)
+    assert meta["language"] == ["en"]
+    assert meta["license"] == "cc-by-4.0"
+    assert [config["config_name"] for config in meta["configs"]] == [
+        "sft",
+        "preference",
+        "judgments",
+        "rejects",
+    ]
+    assert [config["config_name"] for config in meta["configs"] if config.get("default")] == [
+        "preference"
+    ]
+    assert meta["dataset_info"][3]["splits"][0]["num_examples"] == 4
+    for part in (
+        "# me/small v0.1.0",
+        "`keep` margin, `min_margin` 0.02",
+        "| A | 14 |",
+        "| preference | TIE | 1 |",
+        "In 4 of 6 labelled pairs",
+        "### kind: Be kind",
+        "- **comparison**: Choose the kinder response.",
+        "| tiny-135m |",
+        'load_dataset("FOLDER", "preference", split="train")',
+        "DPOTrainer(",
+        '"id": "p0#a~b"',
+        "records, prompts and pairs add up",
+        "No person has checked them",
+    ):
+        assert part in body, part
+
+
+def test_the_rule_of_the_run_comes_before_the_text_of_the_recipe(
+    make_draft: Any, store: Path
+) -> None:
+    lineage = copy.deepcopy(make_draft().lineage)
+    lineage["figures"]["preference"] = {"keep": "consistent", "min_margin": 0.0, "tie_band": 0.01}
+    _, body = _card(make_draft(lineage=lineage), store)
+    assert "`keep` consistent, `min_margin` 0.0, `tie_band` 0.01" in body
+
+
+def test_the_hubs_own_client_reads_it(make_draft: Any, store: Path) -> None:
+    from huggingface_hub import DatasetCard
+
+    card = DatasetCard.load(publish_local(make_draft(), store).path / "README.md")
+    assert card.data.license == "cc-by-4.0"
+    assert card.data.pretty_name == "small v0.1.0"
+
+
+def test_an_unknown_licence_is_named_as_other(make_draft: Any, store: Path) -> None:
+    lineage = copy.deepcopy(make_draft().lineage)
+    lineage["constitution"]["licence"] = "My own"
+    meta, _ = _card(make_draft(lineage=lineage), store)
+    assert (meta["license"], meta["license_name"]) == ("other", "My own")
+
+
+def test_data_stays_data(make_draft: Any, store: Path) -> None:
+    clean_meta, clean = _card(make_draft(), store)
+    draft = make_draft()
+    lineage = copy.deepcopy(draft.lineage)
+    lineage["recipe"]["name"] = lineage["constitution"]["name"] = HOSTILE
+    lineage["prompt_set"]["path"] = lineage["models"]["judge"]["model"] = HOSTILE
+    lineage["models"][HOSTILE] = {"llm": HOSTILE}
+    constitution = yaml.safe_load(draft.constitution_yaml)
+    constitution["principles"][0].update(name=HOSTILE, critique=HOSTILE, tags=[HOSTILE], id=HOSTILE)
+    for row in (draft.rows["sft"][0], draft.rows["preference"][0]):
+        row["prompt"][0]["content"] = HOSTILE
+    draft.rows["preference"][0]["rejected"][0]["content"] = HOSTILE
+    draft.rows["rejects"][0]["detail"] = HOSTILE
+    hostile = make_draft(
+        repo="me/hostile",
+        rows=draft.rows,
+        lineage=lineage,
+        constitution_yaml=yaml.safe_dump(constitution),
+    )
+    meta, body = _card(hostile, store)
+    assert meta.keys() == clean_meta.keys()
+    assert _kinds(body) == _kinds(clean)
+    assert not _kinds(body) & {"html_block", "html_inline", "link_open", "image"}
+    assert len(re.findall("^#+ ", body, re.MULTILINE)) == len(
+        re.findall("^#+ ", clean, re.MULTILINE)
+    )
+    assert "\u202e" not in body
+    for link in re.findall(r"(?<!`)https?://|(?<![\\\w])www\.(?!\\)", _prose(body)):
+        raise AssertionError(link)
+    assert " @someone" not in _prose(body)
+
+
+def _prose(body: str) -> str:
+    return re.sub(r"^(`{3,}).*?^\1$", "", body, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_a_constitution_of_another_form_stands_as_it_is(make_draft: Any, store: Path) -> None:
+    for i, text in enumerate(("principles: ```\n", "{", "[1]", "principles: [x]\n")):
+        _, body = _card(make_draft(repo=f"me/x{i}", constitution_yaml=text), store)
+        assert text.strip() in body
+
+
+def test_long_texts_are_cut_and_the_cut_is_named(make_draft: Any, store: Path) -> None:
+    draft = make_draft()
+    draft.rows["sft"][0]["initial_response"] = "y" * 5000
+    _, body = _card(draft, store)
+    assert "[…4200 more characters]" in body
+    assert "y" * 801 not in body
+
+
+@given(st.text())
+@example("1. x")
+@example("- x")
+@example("=")
+@example("&#60;b&#62;")
+@example("\\")
+def test_escaped_text_is_one_paragraph_of_text(text: str) -> None:
+    tokens = MARKDOWN.parse(escaped(text))
+    if not tokens:
+        assert not escaped(text)
+        return
+    assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
+    children = tokens[1].children or []
+    assert {child.type for child in children} <= {"text", "text_special"}
+    shown = "".join(child.content for child in children)
+    kept = [c for c in " ".join(text.split()) if c in shown]
+    assert "".join(shown.split()) == "".join("".join(kept).split())
+
+
+@given(st.text(alphabet="`a\n ~", max_size=30))
+def test_a_fence_is_closed_by_itself_alone(text: str) -> None:
+    tokens = MARKDOWN.parse(f"{fenced(text)}\n\nafter")
+    assert [token.type for token in tokens] == [
+        "fence",
+        "paragraph_open",
+        "inline",
+        "paragraph_close",
+    ]
+    assert tokens[0].content == f"{text}\n"

@@ -41,7 +41,7 @@ types: setup
 check: types
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
-	.venv/bin/lint-imports
+	PYTHONPATH=.types .venv/bin/lint-imports
 	.venv/bin/mypy -p charter
 
 format: setup

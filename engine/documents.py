@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,11 +20,23 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from charter.errors import Fault, InputError, nearest
+from charter.values import Loc, YamlValues, dotted
 
-__all__ = ["Document", "Settings", "dotted", "read_document", "read_text", "validated"]
+__all__ = [
+    "Document",
+    "Loc",
+    "Settings",
+    "dotted",
+    "in_order",
+    "is_file",
+    "read_document",
+    "read_text",
+    "read_value",
+    "validated",
+]
 
-Loc = tuple[str | int, ...]
 ModelT = TypeVar("ModelT", bound=BaseModel)
+_LARGEST = 2**63  # what a column of a dataset holds
 
 
 class Settings(BaseModel):
@@ -50,11 +63,25 @@ class Document:
     places: dict[Loc, tuple[int, int]]
     overridden: set[Loc] = field(default_factory=set)
 
+    def at(self, *loc: str | int) -> Any:
+        """The value at a location; None where there is nothing."""
+        here = self.data
+        for part in loc:
+            if isinstance(here, dict):
+                here = here.get(part)
+            elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+                here = here[part]
+            else:
+                return None
+        return here
+
     def place(self, loc: Loc) -> str:
         """`file:line:col` of a location, or of the nearest one around it that is written."""
+        # Options first: what the file has at and below such a place is no longer what counts.
         for end in range(len(loc), -1, -1):
             if loc[:end] in self.overridden:
                 return f"--set {dotted(loc[:end])}"
+        for end in range(len(loc), -1, -1):
             if loc[:end] in self.places:
                 line, col = self.places[loc[:end]]
                 return f"{self.name}:{line}:{col}"
@@ -65,12 +92,12 @@ class Document:
         return Fault(self.place(loc), dotted(loc), what, fix)
 
 
-def dotted(loc: Loc) -> str:
-    """`models.judge`, `principles[3].id`."""
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; no for a path that no file can have, such as one too long."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def read_text(path: Path) -> str:
@@ -98,15 +125,6 @@ def read_text(path: Path) -> str:
         ) from None
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader without dates: an unquoted date stays the text that was written."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - as the base class has it
-        first: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:timestamp"]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
 def read_document(path: Path, text: str | None = None) -> Document:
     """Read a YAML file whole.
 
@@ -119,60 +137,39 @@ def read_document(path: Path, text: str | None = None) -> Document:
     """
     name = str(path)
     source = read_text(path) if text is None else text
+    builder = YamlValues(lambda mark: f"{name}:{mark.line + 1}:{mark.column + 1}")
     try:
-        loader = _Loader(source)
-        node = loader.get_single_node()
-        places: dict[Loc, tuple[int, int]] = {}
-        faults: list[Fault] = []
-        data = None if node is None else _build(loader, node, (), name, places, faults)
+        data = builder.read(source)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        place = builder.spot(mark) if mark else name
         what = f"is not YAML: {error.problem or error.context}"
         raise InputError(Fault(place, "", what, "mend the line, or quote the text")) from None
-    except yaml.YAMLError as error:
-        what = f"is not YAML: {str(error).splitlines()[0]}"
-        raise InputError(Fault(name, "", what, "remove the character")) from None
-    if faults:
-        raise InputError(faults)
+    except yaml.reader.ReaderError as error:
+        before = source[: error.position]
+        place = f"{name}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+        what = f"is not YAML: the character U+{ord(source[error.position]):04X} cannot stand here"
+        raise InputError(Fault(place, "", what, "remove the character")) from None
+    if builder.faults:
+        raise InputError(builder.faults)
     if not isinstance(data, dict):
         what = "is empty" if data is None else "is no mapping of keys to values"
         raise InputError(Fault(name, "", what, "start from `charter init DIR`"))
-    return Document(name, data, places)
+    return Document(name, data, builder.places)
 
 
-def _build(
-    loader: _Loader,
-    node: yaml.Node,
-    loc: Loc,
-    name: str,
-    places: dict[Loc, tuple[int, int]],
-    faults: list[Fault],
-) -> Any:
-    places.setdefault(loc, (node.start_mark.line + 1, node.start_mark.column + 1))
-    if len(loc) > 60:
-        raise yaml.YAMLError("it is nested more than 60 deep, or refers to itself")
-    if isinstance(node, yaml.MappingNode):
-        loader.flatten_mapping(node)
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
-            spot = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            if key in result:
-                first = places[(*loc, key)][0]
-                what = f'the key "{key}" stands here a second time (first in line {first})'
-                at = f"{name}:{spot[0]}:{spot[1]}"
-                faults.append(Fault(at, dotted((*loc, key)), what, "keep one of them"))
-                continue
-            places[(*loc, key)] = spot
-            result[key] = _build(loader, value_node, (*loc, key), name, places, faults)
-        return result
-    if isinstance(node, yaml.SequenceNode):
-        return [
-            _build(loader, item, (*loc, index), name, places, faults)
-            for index, item in enumerate(node.value)
-        ]
-    return loader.construct_object(node, deep=True)
+def read_value(text: str, place: str) -> tuple[Any, list[Fault]]:
+    """The value that an option gives, read as YAML; text that is no YAML is that text.
+
+    Args:
+        text: what stands after the equals sign.
+        place: the option, as faults name it.
+    """
+    builder = YamlValues(lambda _: place)
+    try:
+        return builder.read(text), builder.faults
+    except yaml.YAMLError:
+        return text, []
 
 
 def validated(document: Document, model: type[ModelT]) -> tuple[ModelT | None, list[Fault]]:
@@ -203,19 +200,31 @@ def _not_json(document: Document) -> Iterator[Fault]:
                 yield from walk(item, (*loc, index))
         elif isinstance(value, float) and not math.isfinite(value):
             yield document.fault(loc, "is not a finite number", "give a number")
+        elif isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+            yield document.fault(loc, "is out of range", "give a number of at most 18 digits")
         elif value is not None and not isinstance(value, str | int | float | bool):
-            yield document.fault(loc, f"is a {type(value).__name__}", "quote it to make it text")
+            what = f"is of a kind that no setting has ({type(value).__name__})"
+            yield document.fault(loc, what, "quote it to make it text")
 
     yield from walk(document.data, ())
+
+
+def in_order(faults: Iterable[Fault]) -> list[Fault]:
+    """Faults of one file from its first line to its last; those of options come before."""
+
+    def order(fault: Fault) -> tuple[int, ...]:
+        parts = fault.place.rsplit(":", 2)[1:]
+        return tuple(int(part) for part in parts) if all(p.isdigit() for p in parts) else (0,)
+
+    return sorted(faults, key=order)
 
 
 def _faults(document: Document, model: type[BaseModel], error: ValidationError) -> list[Fault]:
     found: dict[str, Fault] = {}
     items = [(_written(document.data, i), i) for i in error.errors(include_url=False)]
     for loc, item in items:
-        inside = any(len(other) > len(loc) and other[: len(loc)] == loc for other, _ in items)
-        if inside and isinstance(item["input"], dict | list):
-            continue  # another branch of the union fits, but for what is wrong inside it
+        if isinstance(item["input"], dict | list) and _other_branch_fits(items, loc, item):
+            continue
         what, fix = _explain(model, item, loc)
         fault = document.fault(loc, what, fix)
         key = f"{fault.path}|{item['type'] == 'missing'}"
@@ -225,12 +234,15 @@ def _faults(document: Document, model: type[BaseModel], error: ValidationError) 
             merged = before.fix if fix in before.fix else f"{before.fix}, or {fix}"
             fault = Fault(before.place, before.path, before.what, merged)
         found[key] = fault
+    return in_order(found.values())
 
-    def order(fault: Fault) -> tuple[int, ...]:
-        parts = fault.place.rsplit(":", 2)[1:]
-        return tuple(int(part) for part in parts) if all(p.isdigit() for p in parts) else (0,)
 
-    return sorted(found.values(), key=order)
+def _other_branch_fits(items: Sequence[tuple[Loc, Any]], loc: Loc, item: Any) -> bool:
+    """Whether another branch of the union is the one meant, but for a fault of its own."""
+    if any(len(other) > len(loc) and other[: len(loc)] == loc for other, _ in items):
+        return True
+    whole = any(other == loc and i["type"] == "value_error" for other, i in items)
+    return whole and item["type"] != "value_error"
 
 
 def _written(data: Any, item: Any) -> Loc:
@@ -263,6 +275,13 @@ _KINDS: Mapping[str, tuple[str, str]] = {
     "model_attributes_type": ("is not a mapping of keys to values", "indent keys below it"),
     "tuple_type": ("is not a list", "give a list: [a, b]"),
     "list_type": ("is not a list", "give a list: [a, b]"),
+    "too_short": ("is empty", "give at least one"),
+}
+_BOUNDS: Mapping[str, tuple[str, str]] = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "below"),
+    "less_than_equal": ("le", "at most"),
 }
 
 
@@ -275,15 +294,33 @@ def _explain(model: type[BaseModel], item: Any, loc: Loc) -> tuple[str, str]:
     if kind == "missing":
         return f'the key "{name}" is missing', f"add `{name}:`"
     if kind in ("literal_error", "enum"):
-        return f'no such value "{item["input"]}"', f"use {context['expected']}"
+        return f"no such value {_shown(item['input'])}", _choices(item["input"], context)
     if kind in ("value_error", "assertion_error"):
         # Our validators say `what; fix` themselves.
         what, _, fix = str(context["error"]).partition("; ")
         return what, fix
     if kind in _KINDS:
         return _KINDS[kind]
+    if kind in _BOUNDS:
+        bound, word = _BOUNDS[kind]
+        return f"is {_shown(item['input'])}", f"give a number {word} {context[bound]:g}"
     what = item["msg"][0].lower() + item["msg"][1:]
-    return f"{what} (here: {json.dumps(item['input'])[:60]})", "change the value"
+    return f"{what} (here: {_shown(item['input'])})", "change the value"
+
+
+def _shown(value: Any) -> str:
+    """A value as it could stand in the file, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _choices(value: Any, context: Mapping[str, Any]) -> str:
+    """What a setting may be: the nearest of the words, or all, in YAML's spelling."""
+    expected = str(context["expected"])
+    hint = nearest(value, re.findall(r"'([^']*)'", expected)) if isinstance(value, str) else ""
+    if hint.startswith("did you"):
+        return hint
+    return f"use {expected}".replace("True", "true").replace("False", "false")
 
 
 def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:

@@ -51,10 +51,13 @@ class DataSize:
     file: int
 
 
+Sizes = Mapping[str, Mapping[str, DataSize]]
+
+
 def card(
     manifest: Manifest,
     rows: Mapping[str, Sequence[Mapping[str, Any]]],
-    sizes: Mapping[str, Mapping[str, DataSize]],
+    sizes: Sizes,
     constitution_yaml: str,
     recipe_yaml: str,
 ) -> str:
@@ -73,7 +76,7 @@ def card(
     parts = [
         *_what(manifest, sizes),
         *_load(manifest, sizes),
-        *_made(manifest, recipe_yaml),
+        *_made(manifest, sizes, recipe_yaml),
         *_figures(manifest),
         *_constitution(manifest, constitution_yaml),
         *_examples(rows, sizes),
@@ -83,7 +86,7 @@ def card(
     return f"---\n{meta}---\n\n" + "\n\n".join(parts) + "\n"
 
 
-def _meta(manifest: Manifest, sizes: Mapping[str, Mapping[str, DataSize]]) -> dict[str, Any]:
+def _meta(manifest: Manifest, sizes: Sizes) -> dict[str, Any]:
     licence = manifest.constitution.licence
     known = licence.lower() in _LICENCES
     total = sum(size.rows for splits in sizes.values() for size in splits.values())
@@ -128,7 +131,7 @@ def _size(rows: int) -> str:
     return "n>10M"
 
 
-def _what(manifest: Manifest, sizes: Mapping[str, Mapping[str, DataSize]]) -> Iterator[str]:
+def _what(manifest: Manifest, sizes: Sizes) -> Iterator[str]:
     constitution = manifest.constitution
     yield f"# {manifest.repo} {manifest.tag}"
     parent = f"; it follows {manifest.parent}" if manifest.parent else ""
@@ -151,18 +154,17 @@ def _what(manifest: Manifest, sizes: Mapping[str, Mapping[str, DataSize]]) -> It
     )
 
 
-def _load(manifest: Manifest, sizes: Mapping[str, Mapping[str, DataSize]]) -> Iterator[str]:
+def _load(manifest: Manifest, sizes: Sizes) -> Iterator[str]:
     yield "## Load and train"
     config, trainer = ("preference", "DPOTrainer")
     if "preference" not in sizes:
         config, trainer = ("sft", "SFTTrainer") if "sft" in sizes else (next(iter(sizes)), "")
-    train = f'{trainer}(model="MODEL", train_dataset=data).train()  # from trl import {trainer}'
-    yield fenced(
-        "from datasets import load_dataset\n"
-        f'data = load_dataset("FOLDER", "{config}", split="{next(iter(sizes[config]))}")\n'
-        + (train if trainer else "print(data[0])"),
-        "python",
-    )
+    data = f'load_dataset("FOLDER", "{config}", split="{next(iter(sizes[config]))}")'
+    lines = ["from datasets import load_dataset", f"print({data}[0])"]
+    if trainer:
+        train = f'{trainer}(model="MODEL", train_dataset={data}).train()'
+        lines = [lines[0], f"from trl import {trainer}", train]
+    yield fenced("\n".join(lines), "python")
     where = f'"{manifest.repo}", repo_type="dataset", revision="{manifest.tag}"'
     yield (
         "FOLDER is the folder of this file. On a Hub it is what "
@@ -171,16 +173,24 @@ def _load(manifest: Manifest, sizes: Mapping[str, Mapping[str, DataSize]]) -> It
     )
 
 
-def _made(manifest: Manifest, recipe_yaml: str) -> Iterator[str]:
+def _made(manifest: Manifest, sizes: Sizes, recipe_yaml: str) -> Iterator[str]:
     yield "## How it was made"
     prompts = manifest.prompt_set
     source = " / ".join(escaped(each) for each in (prompts.path, prompts.source) if each)
-    yield (
-        f"Recipe {escaped(manifest.recipe.name)} over {prompts.records} records from {source}. "
-        "Responses are critiqued and revised under one principle a round (Bai et al. 2022, "
-        "arXiv 2212.08073); candidates are compared by a judge in both orders, and the votes "
-        "become one label a pair."
-    )
+    steps = [
+        f"Recipe {escaped(manifest.recipe.name)} over {prompts.records} records from {source}."
+    ]
+    if "sft" in sizes:
+        steps.append(
+            "Responses are critiqued and revised under one principle a round (Bai et al. 2022, "
+            "arXiv 2212.08073)."
+        )
+    if "judgments" in sizes:
+        steps.append(
+            "Candidates are compared by a judge in both orders, and the votes become one label a "
+            "pair."
+        )
+    yield " ".join(steps)
     rule = _label_rule(manifest, recipe_yaml)
     if rule:
         yield f"Which pairs were kept: {rule}"
@@ -295,7 +305,7 @@ _PRINCIPLE: Final = frozenset({"critique", "revision", "comparison", "weight", "
 
 def _examples(
     rows: Mapping[str, Sequence[Mapping[str, Any]]],
-    sizes: Mapping[str, Mapping[str, DataSize]],
+    sizes: Sizes,
 ) -> Iterator[str]:
     yield "## One row of each config"
     for config in sizes:

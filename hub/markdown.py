@@ -14,7 +14,8 @@ __all__ = ["escaped", "fenced", "json_block", "table"]
 # emoji. CommonMark takes a backslash before any ASCII punctuation. The colon and the dot after
 # `www` stop bare addresses from becoming links.
 _ACTIVE: Final = re.compile(r"[\\`*_{}\[\]#|~$!@:^]|(?<=www)\.", re.IGNORECASE)
-_LIST: Final = re.compile(r"^([0-9]*)([-+=.)])")
+# What opens a list, a rule or an underlined heading where the text begins its line.
+_LIST: Final = re.compile(r"^()([-+=])|^([0-9]+)([.)])(?=\s|$)")
 _HTML: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 _TURNING: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _SHOWN: Final = 800
@@ -24,7 +25,7 @@ def escaped(text: object) -> str:
     """The text on one line, with nothing in it that Markdown or HTML would act on."""
     line = " ".join(_visible(str(text)).split())
     line = _ACTIVE.sub(r"\\\g<0>", line)
-    line = _LIST.sub(r"\1\\\2", line)
+    line = _LIST.sub(r"\1\3\\\2\4", line)
     return re.sub(r'[&<>"]', lambda match: _HTML[match.group()], line)
 
 

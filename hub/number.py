@@ -152,9 +152,7 @@ def bump(tag: Tag, size: Change) -> Tag:
     return Tag(tag.major, tag.minor, tag.patch + 1)
 
 
-def next_tag(
-    previous: Manifest | None, new: Mapping[str, Any], rows_changed: bool
-) -> str | None:
+def next_tag(previous: Manifest | None, new: Mapping[str, Any], rows_changed: bool) -> str | None:
     """The tag of the next version.
 
     Args:

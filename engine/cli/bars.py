@@ -26,16 +26,16 @@ class _Bars:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
-    def begin(self, name: str, total: int) -> None:
+    def begin(self, name: str, total: int, unit: str = "calls") -> None:
         """A step begins."""
         if name in self._tasks:
             self._progress.reset(self._tasks[name], total=total)
         else:
             self._tasks[name] = self._progress.add_task(name, total=total)
 
-    def advance(self, name: str, calls: int = 1) -> None:
-        """Some calls are done."""
-        self._progress.advance(self._tasks[name], calls)
+    def advance(self, name: str, done: int = 1) -> None:
+        """Some units are done."""
+        self._progress.advance(self._tasks[name], done)
 
     def say(self, line: str) -> None:
         """One line above the bars."""

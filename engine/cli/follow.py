@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charter.cli.output import Output
+from charter.errors import Fault, InputError
+from charter.recipes.load import resolve
+from charter.run.progress import Progress
 
 if TYPE_CHECKING:
     from charter.recipes import Loaded, Recipe
+    from charter.recipes.schema import RefusalSettings
     from charter.trainers.settings import TrainSettings
     from charter.trainers.train import Trained
 
-__all__ = ["evaluate_models", "train_model", "train_models"]
+__all__ = ["evaluate_models", "measure_models", "train_model", "train_models"]
 
 METHODS = ("sft", "dpo")
 
@@ -38,7 +42,7 @@ def train_models(output: Output, recipe: Recipe, version_path: Path, out: Path) 
         folder = out / "models" / version.repo / version.tag / method
         # The recipe's text is part of the version, so a folder of this tag is of these settings.
         if (folder / "charter.json").is_file():
-            output.line(f"{method}: trained from this version already, in {trained.model}")
+            output.line(f"{method}: trained from this version already, in {folder}")
         else:
             values = dict(getattr(recipe.train, method))
             start = str(models["sft"]) if method == "dpo" and "sft" in models else None
@@ -55,16 +59,8 @@ def train_model(output: Output, settings: TrainSettings) -> Trained:
     method = settings.method
     with output.progress() as progress:
         progress.say(f"training {method}")
-        shown = 0
-
-        def step(done: int, total: int, logs: Mapping[str, float]) -> None:
-            nonlocal shown
-            if not shown:
-                progress.begin(method, total)
-            progress.advance(method, done - shown)
-            shown = done
-
-        trained = train(settings, step)
+        show = counted(progress, f"train {method}", "steps")
+        trained = train(settings, lambda done, total, logs: show(done, total))
     metrics = trained.metrics
     output.line(
         f"{method}: {metrics['steps']:.0f} steps on {metrics['rows']:.0f} rows, "
@@ -76,8 +72,86 @@ def train_model(output: Output, settings: TrainSettings) -> Trained:
     return trained
 
 
+def counted(progress: Progress, name: str, unit: str = "prompts") -> Callable[[int, int], None]:
+    """A `(done, total)` callback that moves a progress bar."""
+    shown: int | None = None
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        if shown is None:
+            progress.begin(name, total, unit)
+            shown = 0
+        if done > shown:
+            progress.advance(name, done - shown)
+            shown = done
+
+    return show
+
+
 def evaluate_models(
-    output: Output, loaded: Loaded, version_path: Path, models: Mapping[str, Path], out: Path
+    output: Output, loaded: Loaded, version_path: Path, models: Mapping[str, Path]
 ) -> dict[str, Any]:
-    """Refusals of the generator and of each trained model, on prompts not in the version."""
-    raise NotImplementedError
+    """Refusals of the generator and of each trained model, on prompts not trained on."""
+    from charter.evals.held_out import text_of
+    from charter.hub import open_version
+
+    settings = loaded.recipe.evaluate.refusal
+    generator = loaded.recipe.models.role("generator")
+    assert settings is not None
+    named: dict[str, Path | None] = {}
+    if generator.llm == "local":
+        named["before"] = Path(generator.model) if generator.model else None
+    named |= models
+    version = open_version(version_path)
+    seen = {
+        text_of(messages)
+        for config in ("sft", "preference")
+        if config in version.configs() and "train" in version.splits(config)
+        for messages in version.rows(config, "train")["prompt"].to_list()
+    }
+    return measure_models(output, settings, named, loaded.path.parent, seen)
+
+
+def measure_models(
+    output: Output,
+    settings: RefusalSettings,
+    models: Mapping[str, Path | None],
+    beside: Path,
+    trained_on: Collection[str],
+) -> dict[str, Any]:
+    """Measure refusals of local models and print them side by side.
+
+    Args:
+        output: where to.
+        settings: which prompts.
+        models: folder of each model by its name; None is the embedded one.
+        beside: where a relative path of the prompts is also looked up.
+        trained_on: texts that the models have seen.
+    """
+    from charter.evals.held_out import held_out
+    from charter.evals.measure import measure_refusals
+    from charter.models.local import load_local
+
+    files = resolve(settings.path, beside)
+    if not files:
+        raise InputError(Fault(settings.path, "", "no such file", "check the path"))
+    prompts = held_out(files[0], settings.categories, settings.per_category, trained_on)
+    found: dict[str, Any] = {}
+    rows = []
+    for name, folder in models.items():
+        with output.progress() as progress:
+            report = measure_refusals(
+                load_local(folder),
+                [(p.id, p.messages, p.category) for p in prompts],
+                max_tokens=settings.max_tokens,
+                progress=counted(progress, f"refusals {name}"),
+            )
+        found[name] = report.as_json()
+        for category, figures in report.categories.items():
+            share = figures.refused
+            refused = round((share.value or 0) * (share.n or 0))
+            interval = "" if share.low is None else f"{share.low:.2f} to {share.high:.2f}"
+            rows.append((name, category, f"{refused} of {share.n}", interval))
+    output.line("\nRefused, of prompts that were not trained on (by rules; 95 % Wilson interval)")
+    output.table(("model", "category", "refused", "interval"), rows)
+    return found

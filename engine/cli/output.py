@@ -103,16 +103,16 @@ class _Lines(Silent):
         self._done: dict[str, int] = {}
         self._total: dict[str, int] = {}
 
-    def begin(self, name: str, total: int) -> None:
+    def begin(self, name: str, total: int, unit: str = "calls") -> None:
         """A step begins."""
         self._done[name], self._total[name] = 0, total
-        click.echo(f"{name}: {total} calls", err=True)
+        click.echo(f"{name}: {total} {unit}", err=True)
 
-    def advance(self, name: str, calls: int = 1) -> None:
-        """Some calls are done."""
+    def advance(self, name: str, done: int = 1) -> None:
+        """Some units are done."""
         total = max(self._total.get(name, 0), 1)
         before = self._done.get(name, 0)
-        self._done[name] = before + calls
+        self._done[name] = before + done
         if before * 10 // total != self._done[name] * 10 // total:
             click.echo(f"{name}: {self._done[name]} of {total}", err=True)
 

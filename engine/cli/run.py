@@ -53,7 +53,7 @@ def command(
         models = train_models(output, loaded.recipe, result.published.path, out)
         found["models"] = {method: str(path) for method, path in models.items()}
         if loaded.recipe.evaluate.refusal:
-            found["refusal"] = evaluate_models(output, loaded, result.published.path, models, out)
+            found["refusal"] = evaluate_models(output, loaded, result.published.path, models)
     _print_next(output, result, found.get("models", {}))
     output.result(found)
 

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from charter.errors import Fault, Interrupted
-from charter.hub import Draft, Published, assign_splits, ensure_train, publish_local
-from charter.hub.held import published_splits
-from charter.models.build import identity, lineage
+from charter.hub import Published, publish_local
+from charter.models.build import identity
 from charter.models.cache import CallCache, default_cache_path
 from charter.pipeline import (
-    candidate_slots,
     compile_pipeline,
     keep_rule,
     prompt_row,
 )
 from charter.recipes import Loaded, PromptSet, read_prompts
 from charter.rows import Row
+from charter.run.draft import CONFIGS, draft_of
 from charter.run.folder import RunFolder, write_whole
 from charter.run.progress import Progress, Silent
 from charter.run.runner import Runner, Stage, Tally
 from charter.steps.asking import prepared
 from charter.steps.keep import kept
-from charter.steps.shape import (
-    judgment_rows,
-    planned_pairs,
-    preference_rows,
-    reject_rows,
-    sft_rows,
-)
 
-__all__ = ["CONFIGS", "RunResult", "run_recipe", "runner_of", "walk_rows"]
-
-CONFIGS = ("sft", "preference", "judgments", "rejects")
-PACKAGES = ("charter-ai", "distilabel", "torch", "transformers", "polars", "pyarrow")
+__all__ = ["RunResult", "run_recipe", "runner_of", "walk_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,97 +154,6 @@ def _publish(
     published_as = f"{published.repo}@{published.tag}"
     folder.set_state("done", version=published_as, account=result.as_json())
     return result
-
-
-def draft_of(
-    loaded: Loaded,
-    prompts: PromptSet,
-    rows: list[Row],
-    tally: Tally,
-    store: Path,
-    version: str | None,
-) -> Draft:
-    """Everything a version holds, before it has a number."""
-    recipe = loaded.recipe
-    slots = candidate_slots(loaded)
-    judge = lineage(recipe.models.role("judge"))
-    data: dict[str, list[Row]] = {config: [] for config in CONFIGS}
-    for reject in prompts.rejects:
-        data["rejects"].append(
-            {
-                "ledger": reject.ledger.value,
-                "prompt_id": reject.prompt_id,
-                "pair_id": reject.pair_id,
-                "stage": reject.stage,
-                "reason": reject.reason.value,
-                "detail": reject.detail,
-            }
-        )
-    if not recipe.sft:
-        del data["sft"]
-    if not recipe.preference:
-        del data["preference"], data["judgments"]
-    pairs = 0
-    for row in rows:
-        if recipe.sft:
-            data["sft"] += sft_rows(row)
-        if recipe.preference:
-            data["preference"] += preference_rows(row, str(judge["model"]))
-            data["judgments"] += judgment_rows(row, str(judge["model"]))
-        data["rejects"] += reject_rows(row, slots, sft=bool(recipe.sft))
-        pairs += planned_pairs(row, slots) if slots else 0
-    texts = [(row["prompt_id"], "\n".join(m["content"] for m in row["prompt"])) for row in rows]
-    before = published_splits(store, recipe.repo)
-    splits = assign_splits(texts, test_fraction=recipe.prompts.test_fraction, kept=before)
-    used = {name: [r["prompt_id"] for r in data[name]] for name in ("sft", "preference", "judgments") if name in data}
-    splits = ensure_train(splits, used, before)
-    return Draft(
-        repo=recipe.repo,
-        rows=data,
-        splits=splits,
-        ledgers={
-            "records": prompts.records,
-            "prompts": len(prompts.prompts),
-            "pairs_formed": pairs,
-        },
-        lineage=_lineage(loaded, prompts, tally, data),
-        constitution_yaml=loaded.constitution_yaml,
-        recipe_yaml=loaded.recipe_yaml,
-        version=version or recipe.publish.version,
-    )
-
-
-def _lineage(
-    loaded: Loaded, prompts: PromptSet, tally: Tally, data: dict[str, list[Row]]
-) -> dict[str, Any]:
-    recipe, constitution = loaded.recipe, loaded.constitution
-    roles = ["generator"]
-    roles += ["critic", "reviser"] if recipe.sft else []
-    roles += ["judge"] if recipe.preference else []
-    return {
-        "constitution": {
-            "name": constitution.name,
-            "version": constitution.version,
-            "licence": constitution.licence,
-            "fingerprint": constitution.fingerprint(),
-        },
-        "recipe": {"name": recipe.name, "fingerprint": loaded.fingerprint()},
-        "prompt_set": {
-            "path": recipe.prompts.path,
-            "source": recipe.prompts.dataset,
-            "fingerprint": prompts.fingerprint(),
-            "records": prompts.records,
-        },
-        "models": {role: lineage(recipe.models.role(role)) for role in roles},
-        "seeds": {"recipe": recipe.seed},
-        "packages": {name: metadata.version(name) for name in PACKAGES},
-        "figures": {
-            "verdicts": dict(Counter(row["verdict"] for row in data.get("judgments", ()))),
-            "rejects": dict(Counter(row["reason"] for row in data["rejects"])),
-            "calls": dict(tally.calls),
-            "preference": recipe.preference.model_dump(mode="json") if recipe.preference else None,
-        },
-    }
 
 
 def _cost(loaded: Loaded, tally: Tally) -> float | None:

@@ -10,11 +10,11 @@ __all__ = ["Progress", "Silent"]
 class Progress(Protocol):
     """A watcher of long work. Every method may be called often and must be quick."""
 
-    def begin(self, name: str, total: int) -> None:
-        """A step begins; it will make about `total` calls."""
+    def begin(self, name: str, total: int, unit: str = "calls") -> None:
+        """A step begins; it has about `total` units to do."""
 
-    def advance(self, name: str, calls: int = 1) -> None:
-        """So many calls of a step are done."""
+    def advance(self, name: str, done: int = 1) -> None:
+        """So many units of a step are done."""
 
     def say(self, line: str) -> None:
         """One line of what is going on."""
@@ -23,10 +23,10 @@ class Progress(Protocol):
 class Silent:
     """A watcher who does not watch."""
 
-    def begin(self, name: str, total: int) -> None:
+    def begin(self, name: str, total: int, unit: str = "calls") -> None:
         """Nothing."""
 
-    def advance(self, name: str, calls: int = 1) -> None:
+    def advance(self, name: str, done: int = 1) -> None:
         """Nothing."""
 
     def say(self, line: str) -> None:

@@ -155,6 +155,8 @@ class Runner:
     # A model behind a server
 
     async def _walk_rows(self, stages: Sequence[Stage], rows: Sequence[Row]) -> list[Row]:
+        if not rows:
+            return []
         self._stopping = False
         limits = {stage.lane: asyncio.Semaphore(self._in_flight) for stage in stages}
         for stage in stages:

@@ -14,7 +14,7 @@ from charter.hub import publish_local
 from charter.hub.markdown import escaped, fenced
 
 HOSTILE = (
-    "</div><script>alert(1)</script> [click](https://evil.example) ![x](https://evil.example/x.png) "
+    "</div><script>alert(1)</script> [click](https://evil.example) ![x](https://evil.example/x) "
     "https://evil.example www.evil.example <https://evil.example> a@evil.example `code` **bold** "
     "| cell | $x$ :smile: @someone &lt; &#60;b&#62; \u202eturned\nsecond line\n\n# heading\n"
     "---\nlicense: mit\n---\n````\n``` \n</code></pre>"
@@ -53,7 +53,7 @@ def test_the_card_tells_what_it_is(make_draft: Any, store: Path) -> None:
         "`keep` margin, `min_margin` 0.02",
         "| A | 14 |",
         "| preference | TIE | 1 |",
-        "In 4 of 6 labelled pairs",
+        "In 3 of 6 labelled pairs",
         "### kind: Be kind",
         "- **comparison**: Choose the kinder response.",
         "| tiny-135m |",

@@ -76,7 +76,7 @@ def test_one_row_is_found_with_its_votes(version: Version, make_draft: Any) -> N
     assert (pair.config, pair.split, pair.row) == (
         "preference",
         "test",
-        draft.rows["preference"][2 - 1],
+        draft.rows["preference"][1],
     )
     assert [vote["order"] for vote in pair.judgments] == ["AB", "BA"]
     assert version.find("p0#sft").row == draft.rows["sft"][0]
@@ -172,7 +172,7 @@ def test_a_manifest_that_leaves_out_a_file_is_refused(version: Version) -> None:
 
 def test_a_version_in_anothers_place_is_refused(version: Version, store: Path) -> None:
     version.path.rename(version.path.with_name("v0.2.0"))
-    with pytest.raises(InputError, match="it says that it is me/small@v0.1.0"):
+    with pytest.raises(InputError, match=r"it says that it is me/small@v0\.1\.0"):
         open_version("me/small@v0.2.0", store=store)
 
 
@@ -181,22 +181,19 @@ def test_published_splits_cover_all_versions(make_draft: Any, store: Path) -> No
     publish_local(make_draft(n=8, test=("p3",)), store)
     publish_local(make_draft(n=10, test=("p3", "p9")), store)
     held = published_splits(store, "me/small")
-    assert held == {f"p{i}": "test" if i in (3, 9) else "train" for i in range(10) if i != 2}
+    assert held == {f"p{i}": "test" if i in (3, 9) else "train" for i in range(10)}
 
 
 def test_exported_names_are_there_and_cost_nothing_until_used() -> None:
     for name in charter.hub.__all__:
         assert getattr(charter.hub, name) is not None
         assert name in dir(charter.hub)
-    assert (
-        sorted(charter.hub.__all__, key=lambda n: (n.upper() != n, n[0].islower(), n))
-        == charter.hub.__all__
-    )
     with pytest.raises(AttributeError, match="nothing"):
         charter.hub.nothing  # noqa: B018
     code = (
         "import sys, charter.hub; "
-        "print({'pyarrow', 'polars', 'datasets', 'pydantic', 'torch', 'rensa'} & sys.modules.keys())"
+        "heavy = {'pyarrow', 'polars', 'datasets', 'pydantic', 'torch', 'rensa'}; "
+        "print(heavy & sys.modules.keys())"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -100,7 +100,7 @@ def test_the_three_ledgers_add_up_when_things_fail(
     bad.write_bytes(
         b'{"id": "p1"}\nnot json\n\xff\xfe\n{"id": "e", "prompt": " "}\n'
         + good_lines
-        + good_lines[:60]
+        + good_lines.splitlines()[0]
     )
     result = run_recipe(load_recipe(path), tmp_path / "out")
     rejects = rows_of(result, "rejects")

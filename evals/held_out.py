@@ -1,0 +1,87 @@
+"""Prompts to measure with: by category, and none that was trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from charter.documents import read_text
+from charter.errors import Fault, InputError, nearest
+from charter.rows import Message, messages_id, normalised
+
+__all__ = ["HeldOut", "held_out"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """One prompt to measure with."""
+
+    id: str
+    messages: tuple[Message, ...]
+    category: str
+
+
+def held_out(
+    path: Path,
+    categories: Sequence[str],
+    per_category: int,
+    trained_on: Collection[str] = (),
+) -> list[HeldOut]:
+    """The first prompts of each category in a jsonl file, those trained on left out.
+
+    Args:
+        path: lines of `id`, `prompt` (text or messages) and `category`.
+        categories: which ones.
+        per_category: at most so many of each.
+        trained_on: normalised texts of prompts that a model has seen.
+
+    Raises:
+        InputError: a line is no such record, or a category has no prompt left.
+    """
+    found: dict[str, list[HeldOut]] = {name: [] for name in categories}
+    known: set[str] = set()
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        prompt = _prompt(f"{path}:{number}", line)
+        known.add(prompt.category)
+        bucket = found.get(prompt.category)
+        if bucket is None or len(bucket) >= per_category:
+            continue
+        if text_of(prompt.messages) not in trained_on:
+            bucket.append(prompt)
+    faults = []
+    for name, prompts in found.items():
+        if name not in known:
+            what = f'no prompt has the category "{name}"'
+            faults.append(Fault(str(path), "categories", what, nearest(name, known)))
+        elif not prompts:
+            what = f'every prompt of the category "{name}" was trained on'
+            faults.append(Fault(str(path), "categories", what, "give more prompts"))
+    if faults:
+        raise InputError(faults)
+    return [prompt for prompts in found.values() for prompt in prompts]
+
+
+def text_of(messages: Sequence[Message]) -> str:
+    """A prompt's text, normalised: what tells whether two prompts are the same."""
+    return normalised("\n".join(message["content"] for message in messages))
+
+
+def _prompt(place: str, line: str) -> HeldOut:
+    try:
+        record = json.loads(line)
+        prompt = record["prompt"]
+        if isinstance(prompt, str):
+            prompt = [{"role": "user", "content": prompt}]
+        messages: tuple[Message, ...] = tuple(
+            {"role": m["role"], "content": str(m["content"])} for m in prompt
+        )
+        category = str(record["category"])
+    except (ValueError, KeyError, TypeError):
+        what = "is no record of prompt and category"
+        fix = 'write {"id": ..., "prompt": ..., "category": ...}'
+        raise InputError(Fault(place, "", what, fix)) from None
+    return HeldOut(str(record.get("id") or messages_id(messages)), messages, category)

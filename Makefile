@@ -18,7 +18,10 @@ setup: .venv/charter-ready
 # torch first, with its dependencies: elsewhere it may be a CUDA build, which needs them. All the
 # rest comes from a full lock without resolving, five times faster than pip's resolver.
 .venv/charter-ready: requirements.lock pyproject.toml
-	test -x $(PY) || $(PYTHON) -m venv .venv
+	@# Debian's python3 without python3-venv has no ensurepip; its pip can fill a bare one.
+	test -x $(PY) || $(PYTHON) -m venv .venv 2>/dev/null || { rm -rf .venv && \
+	  $(PYTHON) -m venv --without-pip .venv && \
+	  $(PYTHON) -m pip --python $(PY) install --quiet pip; }
 	grep '^torch==' requirements.lock > .venv/torch.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -r .venv/torch.txt
 	grep -v '^torch==' requirements.lock > .venv/rest.txt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from charter.documents import Settings
 from charter.rows import digest
@@ -47,9 +47,13 @@ def _schema_version(value: int) -> int:
     return value
 
 
-def _some(value: tuple[Principle, ...]) -> tuple[Principle, ...]:
+def _distinct(value: tuple[Principle, ...]) -> tuple[Principle, ...]:
     if not value:
         raise ValueError("has no principle; write at least one")
+    ids = [principle.id for principle in value]
+    twice = [principle_id for i, principle_id in enumerate(ids) if principle_id in ids[:i]]
+    if twice:
+        raise ValueError(f'two principles have the id "{twice[0]}"; give each its own id')
     return value
 
 
@@ -85,20 +89,9 @@ class Constitution(Settings):
     description: str = Field(default="", description="What it is for.")
     licence: Text = Field(description="SPDX identifier of the licence of the texts.")
     sources: tuple[Text, ...] = Field(default=(), description="What the themes follow.")
-    principles: Annotated[tuple[Principle, ...], AfterValidator(_some)] = Field(
-        description="At least one."
+    principles: Annotated[tuple[Principle, ...], AfterValidator(_distinct)] = Field(
+        description="At least one; each with an id of its own."
     )
-
-    @model_validator(mode="after")
-    def _ids_are_unique(self) -> Constitution:
-        seen: set[str] = set()
-        for principle in self.principles:
-            if principle.id in seen:
-                raise ValueError(
-                    f'two principles have the id "{principle.id}"; give each its own id'
-                )
-            seen.add(principle.id)
-        return self
 
     def principle(self, principle_id: str) -> Principle:
         """The principle of that id.

@@ -11,7 +11,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -181,32 +181,33 @@ def validated(document: Document, model: type[ModelT]) -> tuple[ModelT | None, l
     Returns:
         The model and no faults, or None and every fault.
     """
-    unfit = list(_not_json(document))
-    if unfit:
-        return None, unfit
+    unfit: list[Fault] = []
+    data = _as_json(document, document.data, (), unfit)
     try:
-        return model.model_validate_json(json.dumps(document.data)), []
+        made = model.model_validate_json(json.dumps(data))
     except ValidationError as error:
-        return None, _faults(document, model, error)
+        known = {fault.path for fault in unfit}
+        more = [fault for fault in _faults(document, model, error) if fault.path not in known]
+        return None, in_order([*unfit, *more])
+    return (None, unfit) if unfit else (made, [])
 
 
-def _not_json(document: Document) -> Iterator[Fault]:
-    def walk(value: Any, loc: Loc) -> Iterator[Fault]:
-        if isinstance(value, dict):
-            for key, item in value.items():
-                yield from walk(item, (*loc, key))
-        elif isinstance(value, list):
-            for index, item in enumerate(value):
-                yield from walk(item, (*loc, index))
-        elif isinstance(value, float) and not math.isfinite(value):
-            yield document.fault(loc, "is not a finite number", "give a number")
-        elif isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
-            yield document.fault(loc, "is out of range", "give a number of at most 18 digits")
-        elif value is not None and not isinstance(value, str | int | float | bool):
-            what = f"is of a kind that no setting has ({type(value).__name__})"
-            yield document.fault(loc, what, "quote it to make it text")
-
-    yield from walk(document.data, ())
+def _as_json(document: Document, value: Any, loc: Loc, unfit: list[Fault]) -> Any:
+    """The value with null for all that JSON does not have, and a fault for each of these."""
+    if isinstance(value, dict):
+        return {k: _as_json(document, v, (*loc, k), unfit) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_as_json(document, v, (*loc, i), unfit) for i, v in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        unfit.append(document.fault(loc, "is not a finite number", "give a number"))
+    elif isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+        unfit.append(document.fault(loc, "is out of range", "give a number of at most 18 digits"))
+    elif value is not None and not isinstance(value, str | int | float | bool):
+        what = f"is of a kind that no setting has ({type(value).__name__})"
+        unfit.append(document.fault(loc, what, "quote it to make it text"))
+    else:
+        return value
+    return None
 
 
 def in_order(faults: Iterable[Fault]) -> list[Fault]:

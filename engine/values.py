@@ -31,7 +31,11 @@ def dotted(loc: Loc) -> str:
 
 def is_unicode(text: str) -> bool:
     """Whether the text can be written as UTF-8: a lone surrogate cannot."""
-    return not any("\ud800" <= c <= "\udfff" for c in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _Loader(yaml.SafeLoader):
@@ -48,7 +52,8 @@ class _Loader(yaml.SafeLoader):
         self.depth += 1
         if self.depth > _DEEPEST:
             what = f"it is nested more than {_DEEPEST} deep"
-            raise yaml.composer.ComposerError(None, None, what, self.peek_event().start_mark)
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, what, mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -89,6 +94,9 @@ class YamlValues:
     def _value(self, loader: _Loader, node: yaml.Node, loc: Loc) -> Any:
         self._step(node, len(loc))
         self.places.setdefault(loc, (node.start_mark.line + 1, node.start_mark.column + 1))
+        if isinstance(node, yaml.CollectionNode) and not node.tag.endswith((":map", ":seq")):
+            what = f"has the tag {node.tag.removeprefix('tag:yaml.org,2002:')}"
+            return self._fault(node, loc, what, "remove the tag")
         if isinstance(node, yaml.MappingNode):
             return {
                 key: self._value(loader, value, (*loc, key))

@@ -11,11 +11,26 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from charter.constitutions import Constitution, find_constitution, load_constitution
-from charter.documents import Document, Loc, read_document, read_text, validated
+from charter.constitutions import (
+    Constitution,
+    find_constitution,
+    load_constitution,
+    shipped_constitutions,
+)
+from charter.documents import (
+    Document,
+    Loc,
+    in_order,
+    is_file,
+    read_document,
+    read_text,
+    read_value,
+    validated,
+)
 from charter.errors import Fault, InputError, nearest
 from charter.recipes.schema import Recipe
 from charter.rows import digest
+from charter.values import dotted
 
 __all__ = ["Loaded", "check_recipe", "load_recipe", "shipped_recipes"]
 
@@ -95,7 +110,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Loaded:
     Raises:
         InputError: every fault of recipe, constitution and prompt paths at once.
     """
-    if not path.exists() and str(path) in shipped_recipes():
+    if not is_file(path) and str(path) in shipped_recipes():
         path = shipped_recipes()[str(path)]
     loaded, faults = check_recipe(read_document(path), path, overrides)
     if loaded is None:
@@ -111,16 +126,16 @@ def check_recipe(
     document.data.setdefault("name", _default_name(path))
     recipe, found = validated(document, Recipe)
     faults += found
-    named, found = _constitution(document, path)
+    # These read the document, not the recipe, so that they also speak where the schema has.
+    files, found = _prompt_files(document, path)
+    faults += found + _train_faults(document)
+    file, found = _constitution_file(document, path)
     faults += found
-    files: tuple[Path, ...] = ()
-    if recipe is not None:
-        files, found = _prompt_files(document, recipe, path)
-        faults += found + _train_faults(document, recipe)
-        if named is not None:
-            faults += _principle_faults(document, recipe, named.constitution)
+    named, elsewhere = _constitution(document, file) if file else (None, [])
+    if named is not None:
+        faults += _principle_faults(document, named.constitution)
     if recipe is None or named is None or faults:
-        return None, faults
+        return None, [*in_order(faults), *elsewhere]
     text = yaml.safe_dump(
         recipe.model_dump(mode="json", exclude_unset=True),
         sort_keys=False,
@@ -141,19 +156,32 @@ def resolve(name: str, beside: Path) -> list[Path]:
     else:
         tries = [(root, name) for root in roots]
     for root, pattern in tries:
-        exact = (root / pattern).expanduser()
-        if exact.is_file():
+        exact = _expanded(root / pattern)
+        if is_file(exact):
             return [exact]
-        if any(mark in pattern for mark in "*?[") and not Path(pattern).is_absolute():
-            found = sorted(p for p in root.glob(pattern) if p.is_file())
-        elif any(mark in pattern for mark in "*?["):
-            anchor = Path(Path(pattern).anchor)
-            found = sorted(p for p in anchor.glob(str(Path(pattern).relative_to(anchor))))
-        else:
-            continue
+        found = _matching(root, pattern)
         if found:
             return found
     return []
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # `~nobody`: a user whom this machine does not have
+        return path
+
+
+def _matching(root: Path, pattern: str) -> list[Path]:
+    if not any(mark in pattern for mark in "*?["):
+        return []
+    if Path(pattern).is_absolute():
+        root = Path(Path(pattern).anchor)
+        pattern = str(Path(pattern).relative_to(root))
+    try:
+        return sorted(path for path in root.glob(pattern) if is_file(path))
+    except (OSError, ValueError):  # such as `**.jsonl`, which pathlib does not take
+        return []
 
 
 def _default_name(path: Path) -> str:
@@ -163,50 +191,60 @@ def _default_name(path: Path) -> str:
 
 def _override(document: Document, text: str) -> list[Fault]:
     key, equals, value_text = text.partition("=")
-    place = f"--set {text}"
-    if not equals or not key.strip():
-        return [Fault(place, "", "is no setting", "write --set a.b=value")]
-    try:
-        value = yaml.safe_load(value_text) if value_text.strip() else None
-    except yaml.YAMLError:
-        value = value_text
     parts = key.strip().split(".")
+    if not equals or not all(parts):
+        return [Fault(f"--set {text}", "", "is no setting", "write --set a.b=value")]
+    value, faults = read_value(value_text, f"--set {key.strip()}")
     here: Any = document.data
-    for depth, part in enumerate(parts[:-1]):
-        following = here.get(part)
-        if following is None or not isinstance(following, dict):
-            following = here[part] = {}
-            document.overridden.add(tuple(parts[: depth + 1]))
-        here = following
-    here[parts[-1]] = value
-    document.overridden.add(tuple(parts))
-    return []
+    loc: Loc = ()
+    for depth, part in enumerate(parts):
+        last = depth == len(parts) - 1
+        index: str | int = part
+        if isinstance(here, list):
+            if not part.isdecimal() or int(part) >= len(here):
+                what = f"there is no item {part}: the list has {len(here)}"
+                fix = "count from 0, or set the whole list"
+                return [*faults, Fault(f"--set {key.strip()}", dotted(loc), what, fix)]
+            index = int(part)
+        loc = (*loc, index)
+        if last:
+            here[index] = value
+        elif not isinstance(document.at(*loc), dict | list):
+            here[index] = {}  # a block that was left out, or `false`
+        if last or not here[index]:
+            document.overridden.add(loc)
+        here = here[index]
+    return faults
 
 
-def _constitution(document: Document, path: Path) -> tuple[_Found | None, list[Fault]]:
+def _constitution_file(document: Document, path: Path) -> tuple[Path | None, list[Fault]]:
     name = document.data.get("constitution")
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not name.strip():
         return None, []  # the schema has said so
     try:
-        file = find_constitution(name, path.parent)
+        return find_constitution(name.strip(), path.parent), []
     except InputError as error:
         fault = error.faults[0]
         return None, [document.fault(("constitution",), fault.what, fault.fix)]
+
+
+def _constitution(document: Document, file: Path) -> tuple[_Found | None, list[Fault]]:
+    name = document.data["constitution"].strip()
     try:
         text = read_text(file)
         constitution = load_constitution(read_document(file, text))
     except InputError as error:
         return None, list(error.faults)
-    return _Found(constitution, name if file.stem == name else str(file), text), []
+    shipped = file == shipped_constitutions().get(name)
+    return _Found(constitution, name if shipped else str(file), text), []
 
 
-def _prompt_files(
-    document: Document, recipe: Recipe, path: Path
-) -> tuple[tuple[Path, ...], list[Fault]]:
-    name = recipe.prompts.path
-    if name is None:
-        return (), []
+def _prompt_files(document: Document, path: Path) -> tuple[tuple[Path, ...], list[Fault]]:
     loc: Loc = ("prompts", "path")
+    name = document.at(*loc)
+    if not isinstance(name, str) or not name.strip():
+        return (), []
+    name = name.strip()
     files = resolve(name, path.parent)
     if not files:
         return (), [document.fault(loc, f'no such file "{name}"', "check the path")]
@@ -230,12 +268,14 @@ def trl_fields() -> dict[str, dict[str, str]]:
 TRAIN_KEYS = ("model", "lora", "lora_r", "lora_alpha", "limit")
 
 
-def _train_faults(document: Document, recipe: Recipe) -> list[Fault]:
+def _train_faults(document: Document) -> list[Fault]:
     faults = []
     for method in ("sft", "dpo"):
-        block = getattr(recipe.train, method)
-        known = [*trl_fields()[method], *TRAIN_KEYS] if block else []
-        for key in block or {}:
+        block = document.at("train", method)
+        if not isinstance(block, dict) or not block:
+            continue
+        known = [*trl_fields()[method], *TRAIN_KEYS]
+        for key in block:
             if key not in known:
                 what = f'TRL\'s {method.upper()}Config has no field "{key}"'
                 loc: Loc = ("train", method, key)
@@ -245,30 +285,38 @@ def _train_faults(document: Document, recipe: Recipe) -> list[Fault]:
     return faults
 
 
-def _principle_faults(
-    document: Document, recipe: Recipe, constitution: Constitution
-) -> list[Fault]:
+def _principle_faults(document: Document, constitution: Constitution) -> list[Fault]:
     ids = [principle.id for principle in constitution.principles]
-    faults = []
-    if recipe.sft and isinstance(recipe.sft.principles, dict):
-        for principle_id, weight in recipe.sft.principles.items():
-            loc: Loc = ("sft", "principles", principle_id)
-            if principle_id not in ids:
-                what = f'the constitution has no principle "{principle_id}"'
-                faults.append(document.fault(loc, what, nearest(principle_id, ids)))
-            elif weight < 0:
-                faults.append(document.fault(loc, "is below 0", "give a weight of 0 or more"))
-        if not any(weight > 0 for weight in recipe.sft.principles.values()):
-            what = "has no weight above 0"
-            faults.append(document.fault(("sft", "principles"), what, "give one principle weight"))
-    for index, shot in enumerate(recipe.sft.few_shot if recipe.sft else ()):
-        if shot.principle not in ids:
-            loc = ("sft", "few_shot", index, "principle")
-            what = f'the constitution has no principle "{shot.principle}"'
-            faults.append(document.fault(loc, what, nearest(shot.principle, ids)))
-    wanted = recipe.preference.principles if recipe.preference else 1
+    faults = _weight_faults(document, ids)
+    shots = document.at("sft", "few_shot")
+    for index in range(len(shots) if isinstance(shots, list) else 0):
+        loc: Loc = ("sft", "few_shot", index, "principle")
+        about = document.at(*loc)
+        if isinstance(about, str) and about not in ids:
+            what = f'the constitution has no principle "{about}"'
+            faults.append(document.fault(loc, what, nearest(about, ids)))
+    loc = ("preference", "principles")
+    wanted = document.at(*loc)
     if isinstance(wanted, int) and wanted > len(ids):
-        loc = ("preference", "principles")
         what = f"asks for {wanted} of {len(ids)} principles"
         faults.append(document.fault(loc, what, "lower it, or write all"))
+    return faults
+
+
+def _weight_faults(document: Document, ids: Sequence[str]) -> list[Fault]:
+    weights = document.at("sft", "principles")
+    if not isinstance(weights, dict):
+        return []
+    faults = []
+    for principle_id, weight in weights.items():
+        loc: Loc = ("sft", "principles", principle_id)
+        if principle_id not in ids:
+            what = f'the constitution has no principle "{principle_id}"'
+            faults.append(document.fault(loc, what, nearest(principle_id, ids)))
+        elif isinstance(weight, int | float) and weight < 0:
+            faults.append(document.fault(loc, "is below 0", "give a weight of 0 or more"))
+    numbers = [w for w in weights.values() if isinstance(w, int | float)]
+    if len(numbers) == len(weights) and not any(w > 0 for w in numbers):
+        what = "has no weight above 0"
+        faults.append(document.fault(("sft", "principles"), what, "give one principle weight"))
     return faults

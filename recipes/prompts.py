@@ -10,7 +10,8 @@ import gzip
 import io
 import json
 import sys
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
@@ -19,6 +20,7 @@ from charter.errors import Fault, InputError
 from charter.recipes.load import Loaded
 from charter.recipes.schema import Columns, PromptsSettings
 from charter.rows import Ledger, Message, Reason, digest, draw_unit, messages_id
+from charter.values import is_unicode
 
 __all__ = ["Prompt", "PromptSet", "Reject", "read_prompts"]
 
@@ -91,7 +93,11 @@ def read_prompts(loaded: Loaded) -> PromptSet:
     """
     settings = loaded.recipe.prompts
     place = settings.path or f"{settings.dataset}@{settings.revision or 'main'}"
-    records = _hub_records(settings) if settings.dataset else _file_records(loaded.prompt_files)
+    records = (
+        _hub_records(settings)
+        if settings.dataset
+        else _file_records(loaded.prompt_files, settings.columns)
+    )
     found = PromptSet()
     if settings.seed is None:
         _take(records, settings, found)
@@ -157,7 +163,11 @@ def _prompt(record: Any, settings: PromptsSettings, file_name: str) -> Prompt:
         detail = f"{length} characters, prompts.max_chars is {settings.max_chars}"
         raise _BadError(Reason.TOO_LONG, detail, prompt_id)
     source = record.get(columns.source)
-    return Prompt(prompt_id, messages, source if isinstance(source, str) and source else file_name)
+    if not isinstance(source, str) or not source:
+        source = file_name
+    if not is_unicode(source):
+        raise _BadError(Reason.NOT_UTF8, "the source is not valid Unicode", prompt_id)
+    return Prompt(prompt_id, messages, source)
 
 
 def _id(value: Any) -> str:
@@ -194,25 +204,24 @@ def _messages(value: Any) -> tuple[Message, ...]:
 
 
 def _message(role: Any, content: str) -> Message:
-    try:
-        content.encode()
-    except UnicodeEncodeError:
-        raise _BadError(Reason.NOT_UTF8, f"the {role} message is not valid Unicode") from None
+    if not is_unicode(content):
+        raise _BadError(Reason.NOT_UTF8, f"the {role} message is not valid Unicode")
     if not content.strip():
         raise _BadError(Reason.NO_TEXT, f"a {role} message has no text")
     return {"role": role, "content": content}
 
 
-def _file_records(files: tuple[Path, ...]) -> Iterator[tuple[str, str, Any]]:
+def _file_records(files: tuple[Path, ...], columns: Columns) -> Iterator[tuple[str, str, Any]]:
     """Yield (place, file name, record or _BadError) of each record, file after file."""
+    readers: Mapping[str, Callable[[Path, Columns], Iterator[tuple[int, Any]]]]
     readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
     for file in files:
         suffix = [s for s in file.suffixes if s != ".gz"][-1]
         name = file.name.removesuffix(".gz")
         try:
-            for number, record in readers[suffix](file):
+            for number, record in readers[suffix](file, columns):
                 yield f"{file.name}:{number}", name, record
-        except (OSError, EOFError, csv.Error) as error:
+        except (OSError, EOFError, zlib.error) as error:
             what = f"cannot be read ({str(error) or type(error).__name__})"
             raise InputError(Fault(str(file), "", what, "check the file")) from None
 
@@ -223,7 +232,7 @@ def _bytes(file: Path) -> IO[bytes]:
     return file.open("rb")
 
 
-def _jsonl(file: Path) -> Iterator[tuple[int, Any]]:
+def _jsonl(file: Path, columns: Columns) -> Iterator[tuple[int, Any]]:
     with _bytes(file) as stream:
         for number, line in enumerate(stream, 1):
             body = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
@@ -233,18 +242,29 @@ def _jsonl(file: Path) -> Iterator[tuple[int, Any]]:
                 yield number, json.loads(body.decode())
             except UnicodeDecodeError:
                 yield number, _BadError(Reason.NOT_UTF8, "the line is not UTF-8")
-            except (ValueError, RecursionError) as error:
-                problem = getattr(error, "msg", "nested too deep")
-                yield number, _BadError(Reason.NOT_JSON, f"the line is not JSON ({problem})")
+            except json.JSONDecodeError as error:
+                yield number, _BadError(Reason.NOT_JSON, f"the line is not JSON ({error.msg})")
+            except (ValueError, RecursionError):
+                detail = "the line is nested too deep, or has a number of thousands of digits"
+                yield number, _BadError(Reason.NOT_JSON, detail)
 
 
-def _csv(file: Path) -> Iterator[tuple[int, Any]]:
+def _csv(file: Path, columns: Columns) -> Iterator[tuple[int, Any]]:
     csv.field_size_limit(sys.maxsize)
     with _bytes(file) as raw:
         # An undecodable byte becomes a lone surrogate, which the record's check finds.
         text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        reader = csv.DictReader(text)
-        for record in reader:
+        # Strict: a quote that is never closed would swallow all records after it without a word.
+        reader = csv.DictReader(text, strict=True)
+        while True:
+            try:
+                record = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                detail = f"the quotes of the record are wrong ({error})"
+                yield reader.line_num, _BadError(Reason.BAD_MESSAGES, detail)
+                continue
             if None in record:
                 bad = _BadError(Reason.BAD_MESSAGES, "the line has more fields than the header")
                 yield reader.line_num, bad
@@ -252,14 +272,23 @@ def _csv(file: Path) -> Iterator[tuple[int, Any]]:
                 yield reader.line_num, record
 
 
-def _parquet(file: Path) -> Iterator[tuple[int, Any]]:
-    import polars as pl
+def _parquet(file: Path, columns: Columns) -> Iterator[tuple[int, Any]]:
+    """Read with pyarrow: on a damaged file polars asks for all memory and aborts the process."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
 
     try:
-        frame = pl.read_parquet(file)
-    except pl.exceptions.PolarsError as error:
+        with _bytes(file) as stream, ParquetFile(stream) as source:
+            # The mapped columns alone: others may be of types that Python has no values for.
+            wanted = {columns.id, columns.prompt, columns.source}
+            names = [name for name in source.schema_arrow.names if name in wanted]
+            number = 0
+            for batch in source.iter_batches(1000, columns=names):
+                for record in batch.to_pylist():
+                    number += 1
+                    yield number, record
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise OSError(str(error).splitlines()[0]) from None
-    yield from enumerate(frame.iter_rows(named=True), 1)
 
 
 def _hub_records(settings: PromptsSettings) -> Iterator[tuple[str, str, Any]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from charter.constitutions.schema import Identifier, SchemaVersion, Text
 from charter.documents import Settings
@@ -42,7 +43,16 @@ LlmName = Literal[
 ]
 Source = Literal["sampled", "revised", "initial"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Repo = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+
+
+def _repo(value: str) -> str:
+    if not _REPO.fullmatch(value):
+        raise ValueError(f'"{value}" is no repo; write it as owner/name')
+    return value
+
+
+Repo = Annotated[str, AfterValidator(_repo)]
 # Kinds of which log-probabilities of the first token can be had.
 LOGPROB_LLMS = ("local", "openai")
 # Candidates differ from the first answer only by sampling, so a greedy generator makes none.
@@ -207,8 +217,10 @@ class PreferenceSettings(Settings):
         if self.candidates < len(self.sources) or (not sampled and self.candidates != fixed):
             fix = f"set candidates: {len(self.sources)}, or change sources"
             raise ValueError(f"{self.candidates} candidates cannot come from these sources; {fix}")
-        if self.pairs == "revised-vs-initial" and not {"revised", "initial"} <= set(self.sources):
-            raise ValueError("pairs: revised-vs-initial needs both; add them to sources")
+        if self.pairs == "revised-vs-initial" and set(self.sources) != {"revised", "initial"}:
+            # A sampled candidate would be paid for and be in no pair.
+            fix = "set candidates: 2 and sources: [initial, revised]"
+            raise ValueError(f"pairs: revised-vs-initial compares these two alone; {fix}")
         if self.min_margin and self.keep != "margin":
             raise ValueError("min_margin counts under keep: margin alone; set keep or remove it")
         return self

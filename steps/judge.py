@@ -15,7 +15,7 @@ from charter.steps.asking import as_messages, prepared
 from charter.steps.principles import comparison_principles
 from charter.steps.verdict import parse_verdict
 
-__all__ = ["JudgeAsk", "Pair", "judge_messages", "logprob_verdict", "pairs_of"]
+__all__ = ["JudgeAsk", "Pair", "Vote", "judge_messages", "logprob_verdict", "pairs_of"]
 
 LABELS = ("A", "B")
 SYSTEM = (
@@ -109,31 +109,50 @@ def judge_messages(
     return ({"role": "system", "content": SYSTEM}, {"role": "user", "content": body})
 
 
-def logprob_verdict(answer: Answer, order: Order) -> tuple[Verdict, float | None]:
-    """The verdict and p(A) of one pass, in terms of the candidates.
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one answer of the judge says, in terms of the candidates.
+
+    Attributes:
+        verdict: of the vote.
+        p_a: probability that A is the better one; None when the verdict is UNPARSED.
+        log_odds: of A against B, where the answer has log-probabilities. Kept beside `p_a`,
+            which is 1 for all odds above e^37.
+    """
+
+    verdict: Verdict
+    p_a: float | None = None
+    log_odds: float | None = None
+
+
+_UNPARSED = Vote(Verdict.UNPARSED)
+_CERTAIN = 700.0  # log-odds beyond this are cut: exp() of a float goes no further
+
+
+def logprob_verdict(answer: Answer, order: Order) -> Vote:
+    """The vote of one pass.
 
     p is normalised over the two labels. UNPARSED when a label's log-probability is missing: the
     other one alone says nothing about the odds.
     """
     found = [answer.label_logprobs.get(label) for label in LABELS]
     if not answer.ok or found[0] is None or found[1] is None:
-        return Verdict.UNPARSED, None
+        return _UNPARSED
     odds = found[0] - found[1]
     if math.isnan(odds):
-        return Verdict.UNPARSED, None
-    odds = odds if order is Order.AB else -odds
-    p_a = 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0
+        return _UNPARSED
+    odds = max(-_CERTAIN, min(_CERTAIN, odds if order is Order.AB else -odds))
     verdict = Verdict.A if odds > 0 else Verdict.B if odds < 0 else Verdict.TIE
-    return verdict, p_a
+    return Vote(verdict, 1 / (1 + math.exp(-odds)), odds)
 
 
-def _text_verdict(answer: Answer, order: Order) -> tuple[Verdict, float | None]:
+def _text_verdict(answer: Answer, order: Order) -> Vote:
     shown = parse_verdict(answer.text) if answer.ok else Verdict.UNPARSED
     if shown is Verdict.UNPARSED:
-        return shown, None
+        return _UNPARSED
     swap = {Verdict.A: Verdict.B, Verdict.B: Verdict.A, Verdict.TIE: Verdict.TIE}
     verdict = shown if order is Order.AB else swap[shown]
-    return verdict, {Verdict.A: 1.0, Verdict.B: 0.0, Verdict.TIE: 0.5}[verdict]
+    return Vote(verdict, {Verdict.A: 1.0, Verdict.B: 0.0, Verdict.TIE: 0.5}[verdict])
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +233,7 @@ class JudgeAsk:
         read = logprob_verdict if self.mode == "logprob" else _text_verdict
         votes = []
         for (pair, principle, order), answer in zip(self._votes(row), answers, strict=True):
-            verdict, p_a = read(answer, order)
+            vote = read(answer, order)
             votes.append(
                 {
                     "comparison_id": pair.id,
@@ -222,8 +241,9 @@ class JudgeAsk:
                     "candidate_b": pair.b["slot"],
                     "principle_id": principle.id,
                     "order": order.value,
-                    "verdict": verdict.value,
-                    "p_a": p_a,
+                    "verdict": vote.verdict.value,
+                    "p_a": vote.p_a,
+                    "log_odds": vote.log_odds,
                     "raw": answer.text if self.mode == "verdict" else _shown(answer),
                     "error": answer.error,
                     "prompt_tokens": answer.prompt_tokens,

@@ -58,6 +58,8 @@ class Label:
 
 
 Vote = Mapping[str, Any]
+# Sums of the same votes in another order differ by less; no one sets margins as fine as this.
+_NOISE = 1e-9
 
 
 def _mean(values: Sequence[tuple[float, float]]) -> float:
@@ -66,49 +68,56 @@ def _mean(values: Sequence[tuple[float, float]]) -> float:
 
 
 def _side(p_a: float) -> str:
-    return "A" if p_a > 0.5 else "B" if p_a < 0.5 else "TIE"
+    return "TIE" if abs(p_a - 0.5) <= _NOISE else "A" if p_a > 0.5 else "B"
 
 
-def _logit(p: float) -> float:
-    tiny = 1e-300  # the odds of a saturated vote stay finite
-    return math.log(max(p, tiny)) - math.log(max(1 - p, tiny))
+def _log_odds(vote: Vote) -> float:
+    """Log-odds of A; of a vote that says certainty and no odds, those of the largest p below 1."""
+    given: float | None = vote.get("log_odds")
+    if given is not None:
+        return given
+    tiny = 2.0**-53
+    p = min(max(vote["p_a"], tiny), 1 - tiny)
+    return math.log(p / (1 - p))
+
+
+def _mean_p(votes: Mapping[str, Vote], weights: Mapping[str, float]) -> float:
+    """p(A) over the principles of one order."""
+    return _mean([(vote["p_a"], weights.get(name, 1.0)) for name, vote in votes.items()])
 
 
 def _p_of_pair(
-    by_order: Mapping[str, Mapping[str, float]], weights: Mapping[str, float], mode: str
+    by_order: Mapping[str, Mapping[str, Vote]], weights: Mapping[str, float], mode: str
 ) -> float:
     """p(A): over principles by weight, and over both orders.
 
     With log-probabilities, a principle seen in both orders has its log-odds averaged over them
     first, which cancels what the judge gives to a place (a position bias is an added constant).
     """
-    seen = {order: set(votes) for order, votes in by_order.items()}
-    both = seen["AB"] & seen["BA"]
+    ab, ba = by_order["AB"], by_order["BA"]
+    both = sorted(ab.keys() & ba.keys())
     if mode == "logprob" and both:
         merged = []
-        for principle in sorted(both):
-            odds = (_logit(by_order["AB"][principle]) + _logit(by_order["BA"][principle])) / 2
+        for principle in both:
+            odds = (_log_odds(ab[principle]) + _log_odds(ba[principle])) / 2
             merged.append((1 / (1 + math.exp(-odds)), weights.get(principle, 1.0)))
         return _mean(merged)
-    sides = [
-        _mean([(p, weights.get(principle, 1.0)) for principle, p in votes.items()])
-        for votes in by_order.values()
-    ]
-    return sum(sides) / 2
+    return (_mean_p(ab, weights) + _mean_p(ba, weights)) / 2
 
 
 def label_votes(votes: Sequence[Vote], rule: KeepRule, weights: Mapping[str, float]) -> Label:
     """The label of one pair.
 
     Args:
-        votes: all votes on the pair, parsed or not: `principle_id`, `order`, `verdict`, `p_a`.
+        votes: all votes on the pair, parsed or not: `principle_id`, `order`, `verdict`, `p_a`,
+            and `log_odds` where there are log-probabilities.
         rule: what a label needs.
         weights: weight of each principle.
     """
-    by_order: dict[str, dict[str, float]] = {order.value: {} for order in Order}
+    by_order: dict[str, dict[str, Vote]] = {order.value: {} for order in Order}
     for vote in votes:
         if vote["verdict"] != Verdict.UNPARSED and vote["p_a"] is not None:
-            by_order[vote["order"]][vote["principle_id"]] = vote["p_a"]
+            by_order[vote["order"]][vote["principle_id"]] = vote
     n_votes = sum(len(seen) for seen in by_order.values())
     if not all(by_order.values()):
         failed = next((vote["error"] for vote in votes if vote.get("error")), "")
@@ -116,19 +125,16 @@ def label_votes(votes: Sequence[Vote], rule: KeepRule, weights: Mapping[str, flo
         detail = failed or f"{n_votes} of {len(votes)} votes parsed, and not one in each order"
         return Label(reason=reason.value, detail=detail, n_votes=n_votes)
     p_a = _p_of_pair(by_order, weights, rule.mode)
-    winners = {
-        _side(_mean([(p, weights.get(principle, 1.0)) for principle, p in seen.items()]))
-        for seen in by_order.values()
-    }
+    winners = {_side(_mean_p(seen, weights)) for seen in by_order.values()}
     consistent = len(winners) == 1 and winners != {"TIE"}
     found = Label(p_a=p_a, n_votes=n_votes, order_consistent=consistent)
     margin = abs(p_a - 0.5)
     shown = f"p(A) {p_a:.4f}, orders {'agree' if consistent else 'disagree'}"
-    if margin <= rule.tie_band:
+    if margin <= rule.tie_band + _NOISE:
         return _rejected(found, Reason.TIE, f"{shown}, tie_band {rule.tie_band}")
     if rule.keep == "consistent" and not consistent:
         return _rejected(found, Reason.INCONSISTENT, shown)
-    if rule.keep == "margin" and margin < rule.min_margin:
+    if rule.keep == "margin" and margin < rule.min_margin - _NOISE:
         return _rejected(found, Reason.BELOW_MARGIN, f"{shown}, min_margin {rule.min_margin}")
     return Label(
         winner=_side(p_a), p_a=p_a, n_votes=n_votes, order_consistent=consistent, detail=""
@@ -153,7 +159,8 @@ def kept(row: Row, rule: KeepRule, constitution: Constitution) -> Row:
         else:
             votes = [v for v in row["votes"] if v["comparison_id"] == pair.id]
             label = label_votes(votes, rule, weights)
-        principles = list(dict.fromkeys(v["principle_id"] for v in votes))
+        read = [v for v in votes if v["verdict"] != Verdict.UNPARSED]
+        principles = list(dict.fromkeys(v["principle_id"] for v in read))
         labels.append(
             {
                 "pair_id": pair.id,

@@ -1,4 +1,4 @@
-"""What all tests share: a cache of their own, and a scripted server that speaks OpenAI's protocol."""
+"""What all tests share: a cache of their own, and a scripted server with OpenAI's protocol."""
 
 from __future__ import annotations
 

@@ -45,6 +45,8 @@ class Method:
             truncation.
         build: makes the TRL trainer.
         test_metrics: our names of what TRL measures on `test`, by TRL's.
+        measured_before: whether the loss on `test` before training says anything: that of a
+            preference loss is the same for every model.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Method:
     completions: tuple[str, ...]
     build: Callable[[Job], Any]
     test_metrics: Mapping[str, str] = field(default_factory=lambda: {"eval_loss": "test_loss"})
+    measured_before: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:

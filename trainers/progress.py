@@ -44,6 +44,8 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]  # transformers i
         self._tell(state, numbers)
 
     def _tell(self, state: Any, logs: Mapping[str, float]) -> None:
+        if not state.max_steps:  # measured before training, whose length isn't known yet
+            return
         self.done, self.total = state.global_step, state.max_steps
         if self.progress is not None:
             self.progress(self.done, self.total, logs)

@@ -27,7 +27,10 @@ class _Notes(logging.Handler):
 
 @contextmanager
 def quiet() -> Iterator[list[str]]:
-    """No bars and no warnings of the libraries inside; everything is as before afterwards.
+    """No bars, no warnings and no cached rows inside; everything is as before afterwards.
+
+    TRL's tokenised rows would stay in the cache of `datasets` for good, under a key that a
+    tokenizer once used does not give again.
 
     Yields:
         What TRL warned of while inside: it says where a row is not trained on as one would
@@ -42,9 +45,11 @@ def quiet() -> Iterator[list[str]]:
     verbosity, propagate = transformers_logging.get_verbosity(), trl.propagate
     bars = transformers_logging.is_progress_bar_enabled()
     dataset_bars = not datasets.are_progress_bars_disabled()
+    caching = datasets.is_caching_enabled()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     datasets.disable_progress_bars()
+    datasets.disable_caching()
     trl.addHandler(handler)
     trl.propagate = False
     try:
@@ -58,5 +63,7 @@ def quiet() -> Iterator[list[str]]:
         transformers_logging.set_verbosity(verbosity)
         if bars:
             transformers_logging.enable_progress_bar()
+        if caching:
+            datasets.enable_caching()
         if dataset_bars:
             datasets.enable_progress_bars()

@@ -31,4 +31,5 @@ SFT = Method(
     completions=("completion",),
     build=_build,
     test_metrics={"eval_loss": "test_loss", "eval_mean_token_accuracy": "test_token_accuracy"},
+    measured_before=True,
 )

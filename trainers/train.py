@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charter.errors import Failure, Fault, InputError, Interrupted
+from charter.models.threads import wait_asleep
 from charter.trainers import card
 from charter.trainers.base import Base, load_tokenizer, resolve_base
 from charter.trainers.method import Job, Method
@@ -31,9 +32,11 @@ class Trained:
 
     Attributes:
         model: the folder: config, safetensors, tokenizer with chat template, card, lineage.
-        metrics: `steps`, `rows`, `truncated_rows`, `dropped_rows`, `first_loss`, `last_loss`,
-            `mean_loss`, `seconds`; with a `test` split also `test_rows`, `test_loss` and the
-            method's own (`test_accuracy` and `test_margin` of DPO are TRL's means over batches).
+        metrics: `steps`, `rows`, `truncated_rows`, `dropped_rows`, `seconds`; of the loss
+            `first_loss`, `last_loss`, `mean_loss`, and from two epochs on, over the same rows
+            and so comparable, `first_epoch_loss` and `last_epoch_loss`; with a `test` split
+            `test_rows`, `test_loss` (of SFT `test_loss_before` too) and the method's own
+            (`test_accuracy` and `test_margin` of DPO are TRL's means over batches).
         history: what was logged while training, by `step`.
         notes: what TRL warned of.
     """
@@ -60,6 +63,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> Trained:
         Failure: the loss is not a number any more, or memory ran out.
         Interrupted: Ctrl-C.
     """
+    wait_asleep()
     method = METHODS[settings.method]
     rows = read_rows(settings, method)
     base = resolve_base(settings)
@@ -91,8 +95,11 @@ def _run(
         tokenizer = load_tokenizer(base, settings.fields)
         truncation = _truncation(settings, method, rows, tokenizer)
         trainer = _build(settings, method, rows, base, tokenizer, arguments, callback)
+        before: dict[str, float] = {}
+        if rows.test is not None and method.measured_before:
+            before["test_loss_before"] = trainer.evaluate()["eval_loss"]
         trainer.train(resume_from_checkpoint=work.checkpoint())
-        metrics = _metrics(trainer, method, rows, truncation)
+        metrics = {**_metrics(trainer, method, rows, truncation), **before}
         _save(trainer, tokenizer, work.model)
     return Trained(settings.out, metrics, _history(trainer), tuple(notes)), arguments
 
@@ -199,6 +206,7 @@ def _metrics(trainer: Any, method: Method, rows: Rows, truncation: Truncation) -
         metrics["first_loss"] = history[0]["loss"]
         metrics["last_loss"] = history[-1]["loss"]
         metrics["mean_loss"] = _mean_loss(history)
+        metrics |= _epoch_losses(history)
     if rows.test is not None:
         measured = trainer.evaluate()
         metrics["test_rows"] = len(rows.test)
@@ -211,18 +219,34 @@ def _history(trainer: Any) -> list[dict[str, float]]:
     return [entry for entry in trainer.state.log_history if "loss" in entry]
 
 
-def _mean_loss(history: list[dict[str, float]]) -> float:
-    """Over all steps; an entry is the mean since the one before it.
+def _mean_loss(history: list[dict[str, float]], start: float = 0.0) -> float:
+    """Over the steps after `start`; an entry is the mean since the one before it.
 
     The trainer's own `train_loss` is too low in a training that was taken up again: it divides
     the sum since then by all steps.
     """
-    starts = [0.0, *(entry["step"] for entry in history)]
-    total = sum(
-        entry["loss"] * (entry["step"] - start)
-        for entry, start in zip(history, starts, strict=False)
-    )
-    return total / history[-1]["step"]
+    total, first = 0.0, start
+    for entry in history:
+        total += entry["loss"] * (entry["step"] - start)
+        start = entry["step"]
+    return total / (start - first)
+
+
+def _epoch_losses(history: list[dict[str, float]]) -> dict[str, float]:
+    """The mean loss of the first and of the last whole epoch, where there are two or more.
+
+    Single steps can't be compared: their rows differ more than the model does.
+    """
+    epochs = int(history[-1]["epoch"])
+    first = [entry for entry in history if entry["epoch"] <= 1]
+    last = [entry for entry in history if epochs - 1 < entry["epoch"] <= epochs]
+    if epochs < 2 or not first or not last:
+        return {}
+    start = max(entry["step"] for entry in history if entry["epoch"] <= epochs - 1)
+    return {
+        "first_epoch_loss": _mean_loss(first),
+        "last_epoch_loss": _mean_loss(last, start),
+    }
 
 
 def _save(trainer: Any, tokenizer: Any, folder: Path) -> None:

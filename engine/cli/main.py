@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -76,6 +77,9 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if not sys.warnoptions and "--debug" not in given:
+        # Advice of libraries to their programmers is no advice to our users.
+        warnings.simplefilter("ignore")
     sys.exit(_guarded(given))
 
 

@@ -37,7 +37,7 @@ def answer_from_output(output: Any, call: Call) -> Answer:
         output: a `GenerateOutput`: `generations`, `statistics` and perhaps `logprobs`.
         call: what was asked; its labels are looked for among the first token's candidates.
     """
-    texts = output.get("generations") or [None]
+    texts = (output or {}).get("generations") or [None]
     if texts[0] is None:
         return Answer(error="the model gave no answer")
     statistics = output.get("statistics") or {}
@@ -48,7 +48,7 @@ def answer_from_output(output: Any, call: Call) -> Answer:
 
     found: dict[str, float] = {}
     logprobs = output.get("logprobs")
-    if call.labels and logprobs and logprobs[0]:
+    if call.labels and logprobs and logprobs[0] and logprobs[0][0]:
         found = gather_labels(
             ((entry["token"], entry["logprob"]) for entry in logprobs[0][0]), call.labels
         )
@@ -73,6 +73,8 @@ def gather_labels(entries: Any, labels: Sequence[str]) -> dict[str, float]:
 
 def _logaddexp(a: float, b: float) -> float:
     high, low = max(a, b), min(a, b)
+    if high == -math.inf:  # two tokens of no probability: their difference is no number
+        return high
     return high + math.log1p(math.exp(low - high))
 
 

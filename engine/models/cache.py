@@ -41,9 +41,9 @@ class CallCache:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
@@ -56,37 +56,51 @@ class CallCache:
                 what = f"the cache has schema {version}, this charter reads {SCHEME}"
                 raise Failure(Fault(str(path), "", what, "upgrade charter"))
             self._db.execute(f"PRAGMA user_version={SCHEME}")
-        except sqlite3.DatabaseError as error:
-            fix = "move the file away; calls are then paid for again"
-            raise Failure(
-                Fault(str(path), "", f"the cache cannot be read ({error})", fix)
-            ) from None
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise self._broken(error) from None
 
     def get(self, keys: Sequence[str]) -> dict[str, Answer]:
-        """The answers that are there, by key."""
+        """The answers that are there, by key.
+
+        Raises:
+            Failure: the file cannot be read.
+        """
         found: dict[str, Answer] = {}
         for start in range(0, len(keys), _CHUNK):
             chunk = keys[start : start + _CHUNK]
             marks = ",".join("?" * len(chunk))
             query = f"SELECT key, answer FROM calls WHERE key IN ({marks})"  # noqa: S608
-            for key, text in self._db.execute(query, chunk):
-                found[key] = Answer(**json.loads(text))
+            try:
+                for key, text in self._db.execute(query, chunk):
+                    found[key] = Answer(**json.loads(text))
+            except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+                raise self._broken(error) from None
         return found
 
     def put(self, answers: Iterable[tuple[str, Answer]]) -> None:
-        """Keep answers, all or none of them; those with an error are left out."""
+        """Keep answers, all or none of them; those with an error are left out.
+
+        Raises:
+            Failure: the file cannot be written.
+        """
         rows = [
             (key, json.dumps(asdict(answer), ensure_ascii=False))
             for key, answer in answers
             if answer.ok
         ]
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT OR IGNORE INTO calls VALUES (?, ?)", rows)
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+            self._db.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise self._broken(error) from None
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
+    def _broken(self, error: Exception) -> Failure:
+        fix = "check disk and permissions, or move the file away: calls are then paid for again"
+        return Failure(Fault(str(self.path), "", f"the cache cannot be used ({error})", fix))
 
     def close(self) -> None:
         """Close the file."""

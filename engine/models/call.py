@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from charter.rows import Message
+from charter.values import is_unicode
 
 __all__ = ["Answer", "Call"]
 
@@ -39,7 +40,8 @@ class Answer:
     """What came back. Either `error` says why there is nothing, or the rest is there.
 
     Attributes:
-        text: the generated text ("" where only log-probabilities were asked for).
+        text: the generated text ("" where only log-probabilities were asked for); half a
+            surrogate pair, which no file can hold, becomes U+FFFD.
         label_logprobs: natural-log probability of each asked label as the first token
             (summed over its spellings); a label that the server did not report is absent.
         finish_reason: `stop`, `length`, or what the server said.
@@ -56,6 +58,11 @@ class Answer:
     completion_tokens: int = 0
     error: str = ""
     overflow: bool = False
+
+    def __post_init__(self) -> None:
+        if not is_unicode(self.text):
+            whole = self.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            object.__setattr__(self, "text", whole)
 
     @property
     def ok(self) -> bool:

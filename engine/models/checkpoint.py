@@ -151,6 +151,19 @@ def quiet_transformers() -> Iterator[None]:
 # The conversion
 
 
+@contextlib.contextmanager
+def _quiet_dequantising() -> Iterator[None]:
+    """No bar of the GGUF reader, the one bar that heeds no setting of transformers."""
+    from transformers import modeling_gguf_pytorch_utils as reader
+
+    shown = reader.tqdm
+    reader.tqdm = functools.partial(shown, disable=True)
+    try:
+        yield
+    finally:
+        reader.tqdm = shown
+
+
 def _gguf_path() -> Path:
     """The GGUF inside the installed package, found without importing it.
 
@@ -212,7 +225,7 @@ def _write_checkpoint(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with quiet_transformers():
+    with quiet_transformers(), _quiet_dequantising():
         model = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, dtype=torch.float32
         )
@@ -223,7 +236,7 @@ def _write_checkpoint(gguf: Path, folder: Path) -> None:
         model.is_quantized = False
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config
-        # The GGUF holds neither; both are in the original's config.
+        # What the GGUF gives rounded to float32 or not at all, as the original's config has it.
         model.config.rms_norm_eps = 1e-5
         tokenizer.model_max_length = CONTEXT_LENGTH
         model.save_pretrained(folder)

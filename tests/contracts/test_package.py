@@ -42,12 +42,9 @@ def test_every_folder_with_modules_is_a_package():
 
 
 def test_a_wheel_holds_every_module_and_file_and_works_on_its_own(tmp_path):
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-        + ["--wheel-dir", str(tmp_path), str(ROOT)],
-        check=True,
-        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-    )
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
+    subprocess.run([*build, str(ROOT)], check=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert expected_files() <= names
@@ -55,12 +52,7 @@ def test_a_wheel_holds_every_module_and_file_and_works_on_its_own(tmp_path):
     assert not any(name.startswith(("tests/", "benchmarks/", "engine/")) for name in names)
 
     target = tmp_path / "site"
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target)]
-        + [str(wheel)],
-        check=True,
-        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-    )
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True)
     # -S leaves out site-packages, and with it the editable install of this checkout; what the
     # package needs is then put on the path by name.
     code = (

@@ -222,7 +222,8 @@ def _file_records(files: tuple[Path, ...], columns: Columns) -> Iterator[tuple[s
             for number, record in readers[suffix](file, columns):
                 yield f"{file.name}:{number}", name, record
         except (OSError, EOFError, zlib.error) as error:
-            what = f"cannot be read ({str(error) or type(error).__name__})"
+            said = " ".join(str(error).split()) or type(error).__name__
+            what = f"cannot be read ({said})"
             raise InputError(Fault(str(file), "", what, "check the file")) from None
 
 
@@ -288,7 +289,7 @@ def _parquet(file: Path, columns: Columns) -> Iterator[tuple[int, Any]]:
                     number += 1
                     yield number, record
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise OSError(str(error).splitlines()[0]) from None
+        raise OSError(str(error)) from None
 
 
 def _hub_records(settings: PromptsSettings) -> Iterator[tuple[str, str, Any]]:

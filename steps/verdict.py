@@ -58,7 +58,7 @@ def parse_verdict(text: str) -> Verdict:
     sentence with a negation, a condition or a concession counts for nothing, nor does a heading
     (`Response A:`) or what stands in `<think>` marks. All else is UNPARSED.
     """
-    said = text.rpartition("</think>")[2]
+    said = text.rpartition("</think>")[2].partition("<think>")[0]
     plain = re.sub(r"[*`#]+", "", said).replace("_", " ").strip()
     whole = _alone(plain.rstrip(":")) or (plain.strip(_EDGES) if len(plain) < 20 else "")
     if whole and whole.upper() in ("A", "B", "TIE"):

@@ -14,6 +14,7 @@ import click
 from charter import __version__
 from charter.cli.output import print_faults
 from charter.errors import CharterError, Fault, nearest
+from charter.models.threads import wait_asleep
 
 __all__ = ["main"]
 
@@ -77,6 +78,10 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    wait_asleep()
+    # Our own progress is enough; whoever wants theirs as well sets these to 0.
+    for name in ("HF_DATASETS_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_PROGRESS_BARS"):
+        os.environ.setdefault(name, "1")
     if not sys.warnoptions and "--debug" not in given:
         # Advice of libraries to their programmers is no advice to our users.
         warnings.simplefilter("ignore")

@@ -89,9 +89,7 @@ def _plan(prompts: Sequence[Ids], rows: tuple[int, ...], read: int) -> _Pass:
     together = _Pass(rows, read, (), _PASS + len(rows) * (longest - read))
     if len(rows) == 1:
         return together
-    near = [
-        common_prefix(prompts[one], prompts[two]) for one, two in itertools.pairwise(rows)
-    ]
+    near = [common_prefix(prompts[one], prompts[two]) for one, two in itertools.pairwise(rows)]
     # Every row keeps a token of its own to read: the logits come from there.
     shared = min([*near, *(len(prompts[row]) - 1 for row in rows)])
     step = _PASS + shared - read if shared > read else 0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from charter.models.threads import wait_asleep
+from charter.models.threads import one_thread_if_forked, wait_asleep
 
 wait_asleep()
 
@@ -204,6 +204,7 @@ def load_local(path: Path | None = None, progress: Progress | None = None) -> Lo
         InputError: there is no checkpoint that can be loaded, or it has no chat template.
         Failure: the embedded model cannot be written to the cache.
     """
+    one_thread_if_forked()
     with _loading:
         folder = embedded_checkpoint(progress) if path is None else Path(path)
         identity = identify(path)

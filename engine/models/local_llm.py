@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from distilabel.models.llms.base import LLM
 from pydantic import Field, PrivateAttr
 
@@ -19,7 +18,7 @@ from charter.rows import Message, draw_int, messages_id
 __all__ = ["LocalLLM"]
 
 
-class LocalLLM(LLM):
+class LocalLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
     """A transformers model in this process, as an LLM of distilabel.
 
     Every sample has a seed of its own: in `answer_batch` the call's, in `generate` a hash of
@@ -58,7 +57,7 @@ class LocalLLM(LLM):
         self._local = None
         super().unload()
 
-    def generate(  # type: ignore[override]  # distilabel asks for a parameter named kwargs
+    def generate(
         self,
         inputs: list[Any],
         num_generations: int = 1,

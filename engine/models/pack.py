@@ -37,7 +37,7 @@ def pack_linears(model: nn.Module) -> bool:
     Returns:
         Whether the layers were replaced.
     """
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     try:
         _PackedLinear(nn.Linear(8, 8))(torch.zeros(2, 8))

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["wait_asleep"]
+__all__ = ["one_thread_if_forked", "wait_asleep"]
+
+_home = os.getpid()
 
 
 def wait_asleep() -> None:
@@ -19,3 +21,15 @@ def wait_asleep() -> None:
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
         os.environ["OMP_WAIT_POLICY"] = "passive"
+
+
+def one_thread_if_forked() -> None:
+    """Keeps torch to one thread in a process forked from the one that imported this.
+
+    libgomp's threads do not survive a fork: once the parent has used them, the child's first
+    parallel region waits for them for ever. distilabel's own runner forks a process a step.
+    """
+    if os.getpid() != _home:
+        import torch
+
+        torch.set_num_threads(1)

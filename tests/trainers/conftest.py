@@ -102,11 +102,19 @@ def preference_row():
 
 
 @pytest.fixture
-def make_version(tmp_path):
+def place(tmp_path) -> Path:
+    """A folder with nothing in it but what a test and a training put there."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def make_version(place):
     def make(
         data: dict[str, dict[str, list[dict[str, Any]]]] | None = None, **models: Any
     ) -> FakeVersion:
-        folder = tmp_path / "version"
+        folder = place / "version"
         folder.mkdir(exist_ok=True)
         (folder / "charter.json").write_text(json.dumps({"models": models}))
         manifest = SimpleNamespace(

@@ -1,0 +1,36 @@
+"""The embedded model, loaded once for all tests of this folder, and ways to ask it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from charter.models.call import Call
+from charter.rows import Message, draw_int
+
+if TYPE_CHECKING:
+    from charter.models.local import LocalModel
+
+
+@pytest.fixture(scope="session")
+def embedded() -> LocalModel:
+    from charter.models.local import load_local
+
+    return load_local()
+
+
+@pytest.fixture(scope="session")
+def ask() -> Callable[..., Call]:
+    """A call: from one text, or from messages, with a seed of its own."""
+
+    def make(what: str | list[Message], labels: tuple[str, ...] = (), **fields: Any) -> Call:
+        messages = [Message(role="user", content=what)] if isinstance(what, str) else what
+        name = hashlib.sha256(repr(what).encode()).hexdigest()[:8]
+        index = fields.get("index", 0)
+        seed = fields.get("seed", draw_int(7, name, index))
+        return Call("respond", name, index, seed, tuple(messages), labels)
+
+    return make

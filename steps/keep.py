@@ -40,7 +40,7 @@ class Label:
         detail: the figures behind the reason.
         p_a: probability that A is the better one; None when it could not be had.
         n_votes: parsed votes.
-        order_consistent: the votes of each order alone have the same winner.
+        order_consistent: the votes of each order alone have the winner of all of them.
     """
 
     winner: str = ""
@@ -126,7 +126,8 @@ def label_votes(votes: Sequence[Vote], rule: KeepRule, weights: Mapping[str, flo
         return Label(reason=reason.value, detail=detail, n_votes=n_votes)
     p_a = _p_of_pair(by_order, weights, rule.mode)
     winners = {_side(_mean_p(seen, weights)) for seen in by_order.values()}
-    consistent = len(winners) == 1 and winners != {"TIE"}
+    # With log-odds both orders can name one candidate and their merger the other.
+    consistent = winners == {_side(p_a)} and winners != {"TIE"}
     found = Label(p_a=p_a, n_votes=n_votes, order_consistent=consistent)
     margin = abs(p_a - 0.5)
     shown = f"p(A) {p_a:.4f}, orders {'agree' if consistent else 'disagree'}"

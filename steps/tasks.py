@@ -11,7 +11,8 @@ A row is a prompt with all that was made of it. Each task asks through its `llm`
 batch; `asking()` is the pure step behind it, which `charter run` drives itself.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: distilabel's runner looks for the class `StepInput`
+# among the annotations of `process`, and does not find it in a text.
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -82,7 +83,7 @@ class _AskingTask(Task):  # type: ignore[misc]
         """The pure step behind the task."""
         raise NotImplementedError
 
-    def format_input(self, input: Row) -> ChatType:  # noqa: A002 - distilabel's name
+    def format_input(self, input: Row) -> "ChatType":  # noqa: A002 - distilabel's name
         """The messages of the row's (first) call."""
         calls = self.asking().calls(input)
         return [dict(message) for message in calls[0].messages] if calls else []

@@ -51,7 +51,8 @@ def resolve_base(settings: TrainSettings) -> Base:
     if generator.get("llm") != "local":
         what = f"the answers of {where} come from {generator.get('model')}, no local model"
         raise InputError(Fault("", "model", what, "name the model to train with --model NAME"))
-    model = generator.get("model")
+    # A trained generator's `model` is its name; where it was on the run's machine is its `path`.
+    model = generator.get("path") or generator.get("model")
     if model is None or model == EMBEDDED_NAME:
         return _folder(embedded_checkpoint())
     if not Path(str(model)).is_dir():

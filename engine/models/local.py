@@ -15,10 +15,12 @@ wait_asleep()
 
 import torch
 from jinja2 import TemplateError
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from charter.errors import Fault, InputError
 from charter.models.call import Answer, Call
+from charter.models.chat import conversation_ids
 from charter.models.checkpoint import (
     Identity,
     Progress,
@@ -154,15 +156,10 @@ class LocalModel:
         answers: dict[int, Answer] = {}
         for place, call in enumerate(calls):
             try:
-                text = self.tokenizer.apply_chat_template(
-                    [dict(message) for message in call.messages],
-                    tokenize=False,
-                    add_generation_prompt=True,
-                )
+                ids = conversation_ids(self.tokenizer, call.messages)
             except (TemplateError, ValueError) as error:
                 answers[place] = Answer(error=f"the chat template refuses the messages: {error}")
                 continue
-            ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
             if len(ids) + room > self.context_length:
                 answers[place] = Answer(
                     error=f"{len(ids)} tokens and {room} to write exceed the context of "
@@ -231,7 +228,7 @@ def _load(folder: Path, identity: Identity, progress: Progress | None) -> LocalM
             else:
                 model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
                 tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
         what = f"this checkpoint cannot be loaded: {str(error).splitlines()[0]}"
         fix = "save it again with save_pretrained, tokenizer included"
         raise InputError(Fault(str(folder), "", what, fix)) from error

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from charter.models.call import Call
+from charter.models.threads import wait_asleep
 from charter.rows import Message, draw_int
+
+# Before any test imports torch: other work on the machine would slow these tests many times.
+wait_asleep()
 
 if TYPE_CHECKING:
     from charter.models.local import LocalModel

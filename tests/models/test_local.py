@@ -311,7 +311,7 @@ def test_a_plan_reads_every_row_once_and_no_more_than_needed() -> None:
     assert sorted(leaves(plan)) == list(range(len(prompts)))
     assert plan.shared == 50
     assert len(plan.parts) == 3
-    assert plan.cost < sum(map(len, prompts)) / 1.8
+    assert plan.cost < 0.6 * sum(map(len, prompts))
 
 
 # Loading
@@ -338,15 +338,16 @@ def adapter(tmp_path: Path) -> Path:
 
     with quiet_transformers():
         base = AutoModelForCausalLM.from_pretrained(embedded_checkpoint(), dtype=torch.float32)
-    config = LoraConfig(r=2, target_modules=["o_proj"], layers_to_transform=[0, 1])
-    model = get_peft_model(base, config)
+        config = LoraConfig(r=2, target_modules=["o_proj"], layers_to_transform=[0, 1])
+        model = get_peft_model(base, config)
     torch.manual_seed(0)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "lora_B" in name:
                 weight.normal_(std=0.3)
     folder = tmp_path / "adapter"
-    model.save_pretrained(str(folder))
+    with quiet_transformers():
+        model.save_pretrained(str(folder))
     return folder
 
 

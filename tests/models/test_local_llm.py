@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from charter.models.local import LocalModel
     from charter.models.local_llm import LocalLLM
 
-pytestmark = pytest.mark.model
+pytestmark = [
+    pytest.mark.model,
+    # distilabel's own way of listing fields
+    pytest.mark.filterwarnings("ignore:Accessing the 'model_fields' attribute:DeprecationWarning"),
+]
 
 CHAT = [{"role": "user", "content": "What is the capital of France?"}]
 OTHER = [{"role": "user", "content": "Name a fruit."}]
@@ -80,7 +84,7 @@ def test_it_travels_without_its_model(llm: LocalLLM) -> None:
 
     assert len(pickle.dumps(llm)) < 10_000
     copied = pickle.loads(pickle.dumps(llm))
-    assert copied == llm or copied.dump() == llm.dump()
+    assert copied.dump() == llm.dump()
     assert copied.generate([CHAT]) == llm.generate([CHAT])
     restored = LocalLLM.from_dict(llm.dump())
     assert restored.dump() == llm.dump()

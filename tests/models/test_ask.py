@@ -1,0 +1,199 @@
+"""Asking any distilabel LLM: outputs of every shape become answers, and none becomes an error."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charter.models.ask import (
+    AsyncAnswering,
+    BatchAnswering,
+    answer_from_output,
+    ask_batch,
+    ask_one,
+    gather_labels,
+)
+from charter.models.call import Answer, Call
+
+TEXT = Call("respond", "p", 0, 1, ({"role": "user", "content": "Why?"},))
+LABELS = Call("judge", "p", 0, 1, TEXT.messages, ("A", "B"))
+
+
+def entries(**found):
+    return [{"token": token, "logprob": value} for token, value in found.items()]
+
+
+@pytest.mark.parametrize(
+    ("output", "answer"),
+    [
+        ({"generations": ["hi"]}, Answer("hi")),
+        ({"generations": [""]}, Answer("")),
+        (
+            {"generations": ["hi"], "statistics": {"input_tokens": [3], "output_tokens": [4]}},
+            Answer("hi", prompt_tokens=3, completion_tokens=4),
+        ),
+        ({"generations": ["hi"], "statistics": None}, Answer("hi")),
+        ({"generations": ["hi"], "statistics": {"input_tokens": []}}, Answer("hi")),
+        ({"generations": ["hi"], "statistics": {"input_tokens": [None]}}, Answer("hi")),
+        ({"generations": ["hi"], "logprobs": [[entries(A=-1.0)]]}, Answer("hi")),
+    ],
+    ids=str,
+)
+def test_outputs(output, answer):
+    assert answer_from_output(output, TEXT) == answer
+
+
+@pytest.mark.parametrize(
+    "output",
+    [{"generations": [None]}, {"generations": []}, {"generations": None}, {}, None],
+    ids=str,
+)
+def test_no_generation_is_a_failed_call(output):
+    answer = answer_from_output(output, TEXT)
+    assert not answer.ok and answer.error and answer.text == ""
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "found"),
+    [
+        ([[entries(A=-0.5, B=-1.5)]], {"A": -0.5, "B": -1.5}),
+        ([[entries(A=-0.5), entries(B=-0.1)]], {"A": -0.5}),  # the first token alone
+        ([[entries(C=-0.5)]], {}),
+        ([[[]]], {}),
+        ([[None]], {}),
+        ([[]], {}),
+        ([None], {}),
+        ([], {}),
+        (None, {}),
+        ([[[*entries(A=None), *entries(B=-1.0)]]], {"B": -1.0}),
+    ],
+    ids=str,
+)
+def test_labels_of_an_output(logprobs, found):
+    output = {"generations": ["A"], "logprobs": logprobs}
+    assert answer_from_output(output, LABELS).label_logprobs == found
+
+
+def test_spellings_of_a_label_are_summed():
+    found = gather_labels(
+        [
+            ("A", math.log(0.3)),
+            (" A", math.log(0.2)),
+            ("A\n", math.log(0.1)),
+            ("a", -1.0),
+            ("B", -9.0),
+        ],
+        ("A", "B"),
+    )
+    assert found["A"] == pytest.approx(math.log(0.6)) and found["B"] == -9.0
+    assert gather_labels([], ("A", "B")) == {}
+
+
+def test_tokens_of_no_probability_add_nothing():
+    low = -math.inf
+    assert gather_labels([("A", low), (" A", low)], ("A",)) == {"A": low}
+    assert gather_labels([("A", low), (" A", -1.0)], ("A",)) == {"A": -1.0}
+    assert gather_labels([("A", -1.0), (" A", low)], ("A",)) == {"A": -1.0}
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-700, 0), min_size=1, max_size=6))
+def test_summing_is_the_logarithm_of_the_sum(logprobs):
+    spellings = [" " * i + "A" for i in range(len(logprobs))]
+    found = gather_labels(zip(spellings, logprobs, strict=True), ("A",))["A"]
+    top = max(logprobs)
+    assert found == pytest.approx(top + math.log(sum(math.exp(p - top) for p in logprobs)))
+
+
+def test_half_a_surrogate_pair_in_an_answer_becomes_a_mark():
+    assert Answer("x\ud83d").text == "x\ufffd"
+    assert Answer("\ude00y").text == "\ufffdy"
+    assert Answer("\ud83d\ude00").text == "😀"
+    assert Answer("plain 😀").text == "plain 😀"
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(), max_size=30))
+def test_every_answer_can_be_written(text):
+    answer = Answer(text)
+    answer.text.encode()
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return
+    assert answer.text == text
+
+
+class Batch:
+    def answer_batch(self, calls):
+        return [Answer(str(call.seed)) for call in calls]
+
+
+class Served:
+    def __init__(self):
+        self.closed = 0
+
+    async def answer(self, call):
+        await asyncio.sleep(0.001 * (5 - call.seed % 5))
+        return Answer(str(call.seed))
+
+    async def aclose(self):
+        self.closed += 1
+
+
+class Foreign:
+    """What any LLM of distilabel's has."""
+
+    def get_generation_kwargs(self):
+        return {"temperature": 0.5}
+
+    def generate_outputs(self, inputs, num_generations, temperature):
+        assert num_generations == 1 and temperature == 0.5
+        return [{"generations": [messages[-1]["content"].upper()]} for messages in inputs]
+
+    async def agenerate(self, input, num_generations=1, temperature=1.0):  # noqa: A002
+        assert temperature == 0.5
+        return {"generations": [input[-1]["content"].upper()]}
+
+
+CALLS = [Call("respond", "p", 0, i, ({"role": "user", "content": f"q{i}"},)) for i in range(12)]
+
+
+def test_a_batch_comes_back_in_order_from_every_kind_of_llm():
+    assert isinstance(Batch(), BatchAnswering) and isinstance(Served(), AsyncAnswering)
+    assert [a.text for a in ask_batch(Batch(), CALLS)] == [str(i) for i in range(12)]
+    served = Served()
+    assert [a.text for a in ask_batch(served, CALLS)] == [str(i) for i in range(12)]
+    assert served.closed == 1
+    assert [a.text for a in ask_batch(Foreign(), CALLS)] == [f"Q{i}" for i in range(12)]
+    for llm in (Batch(), served, Foreign()):
+        assert ask_batch(llm, []) == []
+
+
+def test_connections_are_closed_when_a_call_stops_the_run():
+    class Down(Served):
+        async def answer(self, call):
+            raise RuntimeError("down")
+
+    down = Down()
+    with pytest.raises(RuntimeError, match="down"):
+        ask_batch(down, CALLS)
+    assert down.closed == 1
+
+
+def test_one_call():
+    assert asyncio.run(ask_one(Served(), CALLS[3])).text == "3"
+    assert asyncio.run(ask_one(Foreign(), CALLS[3])).text == "Q3"
+
+
+def test_an_llm_that_answers_too_few_is_not_taken_at_its_word():
+    class Short(Foreign):
+        def generate_outputs(self, inputs, num_generations, temperature):
+            return [{"generations": ["x"]}]
+
+    with pytest.raises(ValueError, match="zip"):
+        ask_batch(Short(), CALLS)

@@ -86,7 +86,6 @@ def compile_pipeline(loaded: Loaded, rows: Sequence[Row] = (), batch_size: int =
         batch_size: rows a batch under distilabel's own runner.
     """
     from distilabel.pipeline import Pipeline
-    from distilabel.steps import LoadDataFromDicts
 
     from charter.steps import tasks
 
@@ -96,7 +95,7 @@ def compile_pipeline(loaded: Loaded, rows: Sequence[Row] = (), batch_size: int =
     # Roles with the same settings share one LLM: one copy of it, one limit, one set of connections.
     llms: dict[str, Any] = {}
     with Pipeline(name=recipe.name) as pipeline:
-        load = LoadDataFromDicts(name="load", data=[dict(r) for r in rows], batch_size=batch_size)
+        load = tasks.LoadPrompts(name="load", data=[dict(r) for r in rows], batch_size=batch_size)
         chain = [load, *(_task(loaded, step, llms, batch_size) for step in asking_steps(loaded))]
         rule = keep_rule(loaded)
         size = {"input_batch_size": batch_size}

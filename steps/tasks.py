@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from distilabel.steps import Step, StepInput
+from distilabel.steps import LoadDataFromDicts, Step, StepInput
 from distilabel.steps.tasks import Task
 from pydantic import Field
 
@@ -43,6 +43,7 @@ __all__ = [
     "Critique",
     "Judge",
     "Keep",
+    "LoadPrompts",
     "Respond",
     "Revise",
     "ToJudgments",
@@ -62,6 +63,15 @@ def _constitution(name: str) -> Constitution:
 def _loaded(path: Path, *stamp: int) -> Constitution:
     # The stamp is part of the key: an edited file is never served from before the edit.
     return load_constitution(path)
+
+
+class LoadPrompts(LoadDataFromDicts):  # type: ignore[misc]
+    """The prompts' rows. Its columns are known before there is a row, so it can be drawn empty."""
+
+    @property
+    def outputs(self) -> list[str]:
+        """The columns that a prompt starts with."""
+        return ["prompt_id", "prompt", "source"]
 
 
 class _AskingTask(Task):  # type: ignore[misc]

@@ -117,10 +117,15 @@ def _changed(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
         for field in dataclasses.fields(getattr(trl, CONFIGS[method.name]))
     }
     return {
-        name: value
+        name: _without_folder(value)
         for name, value in sorted(arguments.items())
         if name != "output_dir" and value != defaults[name]
     }
+
+
+def _without_folder(value: Any) -> Any:
+    """A path as its last part: the rest says something of this machine only."""
+    return Path(value).name if isinstance(value, str) and Path(value).exists() else value
 
 
 def _versions() -> dict[str, str]:
@@ -149,7 +154,7 @@ def _readme(name: str, method: Method, base: Base, facts: Mapping[str, Any]) -> 
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---",
         f"# {name}",
         f"`{base.name}` (revision `{base.revision}`) after {method.title}, made with "
-        f"[Charter](https://pypi.org/project/charter-ai/) and TRL; {how}.",
+        f"Charter and TRL; {how}.",
         "## Data",
         f"The config `{dataset['config']}` of `{dataset['repo']}` at `{dataset['tag']}`: "
         f"{facts['metrics']['rows']} rows of `train`, none of `test`. Of them "

@@ -64,18 +64,24 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> Trained:
         Interrupted: Ctrl-C.
     """
     wait_asleep()
+    from charter.trainers.quiet import quiet
+
     method = METHODS[settings.method]
-    rows = read_rows(settings, method)
-    base = resolve_base(settings)
-    with WorkFolder(settings.out, card.identity(settings, base)) as work:
-        started = time.monotonic()
-        result, arguments = _run(settings, method, rows, base, work, progress)
-        result.metrics["seconds"] = round(time.monotonic() - started, 2)
-        card.write(
-            work.model, settings, method, base, rows, arguments, result.metrics, result.notes
-        )
-        work.publish()
-    return result
+    with quiet() as notes:
+        rows = read_rows(settings, method)
+        base = resolve_base(settings)
+        with WorkFolder(settings.out, card.identity(settings, base)) as work:
+            started = time.monotonic()
+            arguments = {
+                **_defaults(settings),
+                **settings.fields,
+                "output_dir": str(work.checkpoints),
+            }
+            metrics, history = _run(settings, method, rows, base, arguments, work, progress)
+            metrics["seconds"] = round(time.monotonic() - started, 2)
+            card.write(work.model, settings, method, base, rows, arguments, metrics, notes)
+            work.publish()
+    return Trained(settings.out, metrics, history, tuple(notes))
 
 
 def _run(
@@ -83,15 +89,15 @@ def _run(
     method: Method,
     rows: Rows,
     base: Base,
+    arguments: Mapping[str, Any],
     work: WorkFolder,
     progress: Progress | None,
-) -> tuple[Trained, dict[str, Any]]:
+) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """Train and save into the work folder; gives metrics and history."""
     from charter.trainers.progress import ProgressCallback
-    from charter.trainers.quiet import quiet
 
     callback = ProgressCallback(progress)
-    arguments = {**_defaults(settings), **settings.fields, "output_dir": str(work.checkpoints)}
-    with quiet() as notes, _mended(callback, work):
+    with _mended(callback, work):
         tokenizer = load_tokenizer(base, settings.fields)
         truncation = _truncation(settings, method, rows, tokenizer)
         trainer = _build(settings, method, rows, base, tokenizer, arguments, callback)
@@ -101,7 +107,7 @@ def _run(
         trainer.train(resume_from_checkpoint=work.checkpoint())
         metrics = {**_metrics(trainer, method, rows, truncation), **before}
         _save(trainer, tokenizer, work.model)
-    return Trained(settings.out, metrics, _history(trainer), tuple(notes)), arguments
+    return metrics, _history(trainer)
 
 
 def _defaults(settings: TrainSettings) -> dict[str, Any]:

@@ -36,7 +36,6 @@ from charter.steps.asking import prepared
 from charter.steps.keep import kept
 from charter.steps.shape import judgment_rows, preference_rows, reject_rows, sft_rows
 
-
 # distilabel 1.5 reads `model_fields` from instances.
 DEPRECATED = pytest.mark.filterwarnings("ignore:Accessing the 'model_fields'")
 

@@ -281,7 +281,10 @@ def test_a_model_without_a_chat_template(make_version, tiny_model, place):
     assert "has no chat template; name an instruction-tuned model" in text
     template = str(tiny_model / "chat_template.jinja")
     with_one = settings(make_version(), plain, place / "out", chat_template_path=template)
-    assert (train(with_one).model / "chat_template.jinja").read_text()
+    done = train(with_one)
+    assert (done.model / "chat_template.jinja").read_text()
+    lineage = json.loads((done.model / "charter.json").read_text())
+    assert lineage["fields"]["chat_template_path"] == "chat_template.jinja"
 
 
 def test_without_a_model_the_generator_must_be_a_local_one(make_version, tiny_model, place):

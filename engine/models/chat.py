@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+from charter.rows import Message
 
 __all__ = ["conversation_ids", "defused"]
 
@@ -23,7 +25,7 @@ def defused(text: str, marks: Sequence[str]) -> str:
     return text
 
 
-def conversation_ids(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
+def conversation_ids(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
     """The ids of a conversation up to where the answer begins.
 
     Raises:

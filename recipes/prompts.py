@@ -299,6 +299,7 @@ def _hub_records(settings: PromptsSettings) -> Iterator[tuple[str, str, Any]]:
     not reached; a snapshot's folder cannot.
     """
     import datasets
+    from datasets.exceptions import DatasetsError
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -307,8 +308,10 @@ def _hub_records(settings: PromptsSettings) -> Iterator[tuple[str, str, Any]]:
         info = HfApi().dataset_info(settings.dataset, revision=settings.revision)
         folder = snapshot_download(settings.dataset, repo_type="dataset", revision=info.sha)
         data = datasets.load_dataset(folder, settings.config, split=settings.split)
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        what = f"cannot be loaded ({str(error).splitlines()[0]})"
+    except (HfHubHTTPError, OSError, ValueError, DatasetsError, StopIteration) as error:
+        # `datasets` wraps what it found in an error that says nothing, and ends on an empty file.
+        lines = str(error.__cause__ or error).splitlines()
+        what = f"cannot be loaded ({lines[0] if lines else 'it has no rows'})"
         fix = "check dataset, revision, config and split, and HF_ENDPOINT and HF_TOKEN"
         raise InputError(Fault(settings.dataset, "prompts.dataset", what, fix)) from None
     for number, record in enumerate(data, 1):

@@ -52,7 +52,9 @@ def _repo(value: str) -> str:
     return value
 
 
-Repo = Annotated[str, AfterValidator(_repo)]
+Repo = Annotated[
+    str, AfterValidator(_repo), Field(json_schema_extra={"pattern": f"^{_REPO.pattern}$"})
+]
 # Kinds of which log-probabilities of the first token can be had.
 LOGPROB_LLMS = ("local", "openai")
 # Candidates differ from the first answer only by sampling, so a greedy generator makes none.

@@ -62,9 +62,12 @@ def train_model(output: Output, settings: TrainSettings) -> Trained:
         show = counted(progress, f"train {method}", "steps")
         trained = train(settings, lambda done, total, logs: show(done, total))
     metrics = trained.metrics
+    # Single steps are noise; passes over all rows can be compared, where there were two.
+    span = "epoch_loss" if "first_epoch_loss" in metrics else "loss"
     output.line(
         f"{method}: {metrics['steps']:.0f} steps on {metrics['rows']:.0f} rows, "
-        f"loss {metrics['first_loss']:.3f} -> {metrics['last_loss']:.3f}, "
+        f"{span.replace('_', ' ')} "
+        f"{metrics[f'first_{span}']:.3f} -> {metrics[f'last_{span}']:.3f}, "
         f"{metrics['seconds']:.0f} s, in {trained.model}"
     )
     for note in trained.notes:
@@ -152,6 +155,17 @@ def measure_models(
             refused = round((share.value or 0) * (share.n or 0))
             interval = "" if share.low is None else f"{share.low:.2f} to {share.high:.2f}"
             rows.append((name, category, f"{refused} of {share.n}", interval))
-    output.line("\nRefused, of prompts that were not trained on (by rules; 95 % Wilson interval)")
+    unseen = ", of prompts that were not trained on" if trained_on else ""
+    output.line(f"\nRefused{unseen} (by rules; 95 % Wilson interval)")
     output.table(("model", "category", "refused", "interval"), rows)
+    if len(found) > 1 and all(_overlap(found, category) for category in settings.categories):
+        output.line("All intervals overlap: these figures show no difference between the models.")
     return found
+
+
+def _overlap(found: Mapping[str, Any], category: str) -> bool:
+    """Whether one share lies in the intervals of all models."""
+    shares = [figures[category]["refused"] for figures in found.values()]
+    lows = [share["low"] or 0.0 for share in shares]
+    highs = [1.0 if share["high"] is None else share["high"] for share in shares]
+    return max(lows) <= min(highs)

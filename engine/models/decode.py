@@ -12,13 +12,11 @@ from typing import Any
 
 import torch
 
-from charter.models.prefill import Ids, Read, common_prefix, read_batch, read_prefix
+from charter.models.prefill import PASS_TOKENS, Ids, Read, common_prefix, read_batch, read_prefix
 from charter.rows import draw_unit
 
 __all__ = ["Sampling", "Written", "decode_batch", "draw_token", "nucleus"]
 
-# A shared prefix shorter than this costs more as a pass of its own than it saves.
-_MIN_SHARED = 24
 # The largest probabilities among which the nucleus is looked for before all are sorted.
 _HEAD = 512
 
@@ -147,7 +145,7 @@ def _read_unique(model: Any, prompts: Sequence[Ids]) -> Read:
     # Every row keeps a token of its own to read: the logits come from there.
     limit = min(len(prompt) for prompt in unique) - 1
     shared = min([limit, *(common_prefix(unique[0], prompt) for prompt in unique[1:])])
-    if len(unique) > 1 and shared >= _MIN_SHARED:
+    if (len(unique) - 1) * shared > PASS_TOKENS:
         prefix = read_prefix(model, unique[0][:shared])
         state = read_batch(model, [prompt[shared:] for prompt in unique], prefix)
     else:

@@ -14,13 +14,9 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from charter.models.prefill import Ids, common_prefix, read_batch, read_prefix
+from charter.models.prefill import PASS_TOKENS, Ids, common_prefix, read_batch, read_prefix
 
 __all__ = ["label_spellings", "next_logprobs"]
-
-# What a pass through the model costs beside its tokens, in tokens: a pass of few tokens takes
-# as long as one of about so many, since the weights must be read either way.
-_PASS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +82,14 @@ def next_logprobs(
 def _plan(prompts: Sequence[Ids], rows: tuple[int, ...], read: int) -> _Pass:
     """The cheapest way to read sorted rows whose first `read` tokens are read already."""
     longest = max(len(prompts[row]) for row in rows)
-    together = _Pass(rows, read, (), _PASS + len(rows) * (longest - read))
+    together = _Pass(rows, read, (), PASS_TOKENS + len(rows) * (longest - read))
     if len(rows) == 1:
         return together
     near = [common_prefix(prompts[one], prompts[two]) for one, two in itertools.pairwise(rows)]
     # Every row keeps a token of its own to read: the logits come from there.
     shared = min([*near, *(len(prompts[row]) - 1 for row in rows)])
-    step = _PASS + shared - read if shared > read else 0
-    after = _Pass(rows, shared, (), step + _PASS + len(rows) * (longest - shared))
+    step = PASS_TOKENS + shared - read if shared > read else 0
+    after = _Pass(rows, shared, (), step + PASS_TOKENS + len(rows) * (longest - shared))
     best = min(together, after, key=lambda option: option.cost)
     groups = _branches(rows, near, shared)
     if len(groups) > 1:

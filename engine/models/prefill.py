@@ -18,6 +18,10 @@ Ids = Sequence[int]
 # takes 46 KB a token for the embedded model, so 1.5 GB.
 MAX_BATCH_TOKENS = 32_768
 
+# What a pass through the model costs beside its tokens, in tokens: a pass of few tokens takes
+# as long as one of about so many, since the weights must be read either way.
+PASS_TOKENS = 24
+
 
 @dataclass(slots=True)
 class Read:

@@ -36,7 +36,7 @@ def test_what_is_put_is_got(cache):
     assert cache.get([]) == {}
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(st.text(), st.floats(allow_nan=False), st.integers(0, 10**9))
 def test_any_answer_comes_back_whole(tmp_path_factory, text, number, tokens):
     cache = CallCache(tmp_path_factory.mktemp("c") / "c.sqlite")

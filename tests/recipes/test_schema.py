@@ -177,7 +177,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(st.tuples(st.sampled_from(LOCS), VALUES), min_size=1, max_size=3))
 def test_no_values_anywhere_make_check_raise(changes):
     data = copy.deepcopy(FULL)

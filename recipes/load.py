@@ -128,7 +128,7 @@ def check_recipe(
     faults += found
     # These read the document, not the recipe, so that they also speak where the schema has.
     files, found = _prompt_files(document, path)
-    faults += found + _train_faults(document)
+    faults += found + _train_faults(document) + _refusal_faults(document, path)
     file, found = _constitution_file(document, path)
     faults += found
     named, elsewhere = _constitution(document, file) if file else (None, [])
@@ -148,13 +148,10 @@ def check_recipe(
 
 def resolve(name: str, beside: Path) -> list[Path]:
     """Files by a path or glob: from the working folder, the recipe's, or the shipped prompts."""
-    shipped = Path(str(resources.files("charter.prompts")))
-    roots = [Path(), beside]
+    tries = [(Path(), name), (beside, name)]
     if name.startswith("prompts/"):
-        roots.append(shipped)
-        tries = [(Path(), name), (beside, name), (shipped, name.removeprefix("prompts/"))]
-    else:
-        tries = [(root, name) for root in roots]
+        shipped = Path(str(resources.files("charter.prompts")))
+        tries.append((shipped, name.removeprefix("prompts/")))
     for root, pattern in tries:
         exact = _expanded(root / pattern)
         if is_file(exact):
@@ -255,6 +252,15 @@ def _prompt_files(document: Document, path: Path) -> tuple[tuple[Path, ...], lis
             what = f'"{file}" is of no known format'
             faults.append(document.fault(loc, what, "use .jsonl, .csv or .parquet (also .gz)"))
     return tuple(files), faults
+
+
+def _refusal_faults(document: Document, path: Path) -> list[Fault]:
+    """Found now, not after hours of a run."""
+    loc: Loc = ("evaluate", "refusal", "path")
+    name = document.at(*loc)
+    if not isinstance(name, str) or not name.strip() or resolve(name.strip(), path.parent):
+        return []
+    return [document.fault(loc, f'no such file "{name}"', "check the path")]
 
 
 def trl_fields() -> dict[str, dict[str, str]]:

@@ -21,7 +21,7 @@ from charter.errors import Fault, InputError, nearest
 if TYPE_CHECKING:
     from charter.hub import Version
 
-__all__ = ["CHARTER_FIELDS", "Lora", "TrainSettings", "read_settings"]
+__all__ = ["CHARTER_FIELDS", "Lora", "TrainSettings", "check_values", "read_settings"]
 
 # Keys of Charter's own beside the fields of the TRL config, with their types.
 CHARTER_FIELDS: Final = {
@@ -99,6 +99,29 @@ def read_settings(
     Raises:
         InputError: every unknown method or field and every value of the wrong type, at once.
     """
+    given, faults = check_values(method, values)
+    if faults:
+        raise InputError(faults)
+    ours = {name: given.pop(name) for name in CHARTER_FIELDS if name in given}
+    return TrainSettings(
+        method=method,
+        dataset=dataset,
+        out=Path(out),
+        model=model if model is not None else ours.get("model"),
+        fields=given,
+        lora=_lora(ours),
+        limit=ours.get("limit"),
+    )
+
+
+def check_values(
+    method: str, values: Mapping[str, Any] | Iterable[str]
+) -> tuple[dict[str, Any], list[Fault]]:
+    """The values as their fields' types take them, and every fault.
+
+    Raises:
+        InputError: there is no such method.
+    """
     types = _types(method)
     faults: list[Fault] = []
     given: dict[str, Any] = {}
@@ -115,19 +138,7 @@ def read_settings(
                 given[name] = _coerced(value, text, types[name])
             except ValueError as error:
                 faults.append(Fault(place, path, str(error), _advice(types[name])))
-    faults += _range_faults(given)
-    if faults:
-        raise InputError(faults)
-    ours = {name: given.pop(name) for name in CHARTER_FIELDS if name in given}
-    return TrainSettings(
-        method=method,
-        dataset=dataset,
-        out=Path(out),
-        model=model if model is not None else ours.get("model"),
-        fields=given,
-        lora=_lora(ours),
-        limit=ours.get("limit"),
-    )
+    return given, [*faults, *_range_faults(given)]
 
 
 def _lora(ours: Mapping[str, Any]) -> Lora | None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from charter.errors import Fault, InputError
 from charter.recipes import Loaded, load_recipe
 
-__all__ = ["DEFAULT_OUT", "load", "out_option", "recipe_options", "store_option"]
+__all__ = ["DEFAULT_OUT", "load", "out_option", "recipe_options", "store_option", "train_faults"]
 
 DEFAULT_OUT = Path("out")
 
@@ -57,4 +59,22 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def load(recipe: Path, settings: tuple[str, ...], limit: int | None) -> Loaded:
     """The recipe with its overrides."""
     extra = (*settings, f"prompts.limit={limit}") if limit is not None else settings
-    return load_recipe(recipe, extra)
+    loaded = load_recipe(recipe, extra)
+    faults = train_faults(recipe, loaded)
+    if faults:
+        raise InputError(faults)
+    return loaded
+
+
+def train_faults(path: Path, loaded: Loaded) -> list[Fault]:
+    """What the trainers would refuse of a recipe's `train` block, said before a run.
+
+    `recipes` knows the names of TRL's fields; the trainers also know their types.
+    """
+    from charter.trainers.settings import check_values
+
+    faults = []
+    for method in ("sft", "dpo"):
+        _, found = check_values(method, getattr(loaded.recipe.train, method) or {})
+        faults += [replace(fault, place=str(path)) for fault in found]
+    return faults

@@ -219,3 +219,19 @@ def test_no_traceback_for_a_fault_of_our_own(monkeypatch, capsys):
     assert end.value.code == 1
     said = capsys.readouterr().err
     assert re.search(r"a fault of charter itself: RuntimeError: boom; .*--debug", said)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("train.sft.max_steps=many", "max_steps"),
+        ("train.dpo.lora_r=0", "lora_r"),
+        ("train.sft.output_dir=here", "output_dir"),
+        ("evaluate.refusal.path=none.jsonl", "evaluate.refusal.path"),
+    ],
+)
+def test_what_would_fail_after_the_run_is_said_before_it(setting, said, tmp_path):
+    out = tmp_path / "out"
+    done = charter("run", "recipes/quickstart.yaml", "--set", setting, "--out", out)
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+    assert not out.exists()

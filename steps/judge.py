@@ -246,6 +246,7 @@ class JudgeAsk:
                     "log_odds": vote.log_odds,
                     "raw": answer.text if self.mode == "verdict" else _shown(answer),
                     "error": answer.error,
+                    "overflow": answer.overflow,
                     "prompt_tokens": answer.prompt_tokens,
                     "completion_tokens": answer.completion_tokens,
                 }

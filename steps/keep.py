@@ -120,9 +120,7 @@ def label_votes(votes: Sequence[Vote], rule: KeepRule, weights: Mapping[str, flo
             by_order[vote["order"]][vote["principle_id"]] = vote
     n_votes = sum(len(seen) for seen in by_order.values())
     if not all(by_order.values()):
-        failed = next((vote["error"] for vote in votes if vote.get("error")), "")
-        reason = Reason.CALL_FAILED if failed else Reason.UNPARSED
-        detail = failed or f"{n_votes} of {len(votes)} votes parsed, and not one in each order"
+        reason, detail = _unlabelled(votes, n_votes)
         return Label(reason=reason.value, detail=detail, n_votes=n_votes)
     p_a = _p_of_pair(by_order, weights, rule.mode)
     winners = {_side(_mean_p(seen, weights)) for seen in by_order.values()}
@@ -140,6 +138,16 @@ def label_votes(votes: Sequence[Vote], rule: KeepRule, weights: Mapping[str, flo
     return Label(
         winner=_side(p_a), p_a=p_a, n_votes=n_votes, order_consistent=consistent, detail=""
     )
+
+
+def _unlabelled(votes: Sequence[Vote], n_votes: int) -> tuple[Reason, str]:
+    """Why there is no parsed vote in each order: a call that failed, or answers nobody can read."""
+    parsed = f"{n_votes} of {len(votes)} votes parsed, and not one in each order"
+    failed = next((vote for vote in votes if vote.get("error")), None)
+    if failed is None:
+        return Reason.UNPARSED, parsed
+    reason = Reason.CONTEXT_OVERFLOW if failed.get("overflow") else Reason.CALL_FAILED
+    return reason, f"{failed['error']}; {parsed}"
 
 
 def _rejected(found: Label, reason: Reason, detail: str) -> Label:

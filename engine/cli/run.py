@@ -68,6 +68,11 @@ def _print_account(output: Output, result: RunResult) -> None:
     else:
         output.line(f"nothing changed: {published.repo}@{published.tag} in {published.path}")
     output.table(("config", "rows"), list(result.counts.items()))
+    files = sorted(path for path in published.path.rglob("*") if path.is_file())
+    output.table(
+        ("file", "bytes"),
+        [(str(file.relative_to(published.path)), file.stat().st_size) for file in files],
+    )
     verdicts: dict[str, int] = {}
     for row in result.rows:
         for vote in row["votes"]:

@@ -92,7 +92,11 @@ def test_verdicts_to_a_label(votes, winner, reason, p_a, n, consistent):
 
 def test_a_failed_call_is_told_from_a_text_that_cannot_be_read():
     votes = [vote("p", "AB", "A"), vote("p", "BA", "UNPARSED", error="the server is down")]
-    assert label(votes).reason == "CALL_FAILED" and label(votes).detail == "the server is down"
+    assert label(votes).reason == "CALL_FAILED" and label(votes).detail.startswith(
+        "the server is down"
+    )
+    longer = [{**vote, "overflow": bool(vote["error"])} for vote in votes]
+    assert label(longer).reason == "CONTEXT_OVERFLOW"
     # A failure that takes no order away takes no label away.
     votes += [vote("q", "BA", "A")]
     assert label(votes).winner == "A"

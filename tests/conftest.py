@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from charter.models.threads import wait_asleep
+
+wait_asleep()
 # The tests need no network, and nothing may wait for one.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

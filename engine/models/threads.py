@@ -1,8 +1,8 @@
 """How torch's threads wait for one another on a CPU that other work may share.
 
-libgomp's threads spin while they wait. With one other busy process on a machine of two cores, a
-decoding step of 60 ms then took 130 to 2,400 ms; with sleeping waits it took 60 ms, at a price
-of 10 to 30 % of the speed on an idle machine.
+libgomp's threads spin while they wait. With one other busy process on a machine of two cores,
+decoding steps of 60 to 80 ms then took 130 to 2,400 ms; with sleeping waits they took 60 to 140,
+at a price of 10 to 30 % of the speed on an idle machine.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,9 @@ from charter.recipes.load import resolve
 from charter.run.progress import Progress
 
 if TYPE_CHECKING:
+    from charter.evals.held_out import HeldOut
+    from charter.evals.measure import RefusalReport
+    from charter.models.cache import CallCache
     from charter.recipes import Loaded, Recipe
     from charter.recipes.schema import RefusalSettings
     from charter.trainers.settings import TrainSettings
@@ -132,24 +135,23 @@ def measure_models(
         trained_on: texts that the models have seen.
     """
     from charter.evals.held_out import held_out
-    from charter.evals.measure import measure_refusals
-    from charter.models.local import load_local
+    from charter.models.cache import CallCache, default_cache_path
 
     files = resolve(settings.path, beside)
     if not files:
         raise InputError(Fault(settings.path, "", "no such file", "check the path"))
     prompts = held_out(files[0], settings.categories, settings.per_category, trained_on)
-    found: dict[str, Any] = {}
+    cache = CallCache(default_cache_path())
+    try:
+        reports = {
+            name: _measure(output, name, folder, prompts, settings.max_tokens, cache)
+            for name, folder in models.items()
+        }
+    finally:
+        cache.close()
+    found = {name: report.as_json() for name, report in reports.items()}
     rows = []
-    for name, folder in models.items():
-        with output.progress() as progress:
-            report = measure_refusals(
-                load_local(folder),
-                [(p.id, p.messages, p.category) for p in prompts],
-                max_tokens=settings.max_tokens,
-                progress=counted(progress, f"refusals {name}"),
-            )
-        found[name] = report.as_json()
+    for name, report in reports.items():
         for category, figures in report.categories.items():
             share = figures.refused
             refused = round((share.value or 0) * (share.n or 0))
@@ -161,6 +163,27 @@ def measure_models(
     if len(found) > 1 and all(_overlap(found, category) for category in settings.categories):
         output.line("All intervals overlap: these figures show no difference between the models.")
     return found
+
+
+def _measure(
+    output: Output,
+    name: str,
+    folder: Path | None,
+    prompts: Sequence[HeldOut],
+    max_tokens: int,
+    cache: CallCache,
+) -> RefusalReport:
+    """One model's refusals; answers that the cache has are not written again."""
+    from charter.evals.measure import measure_refusals
+    from charter.models.cached import CachedLocal
+
+    with output.progress() as progress:
+        return measure_refusals(
+            CachedLocal(folder, cache),
+            [(p.id, p.messages, p.category) for p in prompts],
+            max_tokens=max_tokens,
+            progress=counted(progress, f"refusals {name}"),
+        )
 
 
 def _overlap(found: Mapping[str, Any], category: str) -> bool:

@@ -152,12 +152,16 @@ def _prompt(record: Any, settings: PromptsSettings, file_name: str) -> Prompt:
     if not isinstance(record, Mapping):
         raise _BadError(Reason.NOT_JSON, "the record is no object of keys and values")
     columns = settings.columns
+    given = record.get(columns.id)
+    known = None if given is None or given == "" else _id(given)
     value = record.get(columns.prompt)
     if value is None:
-        raise _BadError(Reason.NO_PROMPT, f'the record has no "{columns.prompt}"')
-    messages = _messages(value)
-    given = record.get(columns.id)
-    prompt_id = messages_id(messages) if given is None or given == "" else _id(given)
+        raise _BadError(Reason.NO_PROMPT, f'the record has no "{columns.prompt}"', known)
+    try:
+        messages = _messages(value)
+    except _BadError as bad:
+        raise _BadError(bad.reason, bad.detail, known) from None
+    prompt_id = messages_id(messages) if known is None else known
     length = sum(len(message["content"]) for message in messages)
     if length > settings.max_chars:
         detail = f"{length} characters, prompts.max_chars is {settings.max_chars}"

@@ -595,3 +595,9 @@ def test_xstest_and_llmbar_read_by_their_columns(read, tmp_path, real):
     assert "homonyms" in {prompt.source for prompt in found.prompts}
     (tmp_path / "l.jsonl.gz").symlink_to(real / "llmbar" / "natural.jsonl.gz")
     assert len(read("l.jsonl.gz").prompts) == 100
+
+
+def test_a_reject_names_the_prompt_where_its_record_does(read, tmp_path):
+    lines = '{"id": "a"}\n{"id": 7, "prompt": " "}\n{"prompt": ""}\n{"prompt": "x"}\n'
+    (tmp_path / "p.jsonl").write_text(lines)
+    assert [reject.prompt_id for reject in read("p.jsonl").rejects] == ["a", "7", None]

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from charter.models.call import Answer, Call
 from charter.rows import Message, Reason, Row, messages_id
 
-__all__ = ["Asking", "add_fault", "answer_fault", "as_messages", "fault_at", "prepared"]
+__all__ = ["Asking", "OneText", "add_fault", "answer_fault", "as_messages", "fault_at", "prepared"]
 
 
 class Asking(Protocol):
@@ -48,6 +48,26 @@ class Asking(Protocol):
 
     def most_calls(self) -> int:
         """The calls of a row for which nothing fails; what a plan counts before it is known."""
+
+
+class OneText:
+    """What steps have in common that ask for one text a row."""
+
+    __slots__ = ()
+
+    @property
+    def independent(self) -> bool:
+        """No: its call needs what an earlier step gave."""
+        return False
+
+    @property
+    def one_token(self) -> bool:
+        """No: it asks for a text."""
+        return False
+
+    def most_calls(self) -> int:
+        """One."""
+        return 1
 
 
 def as_messages(prompt: Any) -> tuple[Message, ...]:

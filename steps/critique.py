@@ -9,7 +9,7 @@ from charter.constitutions import Constitution, Principle
 from charter.models.call import Answer, Call
 from charter.recipes.schema import FewShot
 from charter.rows import Message, Reason, Row, draw_int
-from charter.steps.asking import add_fault, answer_fault, as_messages, fault_at, prepared
+from charter.steps.asking import OneText, add_fault, answer_fault, as_messages, fault_at, prepared
 from charter.steps.principles import Choice, round_principle
 from charter.steps.respond import INITIAL
 
@@ -57,7 +57,7 @@ def critique_messages(
 
 
 @dataclass(frozen=True, slots=True)
-class CritiqueAsk:
+class CritiqueAsk(OneText):
     """Ask for the critique of one round.
 
     Attributes:
@@ -83,20 +83,6 @@ class CritiqueAsk:
     def name(self) -> str:
         """`critique-ROUND`."""
         return f"critique-{self.round}"
-
-    @property
-    def independent(self) -> bool:
-        """No: it needs an answer."""
-        return False
-
-    @property
-    def one_token(self) -> bool:
-        """No: it asks for a text."""
-        return False
-
-    def most_calls(self) -> int:
-        """One."""
-        return 1
 
     def principle(self, row: Row) -> Principle:
         """The principle of this round for this row."""

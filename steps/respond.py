@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from charter.models.call import Answer, Call
 from charter.rows import Reason, Row, draw_int
-from charter.steps.asking import add_fault, answer_fault, as_messages, prepared
+from charter.steps.asking import OneText, add_fault, answer_fault, as_messages, prepared
 
 __all__ = ["INITIAL", "RespondAsk"]
 
@@ -15,7 +15,7 @@ INITIAL = "initial"
 
 
 @dataclass(frozen=True, slots=True)
-class RespondAsk:
+class RespondAsk(OneText):
     """Ask for one response.
 
     Attributes:
@@ -49,15 +49,6 @@ class RespondAsk:
     def independent(self) -> bool:
         """Yes: it sees the prompt alone."""
         return True
-
-    @property
-    def one_token(self) -> bool:
-        """No: it asks for a text."""
-        return False
-
-    def most_calls(self) -> int:
-        """One."""
-        return 1
 
     def calls(self, row: Row) -> list[Call]:
         """The prompt as it is."""

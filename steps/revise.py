@@ -9,7 +9,7 @@ from charter.constitutions import Constitution, Principle
 from charter.models.call import Answer, Call
 from charter.recipes.schema import FewShot
 from charter.rows import Message, Reason, Row, draw_int
-from charter.steps.asking import add_fault, answer_fault, as_messages, prepared
+from charter.steps.asking import OneText, add_fault, answer_fault, as_messages, prepared
 from charter.steps.critique import REVISED, critique_messages, latest
 
 __all__ = ["ReviseAsk", "revise_messages"]
@@ -30,7 +30,7 @@ def revise_messages(
 
 
 @dataclass(frozen=True, slots=True)
-class ReviseAsk:
+class ReviseAsk(OneText):
     """Ask for the revision of one round.
 
     Attributes:
@@ -58,20 +58,6 @@ class ReviseAsk:
     def name(self) -> str:
         """`revise-ROUND`."""
         return f"revise-{self.round}"
-
-    @property
-    def independent(self) -> bool:
-        """No: it needs a critique."""
-        return False
-
-    @property
-    def one_token(self) -> bool:
-        """No: it asks for a text."""
-        return False
-
-    def most_calls(self) -> int:
-        """One."""
-        return 1
 
     def calls(self, row: Row) -> list[Call]:
         """One revision, unless an earlier fault left no critique to follow."""

@@ -12,6 +12,7 @@ from charter.cli.output import Output, common
 from charter.cli.trace import print_pair, print_prompt, print_revisions
 
 if TYPE_CHECKING:
+    from charter.recipes import Recipe
     from charter.run import RunResult
 
 
@@ -49,6 +50,7 @@ def command(
         result = run_recipe(loaded, out, progress, version)
     _print_account(output, result)
     found: dict[str, Any] = result.as_json()
+    found["review"] = _print_review(output, loaded.recipe, result)
     if not no_train:
         models = train_models(output, loaded.recipe, result.published.path, out)
         found["models"] = {method: str(path) for method, path in models.items()}
@@ -95,6 +97,31 @@ def _print_account(output: Output, result: RunResult) -> None:
     failed = f", {tally.failed.total()} failed for good" if tally.failed.total() else ""
     calls, cached = tally.calls.total(), tally.cached.total()
     output.line(f"\n{calls} calls, {cached} of them from the cache{failed}")
+
+
+def _print_review(output: Output, recipe: Recipe, result: RunResult) -> list[str]:
+    """The rows that the recipe's `review` block chooses for people; returns their ids."""
+    from charter.hub import open_version
+    from charter.review import choose_rows
+
+    review = recipe.review
+    version = open_version(result.published.path)
+    chosen = choose_rows(version, review.n, recipe.seed, review.uncertain)
+    if chosen:
+        output.line(f"\nFor people to look at first (`charter show {result.published.path} ROW`)")
+        output.table(
+            ("row", "p(chosen)", "orders", "chance of being chosen"),
+            [
+                (
+                    row.row_id,
+                    f"{row.p_chosen:.3f}",
+                    "agree" if row.order_consistent else "disagree",
+                    f"{row.inclusion:.2f}",
+                )
+                for row in chosen
+            ],
+        )
+    return [row.row_id for row in chosen]
 
 
 def _print_next(output: Output, result: RunResult, models: dict[str, str]) -> None:

@@ -126,6 +126,7 @@ def test_plan_run_preview_and_show_agree(serve, good_script, recipe_file, tmp_pa
     account = last_json(run)
     assert len(run.stdout.splitlines()) == 1
     assert account["cached_calls"] == 12 and account["version"] == "v0.1.0"
+    assert len(account["review"]) == min(20, account["counts"]["preference"])
     assert len(server.requests) == 48
     plan = last_json(charter("plan", path, "--json"))
     # Pairs whose two texts are the same are never judged; the plan knows that now.

@@ -108,6 +108,9 @@ def evaluate_models(
     if generator.llm == "local":
         named["before"] = Path(generator.model) if generator.model else None
     named |= models
+    if not named:
+        output.line("no refusals measured: the generator is no local model, and none was trained")
+        return {}
     version = open_version(version_path)
     seen = {
         text_of(messages)

@@ -11,7 +11,7 @@ from charter.errors import Fault, InputError
 from charter.models.checkpoint import identify
 from charter.recipes.schema import ModelSettings, RunSettings
 
-__all__ = ["build_llm", "identity", "lineage", "published_name"]
+__all__ = ["build_llm", "identity", "lineage", "load_llm", "published_name"]
 
 
 def published_name(settings: ModelSettings) -> str:
@@ -163,6 +163,13 @@ _BUILDERS: Mapping[str, Callable[[ModelSettings, RunSettings], Any]] = {
 }
 
 
+# Distilabel's extras, where they are not called as the kind is.
+_EXTRAS = {
+    "inference-endpoints": "hf-inference-endpoints",
+    "transformers": "hf-transformers",
+}
+
+
 def build_llm(settings: ModelSettings, run: RunSettings) -> Any:
     """The distilabel LLM of a role, not yet loaded.
 
@@ -174,6 +181,22 @@ def build_llm(settings: ModelSettings, run: RunSettings) -> Any:
     except (TypeError, ValueError) as error:
         what = f"llm {settings.llm} does not take these settings ({_first_line(error)})"
         raise InputError(Fault("", "models", what, "check model and options")) from None
+
+
+def load_llm(llm: Any, kind: str) -> None:
+    """Load a distilabel LLM.
+
+    Raises:
+        InputError: a package that this kind of LLM needs is not installed, or it has no key.
+    """
+    try:
+        llm.load()
+    except ImportError as error:
+        fix = f'pip install "distilabel[{_EXTRAS.get(kind, kind)}]"'
+        raise InputError(Fault("", f"llm {kind}", _first_line(error), fix)) from None
+    except ValueError as error:
+        what = f"cannot be loaded ({_first_line(error)})"
+        raise InputError(Fault("", f"llm {kind}", what, "check model, key and options")) from None
 
 
 def _first_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from charter.errors import Fault, Interrupted
 from charter.hub import Published, publish_local
-from charter.models.build import identity
+from charter.models.build import identity, load_llm
 from charter.models.cache import CallCache, default_cache_path
 from charter.pipeline import (
     compile_pipeline,
@@ -72,8 +72,8 @@ def runner_of(loaded: Loaded, cache: CallCache, progress: Progress) -> Runner:
         task = pipeline.dag.get_step(name)["step"]
         if not hasattr(task, "asking"):
             continue
-        task.llm.load()
         settings = recipe.models.role(task.asking().role)
+        load_llm(task.llm, settings.llm)
         lane = f"{settings.llm} {settings.base_url} {settings.model}"
         stages.append(Stage(task.asking(), task.llm, identity(settings), lane))
     return Runner(stages, cache, progress, recipe.run.in_flight)

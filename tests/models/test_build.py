@@ -8,7 +8,10 @@ from charter.errors import InputError
 from charter.models.build import build_llm, identity, load_llm
 from charter.recipes.schema import ModelSettings, RunSettings
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+# Both are distilabel's own, at the construction of its classes.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore:A custom validator is returning:UserWarning"
+)
 
 KINDS = ["openai", "anthropic", "inference-endpoints", "transformers", "vllm", "llama-cpp"]
 

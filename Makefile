@@ -4,12 +4,13 @@ PYTHON ?= python3
 export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup quickstart test test-slow check format lock types fields clean
+.PHONY: help setup quickstart test test-slow bench-engine check format lock types fields clean
 
 help:
 	@echo "make quickstart   the whole loop on the embedded model, about 10 minutes"
 	@echo "make test         the fast tests"
 	@echo "make test-slow    the tests that take minutes"
+	@echo "make bench-engine the runner beside a bare client and plain distilabel, under 20 minutes"
 	@echo "make check        format, lint, types, import contracts"
 	@echo "make lock         remake requirements.lock"
 
@@ -37,6 +38,9 @@ test: setup
 
 test-slow: setup
 	$(PY) -m pytest -m slow tests
+
+bench-engine: setup
+	$(PY) benchmarks/engine.py $(BENCH)
 
 types: setup
 	@$(PY) tests/make_types.py

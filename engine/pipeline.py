@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from charter.models.build import build_llm, published_name
+from charter.models.build import build_llm, identity, published_name
 from charter.recipes import Loaded
 from charter.rows import Row, canonical
 from charter.steps.asking import Asking
@@ -77,13 +77,17 @@ def prompt_row(prompt: Any) -> Row:
     }
 
 
-def compile_pipeline(loaded: Loaded, rows: Sequence[Row] = (), batch_size: int = 1000) -> Pipeline:
+def compile_pipeline(
+    loaded: Loaded, rows: Sequence[Row] = (), batch_size: int = 1000, *, cached: bool = False
+) -> Pipeline:
     """The recipe as a distilabel pipeline: to look at, to serialise, and to `run()`.
 
     Args:
         loaded: the recipe.
         rows: the prompts' rows (`prompt_row`); without them the pipeline can be drawn, not run.
         batch_size: rows a batch under distilabel's own runner.
+        cached: put the call cache around each LLM, for `run()`; the project's own runner keeps
+            calls itself, in the same cache under the same keys.
     """
     from distilabel.pipeline import Pipeline
 
@@ -93,7 +97,7 @@ def compile_pipeline(loaded: Loaded, rows: Sequence[Row] = (), batch_size: int =
     judge = published_name(recipe.models.role("judge"))
     slots = candidate_slots(loaded)
     # Roles with the same settings share one LLM: one copy of it, one limit, one set of connections.
-    llms: dict[str, Any] = {}
+    llms = _Llms(loaded, cached)
     with Pipeline(name=recipe.name) as pipeline:
         load = tasks.LoadPrompts(name="load", data=[dict(r) for r in rows], batch_size=batch_size)
         chain = [load, *(_task(loaded, step, llms, batch_size) for step in asking_steps(loaded))]
@@ -122,18 +126,35 @@ def compile_pipeline(loaded: Loaded, rows: Sequence[Row] = (), batch_size: int =
     return pipeline
 
 
-def _task(loaded: Loaded, step: Asking, llms: dict[str, Any], batch_size: int) -> Any:
+class _Llms:
+    """The LLMs of a pipeline; roles with the same settings share one."""
+
+    def __init__(self, loaded: Loaded, cached: bool) -> None:
+        self._recipe = loaded.recipe
+        self._cached = cached
+        self._made: dict[str, Any] = {}
+
+    def of(self, role: str) -> Any:
+        settings = self._recipe.models.role(role)
+        key = canonical(settings.model_dump(mode="json"))
+        if key not in self._made:
+            llm = build_llm(settings, self._recipe.run)
+            if self._cached:
+                from charter.models.cached_llm import CachedLLM
+
+                llm = CachedLLM(llm=llm, identity=identity(settings))
+            self._made[key] = llm
+        return self._made[key]
+
+
+def _task(loaded: Loaded, step: Asking, llms: _Llms, batch_size: int) -> Any:
     """The distilabel task of an asking step."""
     from charter.steps import tasks
 
     recipe = loaded.recipe
-    settings = recipe.models.role(step.role)
-    key = canonical(settings.model_dump(mode="json"))
-    if key not in llms:
-        llms[key] = build_llm(settings, recipe.run)
     shared = {
         "name": step.name,
-        "llm": llms[key],
+        "llm": llms.of(step.role),
         "seed": recipe.seed,
         "input_batch_size": batch_size,
     }

@@ -1,6 +1,6 @@
 """What a row is made of: messages, verdicts, reasons, ids and seeded draws.
 
-Nothing here imports more than the standard library. Every draw of the project is a hash of
+Every draw of the project is a hash of
 (seed, prompt id, what is drawn, index): there is no global random state anywhere.
 """
 
@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal, TypedDict
+
+import orjson
 
 __all__ = [
     "Ledger",
@@ -76,6 +78,7 @@ class Reason(StrEnum):
     # sft and preference: a call gave nothing to go on with
     CALL_FAILED = "CALL_FAILED"
     CONTEXT_OVERFLOW = "CONTEXT_OVERFLOW"
+    CONTENT_FILTERED = "CONTENT_FILTERED"
     EMPTY_RESPONSE = "EMPTY_RESPONSE"
     EMPTY_CRITIQUE = "EMPTY_CRITIQUE"
     EMPTY_REVISION = "EMPTY_REVISION"
@@ -100,14 +103,23 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(canonical(list(parts)).encode()).hexdigest()
 
 
-def draw_int(seed: int, *what: Any) -> int:
+def draw_int(seed: int, *what: str | int) -> int:
     """A uniform integer in [0, 2**63), fixed by the seed and what is drawn."""
-    return int(digest(seed, *what)[:16], 16) >> 1
+    return int.from_bytes(_drawn(seed, *what)[:8], "big") >> 1
 
 
-def draw_unit(seed: int, *what: Any) -> float:
+def draw_unit(seed: int, *what: str | int) -> float:
     """A uniform number in [0, 1), fixed by the seed and what is drawn (53 bits)."""
-    return (int(digest(seed, *what)[:16], 16) >> 11) / float(1 << 53)
+    return (int.from_bytes(_drawn(seed, *what)[:8], "big") >> 11) / float(1 << 53)
+
+
+def _drawn(*parts: str | int) -> bytes:
+    """The bytes of `digest`; ten draws a row are worth the faster writer of the same JSON."""
+    try:
+        text = orjson.dumps(parts)
+    except TypeError:  # integers of more than 64 bits, halves of surrogate pairs
+        text = canonical(list(parts)).encode()
+    return hashlib.sha256(text).digest()
 
 
 def messages_id(messages: Sequence[Mapping[str, Any]]) -> str:

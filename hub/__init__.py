@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from charter.hub.publish import Draft, Published, publish_local
     from charter.hub.schema import CONFIGS, SCHEMA_VERSION
     from charter.hub.splits import Splits, assign_splits, ensure_train
+    from charter.hub.stored import RowWriter, StoredRows
 
 __all__ = [
     "CONFIGS",
@@ -29,7 +30,9 @@ __all__ = [
     "Lineage",
     "Manifest",
     "Published",
+    "RowWriter",
     "Splits",
+    "StoredRows",
     "Tag",
     "Version",
     "assign_splits",
@@ -54,7 +57,9 @@ _HOMES = {
     "Lineage": "manifest",
     "Manifest": "manifest",
     "Published": "publish",
+    "RowWriter": "stored",
     "Splits": "splits",
+    "StoredRows": "stored",
     "Tag": "number",
     "Version": "load",
     "assign_splits": "splits",

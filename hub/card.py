@@ -6,18 +6,18 @@ prose or in a fence that it cannot close.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import yaml
 
-from charter.hub.data import data_path
+from charter.hub.data import DataFile, data_path
 from charter.hub.manifest import Manifest
 from charter.hub.markdown import escaped, fenced, json_block, table
 from charter.hub.schema import CONFIGS, SPLITS, yaml_features
+from charter.hub.stored import StoredRows
 
-__all__ = ["DataSize", "card"]
+__all__ = ["card"]
 
 _ABOUT: Final = {
     "sft": "prompts with the response as revised under the constitution, for supervised training",
@@ -42,21 +42,12 @@ _SIZES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class DataSize:
-    """Sizes of one split: rows, bytes in memory, bytes of its file."""
-
-    rows: int
-    memory: int
-    file: int
-
-
-Sizes = Mapping[str, Mapping[str, DataSize]]
+Sizes = Mapping[str, Mapping[str, DataFile]]
 
 
 def card(
     manifest: Manifest,
-    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    rows: Mapping[str, StoredRows],
     sizes: Sizes,
     constitution_yaml: str,
     recipe_yaml: str,
@@ -66,7 +57,7 @@ def card(
     Args:
         manifest: of the version; its `files` may still lack the card itself.
         rows: config -> rows; the first of each is shown.
-        sizes: config -> split -> sizes; only splits that have rows.
+        sizes: config -> split -> its file; only splits that have rows.
         constitution_yaml: the constitution as run.
         recipe_yaml: the recipe as run.
     """
@@ -111,7 +102,7 @@ def _meta(manifest: Manifest, sizes: Sizes) -> dict[str, Any]:
     }
 
 
-def _info(config: str, splits: Mapping[str, DataSize]) -> dict[str, Any]:
+def _info(config: str, splits: Mapping[str, DataFile]) -> dict[str, Any]:
     return {
         "config_name": config,
         "features": yaml_features(CONFIGS[config]),
@@ -119,7 +110,7 @@ def _info(config: str, splits: Mapping[str, DataSize]) -> dict[str, Any]:
             {"name": name, "num_bytes": size.memory, "num_examples": size.rows}
             for name, size in splits.items()
         ],
-        "download_size": sum(size.file for size in splits.values()),
+        "download_size": sum(size.size for size in splits.values()),
         "dataset_size": sum(size.memory for size in splits.values()),
     }
 
@@ -303,14 +294,11 @@ def _joined(value: Any) -> str:
 _PRINCIPLE: Final = frozenset({"critique", "revision", "comparison", "weight", "tags"})
 
 
-def _examples(
-    rows: Mapping[str, Sequence[Mapping[str, Any]]],
-    sizes: Sizes,
-) -> Iterator[str]:
+def _examples(rows: Mapping[str, StoredRows], sizes: Sizes) -> Iterator[str]:
     yield "## One row of each config"
     for config in sizes:
         yield f"`{config}`:"
-        yield json_block(dict(rows[config][0]))
+        yield json_block(rows[config].first() or {})
 
 
 def _limits(manifest: Manifest) -> Iterator[str]:

@@ -1,24 +1,98 @@
-"""Rows to parquet files that are the same bytes for the same rows."""
+"""Rows to parquet files that are the same bytes for the same rows, however these arrive."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from charter.hub.gate import row_split
-from charter.hub.schema import CONFIGS, SPLITS
+from charter.hub.part import Part, parts
+from charter.hub.schema import CONFIGS, NULLABLE, SPLITS
+from charter.hub.stored import StoredRows
 
-__all__ = ["data_path", "parquet_bytes", "tables"]
+__all__ = ["DataFile", "Layout", "SplitFile", "data_path", "same_rows", "write_data"]
 
 # Small row groups let a reader that streams stop early without having fetched 50 MB for a row.
 _GROUP_BYTES: Final = 4 << 20
 _GROUP_ROWS: Final = 8192
-# The chunk sizes of `datasets`: a page ends where the content says so, so that a later version
-# shares most of its bytes with this one in content-addressed storage.
-_CHUNKING: Final = {"min_chunk_size": 256 << 10, "max_chunk_size": 1 << 20, "norm_level": 0}
+_OPTIONS: Final[dict[str, Any]] = {
+    "version": "2.6",
+    "data_page_version": "1.0",
+    "compression": "zstd",
+    "compression_level": 3,
+    "use_dictionary": True,
+    "write_statistics": True,
+    "write_page_index": True,
+    # The chunk sizes of `datasets`: a page ends where the content says so, so that a later
+    # version shares most of its bytes with this one in content-addressed storage.
+    "use_content_defined_chunking": {
+        "min_chunk_size": 256 << 10,
+        "max_chunk_size": 1 << 20,
+        "norm_level": 0,
+    },
+}
+_COMPARED_ROWS: Final = 1024
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A parquet file that is written.
+
+    Attributes:
+        path: where it is.
+        rows: in it.
+        memory: bytes of the rows in Arrow's memory.
+        size: of the file, in bytes.
+        sha256: of the file.
+    """
+
+    path: Path
+    rows: int
+    memory: int
+    size: int
+    sha256: str
+
+
+class Layout:
+    """How many rows each split of each config has, and which of its columns hold a null."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str], int] = {}
+        self._nulls: dict[tuple[str, str], set[str]] = {}
+
+    def see(self, part: Part) -> None:
+        """Count one batch."""
+        lacking = {
+            name: part.column(name).is_null().to_numpy()
+            for name in NULLABLE[part.config]
+            if part.batch.column(name).null_count
+        }
+        for split, mask in part.masks.items():
+            key = (part.config, split)
+            self._rows[key] = self._rows.get(key, 0) + int(mask.sum())
+            nulls = self._nulls.setdefault(key, set())
+            nulls.update(name for name, lacks in lacking.items() if (lacks & mask).any())
+
+    def rows(self, config: str, split: str) -> int:
+        """Rows of a split."""
+        return self._rows.get((config, split), 0)
+
+    def bitmaps(self, config: str, split: str) -> int:
+        """How many columns of a split take a bit a row: yes or no, or null or not."""
+        flags = [each for each in CONFIGS[config].types if pa.types.is_boolean(each)]
+        return len(flags) + len(self._nulls.get((config, split), ()))
 
 
 def data_path(config: str, split: str) -> str:
@@ -26,59 +100,186 @@ def data_path(config: str, split: str) -> str:
     return f"{config}/{split}.parquet"
 
 
-def tables(
-    rows: Mapping[str, Sequence[Mapping[str, Any]]], splits: Mapping[str, str]
-) -> dict[str, dict[str, pa.Table]]:
-    """Config -> split -> its rows in their order; a split without rows is left out."""
-    result: dict[str, dict[str, pa.Table]] = {}
-    for config, schema in CONFIGS.items():
-        parts: dict[str, list[Mapping[str, Any]]] = {split: [] for split in SPLITS}
-        for row in rows.get(config, ()):
-            parts[row_split(row, splits)].append(row)
-        found = {
-            split: pa.Table.from_pylist(part, schema=schema)
-            for split, part in parts.items()
-            if part
-        }
-        if found:
-            result[config] = found
-    return result
+def write_data(
+    rows: Mapping[str, StoredRows], splits: Mapping[str, str], layout: Layout, folder: Path
+) -> dict[str, dict[str, DataFile]]:
+    """Write the rows of every split to its file; a split without rows has none.
 
+    Args:
+        rows: config -> rows, in the order in which they are published.
+        splits: prompt id -> split.
+        layout: as counted over the same rows.
+        folder: gets the files, each at its `data_path`.
 
-def parquet_bytes(table: pa.Table) -> bytes:
-    """The table as a parquet file: fixed options, no times, row groups of at most 4 MiB.
-
-    Groups are cut at fixed row numbers and halved where they are too large, so that rows added at
-    the end leave the groups before them as they were. A single row may be larger.
+    Returns:
+        Config -> split -> file; only of splits that have rows.
     """
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(
-        sink,
-        table.schema,
-        version="2.6",
-        data_page_version="1.0",
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=True,
-        write_statistics=True,
-        write_page_index=True,
-        use_content_defined_chunking=_CHUNKING,
-    ) as writer:
-        for group in _groups(table):
-            writer.write_table(group, row_group_size=group.num_rows)
-    result: bytes = sink.getvalue().to_pybytes()
+    result: dict[str, dict[str, DataFile]] = {}
+    for config in CONFIGS:
+        used = [split for split in SPLITS if layout.rows(config, split)]
+        if not used:
+            continue
+        with contextlib.ExitStack() as stack:
+            files = {
+                split: stack.enter_context(
+                    SplitFile(
+                        folder / data_path(config, split),
+                        CONFIGS[config],
+                        layout.rows(config, split),
+                        layout.bitmaps(config, split),
+                    )
+                )
+                for split in used
+            }
+            for part in parts(config, rows.get(config), splits):
+                for split, mask in part.masks.items():
+                    one = len(part.masks) == 1
+                    files[split].add(part.batch if one else part.batch.filter(pa.array(mask)))
+        result[config] = {split: file.done() for split, file in files.items()}
     return result
 
 
-def _groups(table: pa.Table) -> Iterator[pa.Table]:
-    for start in range(0, table.num_rows, _GROUP_ROWS):
-        yield from _halved(table.slice(start, _GROUP_ROWS))
+class SplitFile:
+    """Writes the rows of one split as a parquet file: fixed options, no times.
+
+    Row groups are cut at fixed row numbers and halved where they are larger than 4 MiB, so that
+    rows added at the end leave the groups before them as they were. A single row may be larger.
+    What is held is little more than one group. A context manager; the file is there after it.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, rows: int, bitmaps: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._total = rows
+        self._bitmaps = bitmaps
+        self._memory = 0
+        # Where the next group starts, and the sizes of those that are cut out already, last first.
+        self._at = 0
+        self._sizes: list[int] = []
+        self._held = schema.empty_table()
+        self._bytes = np.empty(0, np.int64)
+        self._file = _HashedFile(path)
+        self._writer = pq.ParquetWriter(self._file, schema, **_OPTIONS)
+
+    def __enter__(self) -> SplitFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            assert (self._at, self._held.num_rows) == (self._total, 0), "not the rows of the layout"
+        with self._file:
+            self._writer.close()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take the next rows and write every group that is complete."""
+        sizes = sum(
+            (_row_bytes(column) for column in batch.columns), np.zeros(len(batch), np.int64)
+        )
+        self._memory += int(sizes.sum())
+        self._held = pa.concat_tables([self._held, pa.Table.from_batches([batch])])
+        self._bytes = np.concatenate([self._bytes, sizes])
+        while self._held.num_rows:
+            if not self._sizes:
+                self._sizes.append(min(_GROUP_ROWS, self._total - self._at))
+            size = self._sizes[-1]
+            there = min(size, self._held.num_rows)
+            large = int(self._bytes[:there].sum()) + self._bits(self._at, there) > _GROUP_BYTES
+            if large and size > 1:
+                self._sizes[-1:] = [size - size // 2, size // 2]
+            elif there < size:
+                return
+            else:
+                self._write(self._sizes.pop())
+
+    def done(self) -> DataFile:
+        """What was written."""
+        memory = self._memory + self._bits(0, self._total)
+        return DataFile(self._path, self._total, memory, self._file.size, self._file.sha256())
+
+    def _write(self, size: int) -> None:
+        # In one piece: where the pieces of a column end would show in the pages.
+        group = self._held.slice(0, size).combine_chunks()
+        self._writer.write_table(group, row_group_size=size)
+        self._held = self._held.slice(size)
+        self._bytes = self._bytes[size:]
+        self._at += size
+
+    def _bits(self, start: int, rows: int) -> int:
+        """Bytes of the bitmaps of these rows, counted as in one table of the whole split."""
+        return self._bitmaps * -(-(start % 8 + rows) // 8)
 
 
-def _halved(group: pa.Table) -> Iterator[pa.Table]:
-    if group.nbytes <= _GROUP_BYTES or group.num_rows == 1:
-        yield group
-        return
-    middle = group.num_rows // 2
-    yield from _halved(group.slice(0, middle))
-    yield from _halved(group.slice(middle))
+def _row_bytes(array: pa.Array) -> Ints:
+    """Bytes of each value in Arrow's memory, but for bitmaps: the same in any batch."""
+    dtype = array.type
+    sizes = np.zeros(len(array), np.int64)
+    if pa.types.is_list(dtype):
+        offsets = array.offsets.to_numpy()
+        inner = np.concatenate([[0], np.cumsum(_row_bytes(array.flatten()))])
+        sizes += 4 + np.diff(inner[offsets - offsets[0]])
+    elif pa.types.is_struct(dtype):
+        for each in array.flatten():
+            sizes += _row_bytes(each)
+    elif pa.types.is_string(dtype):
+        sizes += 4 + pc.binary_length(array).fill_null(0).to_numpy()
+    elif not pa.types.is_boolean(dtype):
+        sizes += dtype.bit_width // 8
+    return sizes
+
+
+class _HashedFile:
+    """A new file that is hashed while it is written, and on disk when it is closed."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb")
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def __enter__(self) -> _HashedFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._file:
+            if kind is None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def write(self, data: Any) -> int:
+        self._hash.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+
+def same_rows(one: Path, other: Path) -> bool:
+    """Whether two parquet files hold the same rows in the same order, whoever wrote them."""
+    with pq.ParquetFile(one) as left, pq.ParquetFile(other) as right:
+        if left.metadata.num_rows != right.metadata.num_rows:
+            return False
+        if not left.schema_arrow.equals(right.schema_arrow):
+            return False
+        pairs = zip(_even(left), _even(right), strict=True)
+        return all(mine.equals(theirs) for mine, theirs in pairs)
+
+
+def _even(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    """The rows in tables of one length, wherever the row groups end."""
+    held = file.schema_arrow.empty_table()
+    for batch in file.iter_batches(_COMPARED_ROWS):
+        held = pa.concat_tables([held, pa.Table.from_batches([batch])])
+        while held.num_rows >= _COMPARED_ROWS:
+            yield held.slice(0, _COMPARED_ROWS)
+            held = held.slice(_COMPARED_ROWS)
+    yield held

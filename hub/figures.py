@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
+
+from charter.hub.part import Part
 from charter.rows import Verdict
 
-__all__ = ["figures"]
-
-Rows = Mapping[str, Sequence[Mapping[str, Any]]]
+__all__ = ["Figures"]
 
 _QUANTILES: Final = {"min": 0.0, "p10": 0.1, "median": 0.5, "p90": 0.9, "max": 1.0}
 _TEXTS: Final = (
@@ -20,65 +21,78 @@ _TEXTS: Final = (
     ("preference", "rejected"),
 )
 
-
-def figures(rows: Rows) -> dict[str, Any]:
-    """Counts and distributions of the rows; names without rows behind them are left out.
-
-    Returns:
-        `verdicts`: verdict -> votes.
-        `order_consistent`: `consistent` of `rows` labels have one winner in both orders.
-        `label_sources`: source -> rows.
-        `p_chosen`: quantiles.
-        `chosen_longer`: in `longer` of `rows` pairs the chosen text has more characters.
-        `rejects`: ledger -> reason -> rejects.
-        `lengths`: `config.column` -> quantiles of its length in characters.
-    """
-    pairs, votes = rows.get("preference", ()), rows.get("judgments", ())
-    result: dict[str, Any] = {}
-    if votes:
-        counts = Counter(str(vote["verdict"]) for vote in votes)
-        result["verdicts"] = {verdict.value: counts[verdict.value] for verdict in Verdict}
-    if pairs:
-        result |= _pair_figures(pairs)
-    if rows.get("rejects"):
-        result["rejects"] = _reject_figures(rows["rejects"])
-    lengths = {
-        f"{config}.{column}": _quantiles(_length(row[column]) for row in rows[config])
-        for config, column in _TEXTS
-        if rows.get(config)
-    }
-    if lengths:
-        result["lengths"] = lengths
-    return result
+Numbers = npt.NDArray[Any]
 
 
-def _pair_figures(pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    longer = sum(_length(row["chosen"]) > _length(row["rejected"]) for row in pairs)
-    return {
-        "order_consistent": {
-            "consistent": sum(row["order_consistent"] for row in pairs),
-            "rows": len(pairs),
-        },
-        "label_sources": dict(sorted(Counter(str(row["label_source"]) for row in pairs).items())),
-        "p_chosen": _quantiles(row["p_chosen"] for row in pairs),
-        "chosen_longer": {"longer": longer, "rows": len(pairs)},
-    }
+class Figures:
+    """Counts and distributions over batches of rows; eight bytes are kept of each text."""
+
+    def __init__(self) -> None:
+        self._verdicts: Counter[str] = Counter()
+        self._sources: Counter[str] = Counter()
+        self._rejects: Counter[tuple[str, str]] = Counter()
+        self._consistent = 0
+        self._p_chosen: list[Numbers] = []
+        self._lengths: dict[str, list[Numbers]] = {}
+
+    def see(self, part: Part) -> None:
+        """Count one batch."""
+        if part.config == "judgments":
+            self._verdicts.update(part.column("verdict").to_list())
+        if part.config == "preference":
+            self._sources.update(part.column("label_source").to_list())
+            self._consistent += int(part.column("order_consistent").sum())
+            self._p_chosen.append(part.column("p_chosen").to_numpy())
+        if part.config == "rejects":
+            self._rejects.update(part.frame("ledger", "reason").rows())
+        for config, column in _TEXTS:
+            if config == part.config:
+                lengths = part.lengths(column)
+                self._lengths.setdefault(f"{config}.{column}", []).append(lengths)
+
+    def result(self) -> dict[str, Any]:
+        """The figures; names without rows behind them are left out.
+
+        Returns:
+            `verdicts`: verdict -> votes.
+            `order_consistent`: `consistent` of `rows` labels have one winner in both orders.
+            `label_sources`: source -> rows.
+            `p_chosen`: quantiles.
+            `chosen_longer`: in `longer` of `rows` pairs the chosen text has more characters.
+            `rejects`: ledger -> reason -> rejects.
+            `lengths`: `config.column` -> quantiles of its length in characters.
+        """
+        result: dict[str, Any] = {}
+        lengths = {
+            f"{config}.{column}": np.concatenate(self._lengths[f"{config}.{column}"])
+            for config, column in _TEXTS
+            if f"{config}.{column}" in self._lengths
+        }
+        if self._verdicts:
+            result["verdicts"] = {each.value: self._verdicts[each.value] for each in Verdict}
+        if self._p_chosen:
+            result |= self._pairs(lengths["preference.chosen"], lengths["preference.rejected"])
+        if self._rejects:
+            by_ledger: dict[str, dict[str, int]] = {}
+            for (ledger, reason), n in sorted(self._rejects.items()):
+                by_ledger.setdefault(ledger, {})[reason] = n
+            result["rejects"] = by_ledger
+        if lengths:
+            result["lengths"] = {name: _quantiles(each) for name, each in lengths.items()}
+        return result
+
+    def _pairs(self, chosen: Numbers, rejected: Numbers) -> dict[str, Any]:
+        rows = len(chosen)
+        return {
+            "order_consistent": {"consistent": self._consistent, "rows": rows},
+            "label_sources": dict(sorted(self._sources.items())),
+            "p_chosen": _quantiles(np.concatenate(self._p_chosen)),
+            "chosen_longer": {"longer": int((chosen > rejected).sum()), "rows": rows},
+        }
 
 
-def _reject_figures(rejects: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    counts = Counter((str(row["ledger"]), str(row["reason"])) for row in rejects)
-    result: dict[str, dict[str, int]] = {}
-    for (ledger, reason), n in sorted(counts.items()):
-        result.setdefault(ledger, {})[reason] = n
-    return result
-
-
-def _length(messages: Iterable[Mapping[str, str]]) -> int:
-    return sum(len(message["content"]) for message in messages)
-
-
-def _quantiles(values: Iterable[float]) -> dict[str, float]:
+def _quantiles(values: Numbers) -> dict[str, Any]:
     """Nearest-rank quantiles: each is a value that occurs."""
-    ordered = sorted(values)
+    ordered = np.sort(values)
     last = len(ordered) - 1
-    return {name: ordered[round(share * last)] for name, share in _QUANTILES.items()}
+    return {name: ordered[round(share * last)].item() for name, share in _QUANTILES.items()}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import datasets
     import polars as pl
 
-__all__ = ["Found", "Version", "list_versions", "open_version"]
+__all__ = ["Found", "Version", "list_versions", "open_version", "unverified"]
 
 _BLOCK: Final = 1 << 20
 
@@ -189,7 +189,7 @@ def open_version(where: str | Path, *, store: Path | None = None) -> Version:
     """
     if isinstance(where, Path) or Path(where).is_dir():
         folder = Path(where)
-        return _verified(folder, load_manifest(folder / MANIFEST))
+        return _verified(Version(folder, load_manifest(folder / MANIFEST)))
     repo, at, wanted = where.partition("@")
     if not at or "/" not in repo:
         # More likely a mistyped folder than a name, unless it looks just like one.
@@ -200,7 +200,15 @@ def open_version(where: str | Path, *, store: Path | None = None) -> Version:
         raise InputError(
             Fault(where, "", "there is no store to look it up in", "give the folder of the version")
         )
-    tag = _resolved(store, repo, wanted)
+    return _verified(unverified(store, repo, _resolved(store, repo, wanted)))
+
+
+def unverified(store: Path, repo: str, tag: Tag) -> Version:
+    """A version whose files were not looked at: for a caller that reads little of them.
+
+    Raises:
+        InputError: its manifest can't be read, or is another version's.
+    """
     folder = store / repo / str(tag)
     manifest = load_manifest(folder / MANIFEST)
     if (manifest.repo, manifest.tag) != (repo, str(tag)):
@@ -212,7 +220,7 @@ def open_version(where: str | Path, *, store: Path | None = None) -> Version:
                 "put the folder back in its own place",
             )
         )
-    return _verified(folder, manifest)
+    return Version(folder, manifest)
 
 
 def _resolved(store: Path, repo: str, wanted: str) -> Tag:
@@ -232,7 +240,8 @@ def _resolved(store: Path, repo: str, wanted: str) -> Tag:
     )
 
 
-def _verified(folder: Path, manifest: Manifest) -> Version:
+def _verified(version: Version) -> Version:
+    folder, manifest = version.path, version.manifest
     faults = [
         fault
         for name, sha256 in manifest.files.items()
@@ -250,7 +259,7 @@ def _verified(folder: Path, manifest: Manifest) -> Version:
     ]
     if faults:
         raise InputError(faults)
-    return Version(folder, manifest)
+    return version
 
 
 _AGAIN: Final = "publish or download the version again"

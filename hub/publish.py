@@ -9,20 +9,17 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from charter import __version__
 from charter.errors import Failure, Fault, InputError
-from charter.hub.card import DataSize, card
-from charter.hub.data import data_path, parquet_bytes, tables
-from charter.hub.figures import figures
-from charter.hub.gate import gate
+from charter.hub.card import card
+from charter.hub.columns import Row
+from charter.hub.data import DataFile, data_path, same_rows, write_data
+from charter.hub.gate import surveyed
 from charter.hub.held import published_splits
 from charter.hub.load import Version, list_versions, open_version
 from charter.hub.manifest import (
@@ -39,11 +36,13 @@ from charter.hub.manifest import (
 )
 from charter.hub.number import Tag, bump, change, next_tag, parse_tag
 from charter.hub.schema import CONFIGS, SCHEMA_VERSION, SPLITS
+from charter.hub.stored import StoredRows, stored_rows
 
 __all__ = ["Draft", "Published", "publish_local"]
 
 _PATIENCE: Final = 60.0
 _TEMPORARY: Final = ".publishing-"
+_STAGED: Final = ".staged-"
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,8 @@ class Draft:
     Attributes:
         repo: `owner/name`.
         rows: config -> rows in the order in which they are published, by
-            `charter.hub.schema.CONFIGS`. A config that the recipe did not ask for is absent.
+            `charter.hub.schema.CONFIGS`: stored, or in lists where they are few. A config that
+            the recipe did not ask for is absent.
         splits: prompt id -> `train` or `test`.
         ledgers: `records`, `prompts`, `pairs_formed`; see `charter.hub.manifest.Ledgers`.
         lineage: the fields of `charter.hub.manifest.Lineage`.
@@ -63,7 +63,7 @@ class Draft:
     """
 
     repo: str
-    rows: dict[str, list[dict[str, Any]]]
+    rows: Mapping[str, StoredRows | Sequence[Row]]
     splits: Mapping[str, str]
     ledgers: Mapping[str, int]
     lineage: Mapping[str, Any]
@@ -97,12 +97,22 @@ class _Content:
 
     lineage: Lineage
     checks: list[CheckResult]
-    tables: dict[str, dict[str, pa.Table]]
-    files: dict[str, bytes]
+    rows: dict[str, StoredRows]
+    data: dict[str, dict[str, DataFile]]
+    texts: dict[str, bytes]
+
+    @property
+    def files(self) -> dict[str, DataFile]:
+        return {
+            data_path(config, split): file
+            for config, splits in self.data.items()
+            for split, file in splits.items()
+        }
 
     @property
     def sums(self) -> dict[str, str]:
-        return {name: _sha256(data) for name, data in self.files.items()}
+        data = {name: file.sha256 for name, file in self.files.items()}
+        return data | {name: _sha256(text) for name, text in self.texts.items()}
 
 
 def publish_local(draft: Draft, store: Path) -> Published:
@@ -127,7 +137,8 @@ def publish_local(draft: Draft, store: Path) -> Published:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder, draft.repo):
             _clean(folder)
-            return _publish(draft, store, folder)
+            with tempfile.TemporaryDirectory(prefix=_STAGED, dir=folder) as staged:
+                return _publish(draft, store, folder, Path(staged))
     except OSError as error:
         raise Failure(
             Fault(
@@ -139,8 +150,8 @@ def publish_local(draft: Draft, store: Path) -> Published:
         ) from error
 
 
-def _publish(draft: Draft, store: Path, folder: Path) -> Published:
-    content = _content(draft, published_splits(store, draft.repo))
+def _publish(draft: Draft, store: Path, folder: Path, staged: Path) -> Published:
+    content = _content(draft, published_splits(store, draft.repo), staged)
     tags = list_versions(store, draft.repo)
     releases = [tag for tag in tags if tag.final]
     latest = _open(draft.repo, releases[-1], store) if releases else None
@@ -174,19 +185,22 @@ def _existing(version: Version) -> Published:
     return Published(version.repo, version.tag, version.path, version.manifest, new=False)
 
 
-def _content(draft: Draft, kept: Mapping[str, str]) -> _Content:
+def _content(draft: Draft, kept: Mapping[str, str], staged: Path) -> _Content:
     lineage = lineage_of(draft.lineage)
-    checks = gate(draft.repo, draft.rows, draft.splits, draft.ledgers, kept=kept)
-    found = tables(draft.rows, draft.splits)
-    files = {
-        data_path(config, split): parquet_bytes(table)
-        for config, splits in found.items()
-        for split, table in splits.items()
+    rows = stored_rows(draft.rows)
+    found = surveyed(rows, draft.splits, draft.ledgers, kept=kept)
+    checks = found.passed(draft.repo)
+    texts = {
+        "constitution.yaml": draft.constitution_yaml.encode(),
+        "recipe.yaml": draft.recipe_yaml.encode(),
     }
-    files["constitution.yaml"] = draft.constitution_yaml.encode()
-    files["recipe.yaml"] = draft.recipe_yaml.encode()
-    counted = {**lineage.figures, **figures(draft.rows)}
-    return _Content(lineage.model_copy(update={"figures": counted}), checks, found, files)
+    return _Content(
+        lineage.model_copy(update={"figures": {**lineage.figures, **found.figures}}),
+        checks,
+        rows,
+        write_data(rows, draft.splits, found.layout, staged),
+        texts,
+    )
 
 
 def _rows_changed(content: _Content, previous: Version) -> bool:
@@ -195,15 +209,11 @@ def _rows_changed(content: _Content, previous: Version) -> bool:
     Another parquet writer gives other bytes for the same rows, which are then not another version.
     """
     old = {name: sha for name, sha in previous.manifest.files.items() if name.endswith(".parquet")}
-    new = {
-        data_path(config, split): table
-        for config, splits in content.tables.items()
-        for split, table in splits.items()
-    }
+    new = content.files
     if old.keys() != new.keys():
         return True
     return any(
-        sha != content.sums[name] and not pq.read_table(previous.path / name).equals(new[name])
+        sha != new[name].sha256 and not same_rows(previous.path / name, new[name].path)
         for name, sha in old.items()
     )
 
@@ -239,14 +249,14 @@ def _taken(repo: str, tag: Tag, content: _Content, latest: Version | None) -> Fa
 
 def _built(
     draft: Draft, content: _Content, tag: str, parent: str | None
-) -> tuple[Manifest, dict[str, bytes]]:
-    """The manifest and every file of the version, by its path in it.
+) -> tuple[Manifest, dict[str, Path | bytes]]:
+    """The manifest and every file of the version, by its path in it: where it lies, or its bytes.
 
     In this form a version can go into a folder or into one commit on a Hub.
     """
     counts = {
         config: {
-            split: table.num_rows if (table := content.tables.get(config, {}).get(split)) else 0
+            split: file.rows if (file := content.data.get(config, {}).get(split)) else 0
             for split in SPLITS
         }
         for config in CONFIGS
@@ -264,20 +274,14 @@ def _built(
         checks=content.checks,
         files=content.sums,
     )
-    sizes = {
-        config: {
-            split: DataSize(
-                table.num_rows, table.nbytes, len(content.files[data_path(config, split)])
-            )
-            for split, table in splits.items()
-        }
-        for config, splits in content.tables.items()
-    }
-    readme = card(manifest, draft.rows, sizes, draft.constitution_yaml, draft.recipe_yaml).encode()
-    files = {"README.md": readme, **content.files}
+    readme = card(
+        manifest, content.rows, content.data, draft.constitution_yaml, draft.recipe_yaml
+    ).encode()
     sums = {"README.md": _sha256(readme), **manifest.files}
     manifest = manifest.model_copy(update={"files": sums})
-    return manifest, {**files, MANIFEST: dump_manifest(manifest)}
+    data = {name: file.path for name, file in content.files.items()}
+    texts = {"README.md": readme, **content.texts, MANIFEST: dump_manifest(manifest)}
+    return manifest, {**data, **texts}
 
 
 def _sha256(data: bytes) -> str:
@@ -304,21 +308,21 @@ def _locked(folder: Path, repo: str) -> Iterator[None]:
 
 def _clean(folder: Path) -> None:
     """Remove what killed publishers left; the lock says that none is alive."""
-    for path in folder.glob(f"{_TEMPORARY}*"):
+    for path in (*folder.glob(f"{_TEMPORARY}*"), *folder.glob(f"{_STAGED}*")):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _place(files: Mapping[str, bytes], target: Path) -> None:
-    """Write all files beside `target` and rename the folder to it."""
+def _place(files: Mapping[str, Path | bytes], target: Path) -> None:
+    """Move or write all files into a folder beside `target` and rename that to it."""
     temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=target.parent))
     try:
         for name, data in files.items():
             path = temporary / name
             path.parent.mkdir(exist_ok=True)
-            with path.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            if isinstance(data, Path):
+                data.rename(path)  # on the same disk, and synchronised when it was written
+            else:
+                _write(data, path)
             path.chmod(0o444)
         temporary.chmod(0o755)  # mkdtemp makes it private
         for each in {temporary, *(temporary / name for name in files)}:
@@ -327,6 +331,13 @@ def _place(files: Mapping[str, bytes], target: Path) -> None:
         _sync_folder(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write(data: bytes, path: Path) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _rename(temporary: Path, target: Path) -> None:

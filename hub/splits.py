@@ -9,32 +9,19 @@ run with another seed, another judge or more prompts leaves every prompt where i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from charter.errors import Fault, InputError
+from charter.hub.clusters import clusters
 from charter.hub.schema import TRAINED
-from charter.rows import draw_unit, normalised
+from charter.rows import draw_unit
 
 __all__ = ["Split", "Splits", "assign_splits", "ensure_train"]
 
 Split = Literal["train", "test"]
 
-THRESHOLD: Final = 0.8
-"""Jaccard similarity of the shingles from which two prompts are near-duplicates."""
-
-# Characters and not words: prompts are short (one word of twelve changes a quarter of the word
-# trigrams) and some languages put no spaces between words.
-_SHINGLE: Final = 5
-# 32 bands of 5: a pair at the threshold is missed once in 300,000 times, one at 0.9 never.
-# False candidates cost time only, since every candidate pair is compared exactly.
-_BANDS: Final = 32
-_PERMUTATIONS: Final = 160
-# A sketch that estimates less belongs to no near-duplicate: 4.7 standard deviations below.
-_HOPELESS: Final = 0.65
-_BATCH: Final = 4096
 _SEED: Final = 1
-"""Of the sketches and of the draw; never changed, or every published split would move."""
+"""Of the draw; never changed, or every published split would move."""
 
 
 class Splits(dict[str, Split]):
@@ -81,7 +68,7 @@ def assign_splits(
     ids = [prompt_id for prompt_id, _ in prompts]
     if len(set(ids)) != len(ids):
         raise ValueError("a prompt id is given twice")
-    firsts = _clusters([text for _, text in prompts])
+    firsts = clusters([text for _, text in prompts])
     cluster_of = {ids[at]: ids[first] for at, first in enumerate(firsts)}
     anchor: dict[str, Split] = {}
     for prompt_id in ids:
@@ -157,65 +144,3 @@ def _split(text: str) -> Split:
 
 def _draw(first: str) -> float:
     return draw_unit(_SEED, "split", first)
-
-
-def _shingles(text: str) -> frozenset[str]:
-    """The character 5-grams of a normalised text; a shorter text is its own only one."""
-    if len(text) <= _SHINGLE:
-        return frozenset((text,))
-    return frozenset(text[at : at + _SHINGLE] for at in range(len(text) - _SHINGLE + 1))
-
-
-def _similar(one: frozenset[str], other: frozenset[str]) -> bool:
-    if min(len(one), len(other)) < THRESHOLD * max(len(one), len(other)):
-        return False
-    common = len(one & other)
-    return common >= THRESHOLD * (len(one) + len(other) - common)
-
-
-def _clusters(texts: Sequence[str]) -> list[int]:
-    """For each text the index of the first text of its cluster.
-
-    Equal texts first, by a dictionary; then candidates from MinHash LSH, each compared exactly.
-    The edges found are the same in any order, so the clusters are as well. Time grows with the
-    square only of the number of texts that share most of their words without being alike.
-    """
-    from rensa import RMinHash, RMinHashLSH
-
-    clean = [normalised(text) for text in texts]
-    first_of: dict[str, int] = {}
-    for at, text in enumerate(clean):
-        first_of.setdefault(text, at)
-    distinct = list(first_of)
-    parent = list(range(len(texts)))
-    # Shingles take fifty times the room of their text, so they are made when they are compared.
-    shingles = lru_cache(maxsize=1 << 15)(_shingles)
-    index = RMinHashLSH(threshold=THRESHOLD, num_perm=_PERMUTATIONS, num_bands=_BANDS)
-    sketches: list[Any] = []
-    for start in range(0, len(distinct), _BATCH):
-        batch = [list(_shingles(text)) for text in distinct[start : start + _BATCH]]
-        sketches += RMinHash.from_token_sets(batch, num_perm=_PERMUTATIONS, seed=_SEED)
-    for at, sketch in enumerate(sketches):
-        here = first_of[distinct[at]]
-        likeness = sketch.jaccard
-        near = [found for found in index.query(sketch) if likeness(sketches[found]) >= _HOPELESS]
-        for candidate in near:
-            there = first_of[distinct[candidate]]
-            if _root(parent, here) != _root(parent, there) and _similar(
-                shingles(distinct[at]), shingles(distinct[candidate])
-            ):
-                _unite(parent, here, there)
-        index.insert(at, sketch)
-    return [_root(parent, first_of[text]) for text in clean]
-
-
-def _root(parent: list[int], at: int) -> int:
-    while parent[at] != at:
-        parent[at] = parent[parent[at]]
-        at = parent[at]
-    return at
-
-
-def _unite(parent: list[int], one: int, other: int) -> None:
-    low, high = sorted((_root(parent, one), _root(parent, other)))
-    parent[high] = low

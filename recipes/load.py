@@ -88,10 +88,13 @@ class _Found(NamedTuple):
     text: str
 
 
+_NOT_IDENTITY = ("base_url", "api_key_env", "price", "serve")
+
+
 def model_identity(recipe: Recipe, role: str) -> dict[str, Any]:
     """A role's model and sampling parameters as they stand in manifests: no secret, no address."""
     settings = recipe.models.role(role).model_dump(mode="json")
-    return {k: v for k, v in settings.items() if k not in ("base_url", "api_key_env", "price")}
+    return {k: v for k, v in settings.items() if k not in _NOT_IDENTITY}
 
 
 def shipped_recipes() -> dict[str, Path]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 import sys
@@ -19,7 +20,7 @@ from typing import IO, Any, cast
 from charter.errors import Fault, InputError
 from charter.recipes.load import Loaded
 from charter.recipes.schema import Columns, PromptsSettings
-from charter.rows import Ledger, Message, Reason, digest, draw_unit, messages_id
+from charter.rows import Ledger, Message, Reason, canonical, draw_unit, messages_id
 from charter.values import is_unicode
 
 __all__ = ["Prompt", "PromptSet", "Reject", "read_prompts"]
@@ -73,8 +74,12 @@ class PromptSet:
         return len(self.prompts) + len(self.rejects)
 
     def fingerprint(self) -> str:
-        """SHA-256 over ids, messages and sources of the prompts, in order (scheme 1)."""
-        return digest("prompts", 1, [[p.id, list(p.messages), p.source] for p in self.prompts])
+        """SHA-256 over ids, messages and sources of the prompts, in order (scheme 2)."""
+        found = hashlib.sha256(b'["prompts",2]\n')
+        for prompt in self.prompts:
+            found.update(canonical([prompt.id, list(prompt.messages), prompt.source]).encode())
+            found.update(b"\n")
+        return found.hexdigest()
 
 
 class _BadError(Exception):

@@ -25,6 +25,7 @@ __all__ = [
     "RefusalSettings",
     "ReviewSettings",
     "RunSettings",
+    "ServeSettings",
     "SftSettings",
     "TrainSettings",
 ]
@@ -107,6 +108,19 @@ class Price(Settings):
     completion: float = Field(ge=0, description="Money per million tokens written.")
 
 
+class ServeSettings(Settings):
+    """A vLLM server that is started for the run and ended with it."""
+
+    tensor_parallel: int = Field(default=1, ge=1, description="GPUs that share one copy.")
+    replicas: int = Field(default=1, ge=1, description="Copies of the model.")
+    host: Text = Field(default="127.0.0.1", description="Where it listens; workers reach it there.")
+    port: int = Field(default=8000, ge=1, le=65535, description="On which port.")
+    within: float = Field(default=1800.0, gt=0, description="Seconds until it must answer.")
+    arguments: tuple[Text, ...] = Field(
+        default=(), description="Further arguments of `vllm serve`, as they are."
+    )
+
+
 class ModelSettings(Settings):
     """One model: the kind of LLM, which model, and how it samples."""
 
@@ -127,6 +141,9 @@ class ModelSettings(Settings):
     max_tokens: int = Field(default=256, ge=1, description="Longest answer in tokens.")
     stop: tuple[Text, ...] = Field(default=(), description="Texts that end an answer.")
     price: Price | None = Field(default=None, description="For the account and the plan.")
+    serve: ServeSettings | None = Field(
+        default=None, description="`openai`: start vLLM with this model for the run."
+    )
     options: dict[str, JsonValue] = Field(
         default={},
         description="Further arguments of the LLM class; `openai`: fields of the request.",
@@ -138,7 +155,16 @@ class ModelSettings(Settings):
             raise ValueError(f"llm {self.llm} needs a model; add `model:`")
         if self.base_url is not None and self.llm not in ("openai", "inference-endpoints"):
             raise ValueError(f"llm {self.llm} has no base_url; use llm: openai, or remove it")
+        if self.serve is not None and (self.llm != "openai" or self.base_url is not None):
+            raise ValueError("serve starts a server for llm: openai without a base_url; mend both")
         return self
+
+    @property
+    def address(self) -> str | None:
+        """Where an OpenAI-like server of this model is; None is the client's default."""
+        if self.serve is not None:
+            return f"http://{self.serve.host}:{self.serve.port}/v1"
+        return self.base_url
 
 
 class ModelsSettings(Settings):
@@ -256,7 +282,32 @@ class RunSettings(Settings):
 
     in_flight: int = Field(default=64, ge=1, description="Calls in flight a model.")
     retries: int = Field(default=5, ge=0, description="Tries again after a failed call.")
+    retry_budget: float = Field(
+        default=1.0,
+        ge=0,
+        description="Tries again in all, as a share of calls answered (200 are free).",
+    )
     timeout: float = Field(default=120.0, gt=0, description="Seconds before a call has failed.")
+    max_reject_rate: float = Field(
+        default=0.2, ge=0, le=1, description="Share of rows that may lose a call; more ends a run."
+    )
+    engine: Literal["local", "ray"] = Field(
+        default="local", description="This process, or the nodes of a Ray cluster."
+    )
+    address: Text | None = Field(
+        default=None,
+        description="`ray`: the cluster (`auto`, `ray://host:10001`); default one on this machine.",
+    )
+    workers: int = Field(default=2, ge=1, description="`ray`: processes that walk rows.")
+    shard_rows: int = Field(
+        default=256, ge=1, description="`ray`: rows that a worker takes at a time."
+    )
+
+    @model_validator(mode="after")
+    def _has_engine(self) -> RunSettings:
+        if self.engine != "ray" and self.address is not None:
+            raise ValueError("address belongs to engine: ray; set engine, or remove it")
+        return self
 
 
 class TrainSettings(Settings):

@@ -107,6 +107,8 @@ def answer_fault(answer: Answer, empty: Reason) -> tuple[Reason, str] | None:
     """Why an answer cannot be used as a text, or None when it can."""
     if answer.overflow:
         return Reason.CONTEXT_OVERFLOW, answer.error
+    if answer.finish_reason == "content_filter":
+        return Reason.CONTENT_FILTERED, answer.error or "held back by the server's content filter"
     if not answer.ok:
         return Reason.CALL_FAILED, answer.error
     if not answer.text.strip():

@@ -30,6 +30,7 @@ COMMANDS = {
     "versions": ("versions", "List the published versions of a repo."),
     "train": ("train", "Train a model from a pinned version."),
     "eval": ("evaluate", "Measure a model: refusals."),
+    "cache": ("cache", "Count, prune, export, import or repair the paid-for calls."),
 }
 
 

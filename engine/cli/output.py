@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from charter.errors import Fault
-from charter.run.progress import Progress, Silent
+from charter.run.progress import Progress
 
 __all__ = ["Output", "common", "print_faults"]
 
@@ -93,29 +93,6 @@ class Output:
             with bars() as shown:
                 yield shown
         else:
-            yield _Lines()
+            from charter.cli.lines import Lines
 
-
-class _Lines(Silent):
-    """Progress as plain lines on stderr: one when a step begins, and one a tenth of it."""
-
-    def __init__(self) -> None:
-        self._done: dict[str, int] = {}
-        self._total: dict[str, int] = {}
-
-    def begin(self, name: str, total: int, unit: str = "calls") -> None:
-        """A step begins."""
-        self._done[name], self._total[name] = 0, total
-        click.echo(f"{name}: {total} {unit}", err=True)
-
-    def advance(self, name: str, done: int = 1) -> None:
-        """Some units are done."""
-        total = max(self._total.get(name, 0), 1)
-        before = self._done.get(name, 0)
-        self._done[name] = before + done
-        if before * 10 // total != self._done[name] * 10 // total:
-            click.echo(f"{name}: {self._done[name]} of {total}", err=True)
-
-    def say(self, line: str) -> None:
-        """One line."""
-        click.echo(_safe(line), err=True)
+            yield Lines()

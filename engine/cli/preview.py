@@ -29,7 +29,7 @@ def command(
     """  # noqa: D301
     from charter.models.cache import CallCache, default_cache_path
     from charter.recipes import read_prompts
-    from charter.run.execute import runner_of, walk_rows
+    from charter.run.execute import preview_rows
 
     output = Output(as_json)
     loaded = load(recipe, settings, count)
@@ -38,14 +38,13 @@ def command(
     try:
         with output.progress() as progress:
             progress.say("loading models")
-            runner = runner_of(loaded, cache, progress)
-            rows = walk_rows(loaded, runner, prompts)
+            rows, tally = preview_rows(loaded, prompts, cache, progress)
     finally:
         cache.close()
     for row in rows:
         print_row(output, row)
     for reject in prompts.rejects:
         output.line(f"rejected: {reject.reason}, {reject.detail}")
-    calls, cached = runner.tally.calls.total(), runner.tally.cached.total()
+    calls, cached = tally.calls.total(), tally.cached.total()
     output.line(f"{calls} calls, {cached} from the cache; nothing was published")
     output.result({"rows": rows, "calls": calls, "cached_calls": cached})

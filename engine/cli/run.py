@@ -9,7 +9,6 @@ import click
 
 from charter.cli.options import load, out_option, recipe_options
 from charter.cli.output import Output, common
-from charter.cli.trace import print_pair, print_prompt, print_revisions
 
 if TYPE_CHECKING:
     from charter.recipes import Recipe
@@ -20,6 +19,17 @@ if TYPE_CHECKING:
 @recipe_options
 @out_option
 @click.option("--version", metavar="TAG", help="Publish as this tag instead of the next one.")
+@click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="Make no more calls.")
+@click.option(
+    "--max-cost", type=click.FloatRange(min=0), metavar="MONEY", help="Spend no more, by price."
+)
+@click.option(
+    "--max-reject-rate",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="End the run when more rows than this share lose a call.  [default: the recipe's, 0.2]",
+)
+@click.option("--retry-rejects", is_flag=True, help="Ask again for what failed for good before.")
 @click.option("--no-train", is_flag=True, help="Leave out the recipe's train and evaluate blocks.")
 @common
 def command(
@@ -28,28 +38,41 @@ def command(
     limit: int | None,
     out: Path,
     version: str | None,
+    max_calls: int | None,
+    max_cost: float | None,
+    max_reject_rate: float | None,
+    retry_rejects: bool,
     no_train: bool,
     as_json: bool,
     debug: bool,
 ) -> None:
     """Run a recipe: publish its datasets as a version, then train and evaluate as it says.
 
-    An interrupted run is taken up by the same command: no answered call is made again.
+    An interrupted run is taken up by the same command: no answered call is made again. Ctrl-C
+    once finishes the calls in flight, twice stops at once. At --max-calls or --max-cost the run
+    stops with everything kept, and goes on when the limit is raised.
 
     \b
     Example:
       charter run recipes/quickstart.yaml
       charter run recipes/quickstart.yaml --limit 8 --set sft.rounds=1 --no-train
+      charter run recipes/quickstart.yaml --max-cost 5.00 --max-calls 10000
     """  # noqa: D301
+    from charter.cli.account import account_json, print_account
     from charter.cli.follow import evaluate_models, train_models
     from charter.run import run_recipe
+    from charter.run.limits import Limits
 
     output = Output(as_json)
     loaded = load(recipe, settings, limit)
+    rate = loaded.recipe.run.max_reject_rate if max_reject_rate is None else max_reject_rate
+    limits = Limits(max_calls, max_cost, rate)
     with output.progress() as progress:
-        result = run_recipe(loaded, out, progress, version)
-    _print_account(output, result)
-    found: dict[str, Any] = result.as_json()
+        result = run_recipe(
+            loaded, out, progress, version, limits=limits, retry_rejects=retry_rejects
+        )
+    print_account(output, result)
+    found: dict[str, Any] = result.as_json() | account_json(result)
     found["review"] = _print_review(output, loaded.recipe, result)
     if not no_train:
         models = train_models(output, loaded.recipe, result.published.path, out)
@@ -58,45 +81,6 @@ def command(
             found["refusal"] = evaluate_models(output, loaded, result.published.path, models)
     _print_next(output, result, found.get("models", {}))
     output.result(found)
-
-
-def _print_account(output: Output, result: RunResult) -> None:
-    from charter.run.report import example_labels, example_trace, label_mix
-
-    published = result.published
-    output.line()
-    if published.new:
-        output.line(f"{published.repo}@{published.tag} is published in {published.path}")
-    else:
-        output.line(f"nothing changed: {published.repo}@{published.tag} in {published.path}")
-    output.table(("config", "rows"), list(result.counts.items()))
-    files = sorted(path for path in published.path.rglob("*") if path.is_file())
-    output.table(
-        ("file", "bytes"),
-        [(str(file.relative_to(published.path)), file.stat().st_size) for file in files],
-    )
-    verdicts: dict[str, int] = {}
-    for row in result.rows:
-        for vote in row["votes"]:
-            verdicts[vote["verdict"]] = verdicts.get(vote["verdict"], 0) + 1
-    if verdicts:
-        output.line("votes: " + ", ".join(f"{v} {n}" for v, n in sorted(verdicts.items())))
-        mix = label_mix(result.rows)
-        output.line("pairs: " + ", ".join(f"{v} {n}" for v, n in sorted(mix.items())))
-    trace = example_trace(result.rows)
-    if trace:
-        output.line("\nOne revision trace")
-        print_prompt(output, trace["prompt"])
-        print_revisions(output, trace["initial_response"], trace["revisions"])
-    pair = example_labels(result.rows)
-    if pair:
-        output.line("\nOne judged pair")
-        print_prompt(output, pair[0]["prompt"][-1:])
-        print_pair(output, *pair)
-    tally = result.tally
-    failed = f", {tally.failed.total()} failed for good" if tally.failed.total() else ""
-    calls, cached = tally.calls.total(), tally.cached.total()
-    output.line(f"\n{calls} calls, {cached} of them from the cache{failed}")
 
 
 def _print_review(output: Output, recipe: Recipe, result: RunResult) -> list[str]:

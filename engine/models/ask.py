@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
+from charter.errors import CharterError, Failure, Fault
 from charter.models.call import Answer, Call
+from charter.models.lane import TransientError
 
-__all__ = ["AsyncAnswering", "BatchAnswering", "answer_from_output", "ask_batch", "ask_one"]
+__all__ = [
+    "AsyncAnswering",
+    "BatchAnswering",
+    "answer_from_output",
+    "ask_batch",
+    "gather_labels",
+    "trier",
+]
 
 
 @runtime_checkable
@@ -106,10 +118,40 @@ def ask_batch(llm: Any, calls: Sequence[Call]) -> list[Answer]:
     return [answer_from_output(o, call) for o, call in zip(outputs, calls, strict=True)]
 
 
-async def ask_one(llm: Any, call: Call) -> Answer:
-    """The answer of one call of an LLM behind a server."""
+def trier(llm: Any) -> Callable[[Call], Awaitable[Answer]]:
+    """What makes one try of a call of an LLM behind a server, of ours or of any other make.
+
+    To be called in the loop in which the calls are made. A try raises `TransientError` when it
+    may be made again, `Failure` when the server refuses the key.
+    """
+    if hasattr(llm, "trier"):
+        found: Callable[[Call], Awaitable[Answer]] = llm.trier()
+        return found
     if isinstance(llm, AsyncAnswering):
-        return await llm.answer(call)
+        return llm.answer
+    return partial(_try_foreign, llm)
+
+
+async def _try_foreign(llm: Any, call: Call) -> Answer:
     messages = [dict(message) for message in call.messages]
-    output = await llm.agenerate(input=messages, **llm.get_generation_kwargs())
-    return answer_from_output(output, call)
+    given = (messages, {"format": "json", "schema": dict(call.schema)}) if call.schema else messages
+    started = time.perf_counter()
+    try:
+        output = await llm.agenerate(input=given, **llm.get_generation_kwargs())
+    except Exception as error:  # noqa: BLE001 - each client has errors of its own
+        raise _failed(error) from None
+    answer = answer_from_output(output, call)
+    if not answer.ok:
+        raise TransientError(answer.error)
+    return replace(answer, seconds=time.perf_counter() - started)
+
+
+def _failed(error: Exception) -> Exception:
+    """What an error of another make's client means."""
+    if isinstance(error, CharterError):
+        return error
+    status = getattr(error, "status_code", None) or getattr(error, "status", None)
+    said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    if status in (401, 403):
+        return Failure(Fault("", "models", said, "check the key of this model"))
+    return TransientError(said, throttled=status == 429)

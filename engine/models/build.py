@@ -24,20 +24,22 @@ def _folder(settings: ModelSettings) -> Path | None:
 
 
 def identity(settings: ModelSettings) -> dict[str, Any]:
-    """What tells one model's answers from another's; part of every cache key (scheme 1).
+    """What tells one model's answers from another's; part of every cache key (scheme 2).
 
-    Covers kind, name, revision, address and all sampling parameters; for `local` the checksum of
-    the weights instead of the path. Leaves out the name of the key's variable and the price.
+    Covers kind, name, revision and all sampling parameters; for `local` the checksum of the
+    weights instead of the path. Leaves out the address, at which a server is found today (who
+    serves other weights under the same name tells them apart by `revision`), the name of the
+    key's variable and the price.
     """
-    found = settings.model_dump(mode="json", exclude={"api_key_env", "price"})
+    found = settings.model_dump(mode="json", exclude={"api_key_env", "price", "base_url", "serve"})
     if settings.llm == "local":
         found["model"], found["revision"] = identify(_folder(settings))
     return found
 
 
 def lineage(settings: ModelSettings) -> dict[str, Any]:
-    """A role's model as it stands in manifests: `identity` without the address."""
-    found = {k: v for k, v in identity(settings).items() if k != "base_url"}
+    """A role's model as it stands in manifests: its `identity`, and the path of a local one."""
+    found = identity(settings)
     if settings.llm == "local" and settings.model:
         found["path"] = settings.model
     return found
@@ -71,11 +73,12 @@ def _openai(settings: ModelSettings, run: RunSettings) -> Any:
 
     return ServerLLM(
         model=settings.model,
-        base_url=settings.base_url,
+        base_url=settings.address,
         api_key_env=settings.api_key_env or "OPENAI_API_KEY",
         stop=settings.stop,
         timeout=run.timeout,
         retries=run.retries,
+        in_flight=run.in_flight,
         body=dict(settings.options),
         **_sampling(settings, "max_tokens"),
     )

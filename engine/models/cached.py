@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from charter.models.cache import CallCache, call_key
+from charter.models.cache import CallCache, Entry
 from charter.models.call import Answer, Call
 from charter.models.checkpoint import identify
+from charter.models.keys import Keys
 
 __all__ = ["CachedLocal"]
 
@@ -37,7 +38,8 @@ class CachedLocal:
             "top_p": top_p,
             "max_tokens": max_tokens,
         }
-        keys = [call_key(identity, call) for call in calls]
+        make = Keys(identity)
+        keys = [make.key(call) for call in calls]
         known = self._cache.get(keys)
         missing = [place for place, key in enumerate(keys) if key not in known]
         if missing:
@@ -50,6 +52,6 @@ class CachedLocal:
                 max_tokens=max_tokens,
             )
             fresh = {keys[place]: a for place, a in zip(missing, written, strict=True)}
-            self._cache.put(list(fresh.items()))
+            self._cache.put(Entry(key, make.model, answer) for key, answer in fresh.items())
             known = {**known, **fresh}
         return [known[key] for key in keys]

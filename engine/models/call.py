@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from charter.rows import Message
 from charter.values import is_unicode
@@ -25,6 +26,7 @@ class Call:
         messages: the conversation to continue.
         labels: when given, no text is wanted but the log-probability that the answer
             starts with each of these labels (one forward pass).
+        schema: when given, a JSON schema that the answer must follow; for servers.
     """
 
     step: str
@@ -33,6 +35,7 @@ class Call:
     seed: int
     messages: tuple[Message, ...]
     labels: tuple[str, ...] = ()
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Answer:
         completion_tokens: tokens generated.
         error: why the call failed for good; never cached as a result.
         overflow: the call failed because the conversation is longer than the model's context.
+        seconds: how long the model took; two answers that differ in it alone are equal.
     """
 
     text: str = ""
@@ -58,6 +62,7 @@ class Answer:
     completion_tokens: int = 0
     error: str = ""
     overflow: bool = False
+    seconds: float = field(default=0.0, compare=False)
 
     def __post_init__(self) -> None:
         if not is_unicode(self.text):
@@ -68,3 +73,8 @@ class Answer:
     def ok(self) -> bool:
         """Whether the model answered."""
         return not self.error
+
+    @property
+    def empty(self) -> bool:
+        """Whether it answered nothing: no text and no log-probability."""
+        return not self.label_logprobs and not self.text.strip()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +103,9 @@ class LocalLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
         local = self._loaded()
         asked = [place for place, call in enumerate(calls) if call.labels]
         rest = [place for place, call in enumerate(calls) if not call.labels]
+        started = time.perf_counter()
         scored = local.label_logprobs([calls[place] for place in asked])
+        between = time.perf_counter()
         written = local.generate(
             [calls[place] for place in rest],
             temperature=self.temperature,
@@ -109,6 +113,10 @@ class LocalLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
             max_tokens=self.max_tokens,
             stop=self.stop,
         )
+        ended = time.perf_counter()
+        # A call of a batch took its share of it.
+        scored = [replace(a, seconds=(between - started) / len(scored)) for a in scored]
+        written = [replace(a, seconds=(ended - between) / len(written)) for a in written]
         answers = dict(zip([*asked, *rest], [*scored, *written], strict=True))
         return [answers[place] for place in range(len(calls))]
 

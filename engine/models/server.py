@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 import os
-import random
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 from distilabel.models.llms.base import AsyncLLM
 from pydantic import Field, PrivateAttr
 
-from charter.errors import Failure, Fault, InputError
-from charter.models.ask import gather_labels
+from charter.errors import Fault, InputError
 from charter.models.call import Answer, Call
+from charter.models.lane import Lane, Patience
+from charter.models.wire import Wire
 from charter.rows import digest
 
 if TYPE_CHECKING:
@@ -23,29 +21,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ServerLLM"]
 
-# What a server may say of a call that can succeed when it is made again.
-RETRIABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-# So many calls in a row failed for good: the server is down, and a run stops to be resumed.
-BREAKER = 8
 OPENAI_URL = "https://api.openai.com/v1"
-
-
-class _TransientError(Exception):
-    """A failed try that may succeed when made again."""
-
-    def __init__(self, what: str, wait: float | None = None) -> None:
-        super().__init__(what)
-        self.wait = wait
 
 
 class ServerLLM(AsyncLLM):  # type: ignore[misc]
     """A model behind an OpenAI-compatible server (vLLM, llama.cpp, TGI, Ollama, OpenAI...).
 
-    Every call carries its own seed. A call is tried again after a connection error, a timeout,
-    an unreadable body or a status that may pass, with jittered exponential waits or for as long
-    as `Retry-After` says; then it is an answer with an error. An address that refuses the key or
-    the model, or eight calls in a row that failed for good, stop the run.
+    Every call carries its own seed. A try that failed by the connection, a timeout, an unreadable
+    body or a status that may pass is made again as `charter.models.lane` says; an address that
+    refuses the key or the model stops the run.
     """
 
     model: str
@@ -57,13 +41,14 @@ class ServerLLM(AsyncLLM):  # type: ignore[misc]
     stop: tuple[str, ...] = ()
     timeout: float = 120.0
     retries: int = 5
+    in_flight: int = 64
     body: dict[str, Any] = Field(
         default_factory=dict, description="Further fields of the request; null takes one out."
     )
 
-    _session: Any = PrivateAttr(default=None)
+    _wire: Wire | None = PrivateAttr(default=None)
     _loop: Any = PrivateAttr(default=None)
-    _failed_in_a_row: int = PrivateAttr(default=0)
+    _lane: Lane | None = PrivateAttr(default=None)
 
     @property
     def model_name(self) -> str:
@@ -77,10 +62,13 @@ class ServerLLM(AsyncLLM):  # type: ignore[misc]
         return base.rstrip("/") + "/chat/completions"
 
     def request(self, call: Call) -> dict[str, Any]:
-        """The body of the request for a call."""
+        """The body of the request for a call.
+
+        What all calls share stands first and the same to the byte, for the server's prefix cache.
+        """
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": [dict(message) for message in call.messages],
+            "messages": call.messages,
             "temperature": self.temperature,
             "top_p": self.top_p,
             "max_tokens": self.max_tokens,
@@ -90,102 +78,68 @@ class ServerLLM(AsyncLLM):  # type: ignore[misc]
             body["stop"] = list(self.stop)
         if call.labels:
             body |= {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
-        body |= self.body
-        return {key: value for key, value in body.items() if value is not None}
+        if call.schema is not None:
+            schema = {"name": "answer", "schema": call.schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if self.body:
+            body |= self.body
+            body = {key: value for key, value in body.items() if value is not None}
+        return body
+
+    def trier(self) -> Callable[[Call], Awaitable[Answer]]:
+        """What makes one try of a call, over connections of the running loop."""
+        return self._open().attempt
+
+    async def attempt(self, call: Call) -> Answer:
+        """One try of a call.
+
+        Raises:
+            TransientError: it failed, and may succeed when made again.
+            Failure: the server refuses the key or the model.
+        """
+        return await self._open().attempt(call)
 
     async def answer(self, call: Call) -> Answer:
-        """The answer of one call, after as many tries as are allowed.
+        """The answer of one call, after as many tries as are allowed, in a lane of its own.
 
         Raises:
             Failure: the server is down, or refuses the key or the model.
         """
-        data = json.dumps(self.request(call)).encode()
-        problem = ""
-        for attempt in range(self.retries + 1):
-            try:
-                answer = await self._try(data, call)
-            except _TransientError as error:
-                problem = str(error)
-                if attempt < self.retries:
-                    await asyncio.sleep(_pause(attempt, error.wait))
-            else:
-                self._failed_in_a_row = 0
-                return answer
-        self._failed_in_a_row += 1
-        if self._failed_in_a_row >= BREAKER:
-            what = f"{BREAKER} calls in a row failed for good (the last: {problem})"
-            fix = "check the server, then run the same command again: it goes on from here"
-            raise Failure(Fault(self.address, "", what, fix))
-        return Answer(error=f"{problem} (after {self.retries + 1} tries)")
+        if self._lane is None:
+            self._lane = Lane(self.address, self.in_flight, Patience(self.retries))
+        return await self._lane.ask(self.attempt, call)
 
-    async def _try(self, data: bytes, call: Call) -> Answer:
-        try:
-            async with self._open().post(self.address, data=data) as response:
-                raw = await response.read()
-                if response.status != 200:
-                    return self._refused(response.status, raw, response.headers)
-        except TimeoutError:
-            raise _TransientError(f"no answer within {self.timeout:g} s") from None
-        except aiohttp.ClientError as error:
-            raise _TransientError(f"connection failed ({type(error).__name__})") from None
-        try:
-            return _read(json.loads(raw), call)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            raise _TransientError("the answer's body cannot be read") from None
-
-    def _refused(self, status: int, raw: bytes, headers: Any) -> Answer:
-        said = " ".join(raw[:2000].decode(errors="replace").split())
-        key = os.environ.get(self.api_key_env)
-        said = (said.replace(key, "***") if key else said)[:200]
-        what = f"the server says {status}: {said}" if said else f"the server says {status}"
-        if status in RETRIABLE:
-            raise _TransientError(what, _retry_after(headers.get("Retry-After")))
-        if status in (401, 403):
-            fix = f"put a key that is good there into {self.api_key_env}"
-            raise Failure(Fault(self.address, "", what, fix))
-        if status == 404:
-            fix = "check base_url (it often ends in /v1) and model"
-            raise Failure(Fault(self.address, "", what, fix))
-        overflow = "context" in said.lower() and ("length" in said.lower() or "token" in said)
-        return Answer(error=what, overflow=status in (400, 413, 422) and overflow)
-
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self) -> Wire:
         loop = asyncio.get_running_loop()
-        if self._session is None or self._loop is not loop:
-            headers = {"Content-Type": "application/json"}
+        if self._wire is None or self._loop is not loop:
             key = os.environ.get(self.api_key_env)
-            if key:
-                headers["Authorization"] = f"Bearer {key}"
-            self._session = aiohttp.ClientSession(
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=self.timeout),
-                connector=aiohttp.TCPConnector(limit=0),
-            )
+            self._wire = Wire(self.address, key, self.api_key_env, self.timeout, self.request)
             self._loop = loop
-        session: aiohttp.ClientSession = self._session
-        return session
+            self._lane = None
+        return self._wire
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._wire is not None:
+            await self._wire.aclose()
+            self._wire = None
 
     async def agenerate(
         self,
         input: FormattedInput,  # noqa: A002 - distilabel's name
         num_generations: int = 1,
     ) -> GenerateOutput:
-        """Distilabel's own way in: text alone, a seed by the messages and the sample's number."""
+        """Distilabel's own way in: a seed by the messages and the sample's number.
+
+        Structured output is a JSON schema: `(messages, {"format": "json", "schema": ...})`.
+        """
         from distilabel.models.llms.utils import prepare_output
 
-        if not isinstance(input, list):
-            what = "structured output cannot be asked of ServerLLM"
-            raise InputError(Fault("", "", what, "pass messages alone"))
+        messages, schema = _with_schema(input)
         answers = []
         for index in range(num_generations):
-            seed = int(digest("agenerate", input, index)[:16], 16) >> 1
-            call = Call("agenerate", "", index, seed, tuple(input))
+            seed = int(digest("agenerate", messages, index)[:16], 16) >> 1
+            call = Call("agenerate", "", index, seed, tuple(messages), schema=schema)
             answers.append(await self.answer(call))
         return prepare_output(
             generations=[a.text if a.ok else None for a in answers],
@@ -194,34 +148,15 @@ class ServerLLM(AsyncLLM):  # type: ignore[misc]
         )
 
 
-def _read(body: dict[str, Any], call: Call) -> Answer:
-    choice = body["choices"][0]
-    usage = body.get("usage") or {}
-    labels: dict[str, float] = {}
-    if call.labels:
-        content = (choice.get("logprobs") or {}).get("content") or []
-        entries = content[0].get("top_logprobs") or [content[0]] if content else []
-        found = [(entry["token"], float(entry["logprob"])) for entry in entries]
-        labels = gather_labels((e for e in found if math.isfinite(e[1])), call.labels)
-    return Answer(
-        text=choice["message"].get("content") or "",
-        label_logprobs=labels,
-        finish_reason=choice.get("finish_reason") or "",
-        prompt_tokens=int(usage.get("prompt_tokens") or 0),
-        completion_tokens=int(usage.get("completion_tokens") or 0),
-    )
-
-
-def _pause(attempt: int, asked: float | None) -> float:
-    if asked is not None:
-        return asked
-    # Jitter keeps calls that failed together from coming back together; it changes no row.
-    wait: float = min(LONGEST_WAIT, FIRST_WAIT * 2**attempt)
-    return wait * random.uniform(0.5, 1.0)  # noqa: S311
-
-
-def _retry_after(value: str | None) -> float | None:
-    try:
-        return min(max(float(value), 0.0), 300.0) if value is not None else None
-    except ValueError:
-        return None
+def _with_schema(given: Any) -> tuple[list[Any], dict[str, Any] | None]:
+    """Messages and schema of what a distilabel task gives to its LLM."""
+    if isinstance(given, list):
+        return given, None
+    messages, wanted = given
+    schema = wanted.get("schema") if isinstance(wanted, dict) else None
+    if schema is not None and hasattr(schema, "model_json_schema"):
+        schema = schema.model_json_schema()
+    if not isinstance(schema, dict):
+        what = "structured output by a grammar cannot be asked of an OpenAI-compatible server"
+        raise InputError(Fault("", "", what, "give a JSON schema or a pydantic model"))
+    return messages, schema

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from charter.hub import Draft, Splits, assign_splits, ensure_train, published_splits
+from charter.hub.stored import RowWriter, StoredRows
 from charter.models.build import lineage
 from charter.pipeline import candidate_slots
 from charter.recipes import Loaded, PromptSet
 from charter.rows import Row
-from charter.run.runner import Tally
-from charter.steps.shape import (
-    judgment_rows,
-    planned_pairs,
-    preference_rows,
-    reject_rows,
-    sft_rows,
-)
+from charter.run.summary import Summary
+from charter.run.tally import Tally
+from charter.steps.shape import judgment_rows, preference_rows, reject_rows, sft_rows
 
-__all__ = ["CONFIGS", "draft_of"]
+__all__ = ["CONFIGS", "draft_of", "row_maker"]
 
 CONFIGS = ("sft", "preference", "judgments", "rejects")
 PACKAGES = ("charter-ai", "distilabel", "torch", "transformers", "polars", "pyarrow")
-
-Data = dict[str, list[Row]]
 
 
 def draft_of(
     loaded: Loaded,
     prompts: PromptSet,
-    rows: Sequence[Row],
+    data: Mapping[str, StoredRows],
     tally: Tally,
+    summary: Summary,
     store: Path,
     version: str | None,
 ) -> Draft:
@@ -43,22 +38,21 @@ def draft_of(
     Args:
         loaded: the recipe.
         prompts: what was read.
-        rows: the walked rows, in order.
+        data: the rows by config, as `row_maker` made them.
         tally: what was asked.
+        summary: what was counted over the rows.
         store: the local store, for the splits of earlier versions.
         version: a tag instead of the recipe's.
     """
     recipe = loaded.recipe
-    slots = candidate_slots(loaded)
-    data = _data(loaded, prompts, rows, slots)
     return Draft(
         repo=recipe.repo,
         rows=data,
-        splits=_splits(loaded, rows, data, store),
+        splits=_splits(loaded, prompts, data, store),
         ledgers={
             "records": prompts.records,
             "prompts": len(prompts.prompts),
-            "pairs_formed": sum(planned_pairs(row, slots) for row in rows) if slots else 0,
+            "pairs_formed": summary.pairs_formed,
         },
         lineage=_lineage(loaded, prompts, tally),
         constitution_yaml=loaded.constitution_yaml,
@@ -67,19 +61,33 @@ def draft_of(
     )
 
 
-def _data(loaded: Loaded, prompts: PromptSet, rows: Sequence[Row], slots: tuple[str, ...]) -> Data:
-    """Rows by config; a config that the recipe does not ask for is absent."""
+def row_maker(loaded: Loaded, prompts: PromptSet, writer: RowWriter) -> Callable[[Row], None]:
+    """What writes the published rows of each walked row; input rejects are written at once.
+
+    A config that the recipe does not ask for stays absent.
+    """
     recipe = loaded.recipe
-    data: Data = {"rejects": [_input_reject(reject) for reject in prompts.rejects]}
-    if recipe.sft:
-        data["sft"] = [made for row in rows for made in sft_rows(row)]
+    slots = candidate_slots(loaded)
+    sft = bool(recipe.sft)
+    judge = str(lineage(recipe.models.role("judge"))["model"]) if recipe.preference else ""
+    writer.declare("rejects")
+    writer.add("rejects", [_input_reject(reject) for reject in prompts.rejects])
+    if sft:
+        writer.declare("sft")
     if recipe.preference:
-        judge = str(lineage(recipe.models.role("judge"))["model"])
-        data["preference"] = [made for row in rows for made in preference_rows(row, judge)]
-        data["judgments"] = [made for row in rows for made in judgment_rows(row, judge)]
-    for row in rows:
-        data["rejects"] += reject_rows(row, slots, sft=bool(recipe.sft))
-    return data
+        writer.declare("preference")
+        writer.declare("judgments")
+
+    def add(row: Row) -> None:
+        if sft:
+            writer.add("sft", sft_rows(row))
+        if slots:
+            writer.add("preference", preference_rows(row, judge))
+            writer.add("judgments", judgment_rows(row, judge))
+        if rejects := reject_rows(row, slots, sft=sft):
+            writer.add("rejects", rejects)
+
+    return add
 
 
 def _input_reject(reject: Any) -> Row:
@@ -93,21 +101,28 @@ def _input_reject(reject: Any) -> Row:
     }
 
 
-def _splits(loaded: Loaded, rows: Sequence[Row], data: Data, store: Path) -> Splits:
+def _splits(
+    loaded: Loaded, prompts: PromptSet, data: Mapping[str, StoredRows], store: Path
+) -> Splits:
     # A shared system prompt would make near-duplicates of all prompts.
     texts = [
-        (row["prompt_id"], "\n".join(m["content"] for m in row["prompt"] if m["role"] != "system"))
-        for row in rows
+        (prompt.id, "\n".join(m["content"] for m in prompt.messages if m["role"] != "system"))
+        for prompt in prompts.prompts
     ]
     before = published_splits(store, loaded.recipe.repo)
     fraction = loaded.recipe.prompts.test_fraction
     splits = assign_splits(texts, test_fraction=fraction, kept=before)
-    used: dict[str, list[str]] = {
-        name: [row["prompt_id"] for row in data[name]]
+    used = {
+        name: list(dict.fromkeys(_prompt_ids(data[name])))
         for name in ("sft", "preference", "judgments")
         if name in data
     }
     return ensure_train(splits, used, before)
+
+
+def _prompt_ids(rows: StoredRows) -> Iterator[str]:
+    for batch in rows.batches():
+        yield from batch.column("prompt_id").to_pylist()
 
 
 def _lineage(loaded: Loaded, prompts: PromptSet, tally: Tally) -> dict[str, Any]:

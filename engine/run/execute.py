@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from charter.errors import Fault, Interrupted
+from charter.errors import CharterError, Fault, InputError, Interrupted
 from charter.hub import Published, publish_local
-from charter.models.build import identity, load_llm
+from charter.hub.stored import RowWriter
 from charter.models.cache import CallCache, default_cache_path
-from charter.pipeline import (
-    compile_pipeline,
-    keep_rule,
-    prompt_row,
-)
+from charter.pipeline import candidate_slots, keep_rule, prompt_row
 from charter.recipes import Loaded, PromptSet, read_prompts
 from charter.rows import Row
-from charter.run.draft import CONFIGS, draft_of
+from charter.run.draft import CONFIGS, draft_of, row_maker
+from charter.run.failed import FailedCalls
 from charter.run.folder import RunFolder, write_whole
+from charter.run.journal import Journal
+from charter.run.limits import Budget, Limits, RejectRate
 from charter.run.progress import Progress, Silent
-from charter.run.runner import Runner, Stage, Tally
+from charter.run.runner import Runner
+from charter.run.serve import served_models
+from charter.run.stages import stages_of
+from charter.run.stop import Stopper
+from charter.run.summary import Summary
+from charter.run.tally import Stage, Tally
+from charter.run.watch import Watch
+from charter.run.work import Work
 from charter.steps.asking import prepared
 from charter.steps.keep import kept
+from charter.steps.shape import planned_pairs
 
-__all__ = ["RunResult", "run_recipe", "runner_of", "walk_rows"]
+__all__ = ["RunResult", "preview_rows", "run_recipe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,8 @@ class RunResult:
         counts: rows by config, over both splits.
         tally: what was asked.
         cost: money for the calls not from the cache; None where a price is not known.
-        rows: the walked rows.
+        seconds: that the walk took.
+        summary: counts over the rows, and an example of each kind.
     """
 
     run: str
@@ -47,7 +60,8 @@ class RunResult:
     counts: dict[str, int]
     tally: Tally
     cost: float | None
-    rows: list[Row]
+    seconds: float
+    summary: Summary = field(default_factory=Summary)
 
     def as_json(self) -> dict[str, Any]:
         """The object that `charter run --json` prints."""
@@ -63,29 +77,143 @@ class RunResult:
         }
 
 
-def runner_of(loaded: Loaded, cache: CallCache, progress: Progress) -> Runner:
-    """The runner over the loaded tasks of the recipe's pipeline."""
-    recipe = loaded.recipe
-    pipeline = compile_pipeline(loaded)
-    stages = []
-    for name in pipeline.dag:
-        task = pipeline.dag.get_step(name)["step"]
-        if not hasattr(task, "asking"):
-            continue
-        settings = recipe.models.role(task.asking().role)
-        load_llm(task.llm, settings.llm)
-        lane = f"{settings.llm} {settings.base_url} {settings.model}"
-        stages.append(Stage(task.asking(), task.llm, identity(settings), lane))
-    return Runner(stages, cache, progress, recipe.run.in_flight)
-
-
-def walk_rows(loaded: Loaded, runner: Runner, prompts: PromptSet) -> list[Row]:
-    """The prompts' rows, walked through every step and labelled."""
-    walked = runner.walk([prompt_row(prompt) for prompt in prompts.prompts])
+def label_row(loaded: Loaded) -> Callable[[Row], Row]:
+    """What labels a walked row by the recipe's rule."""
     rule = keep_rule(loaded)
     if rule is None:
-        return [prepared(row) for row in walked]
-    return [kept(row, rule, loaded.constitution) for row in walked]
+        return prepared
+    return partial(kept, rule=rule, constitution=loaded.constitution)
+
+
+def work_of(
+    stages: list[Stage],
+    rows: int,
+    cache: CallCache,
+    progress: Progress,
+    *,
+    journal: Journal | None = None,
+    failed: FailedCalls | None = None,
+    limits: Limits | None = None,
+) -> Work:
+    """The shared parts of a walk over so many rows."""
+    journal = journal or Journal(None)
+    tally = Tally()
+    return Work(
+        cache,
+        tally,
+        FailedCalls(None) if failed is None else failed,
+        Budget(limits or Limits()),
+        Watch(stages, rows, tally, progress, journal),
+        journal,
+        Stopper(progress.say),
+    )
+
+
+def preview_rows(
+    loaded: Loaded, prompts: PromptSet, cache: CallCache, progress: Progress
+) -> tuple[list[Row], Tally]:
+    """The prompts' rows, walked through every step and labelled; for a few."""
+    label = label_row(loaded)
+    rows: list[Row] = []
+    source = (prompt_row(prompt) for prompt in prompts.prompts)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served_models(loaded, Path(folder), progress),
+    ):
+        stages = stages_of(loaded)
+        work = work_of(stages, len(prompts.prompts), cache, progress)
+        Runner(stages).walk(source, lambda row: rows.append(label(row)), work)
+    return rows, work.tally
+
+
+# A run
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run under way."""
+
+    loaded: Loaded
+    prompts: PromptSet
+    folder: RunFolder
+    journal: Journal
+    progress: Progress
+    limits: Limits
+    summary: Summary = field(default_factory=Summary)
+
+    def tell(self, event: str, **facts: Any) -> None:
+        """Note a change at a server, and say those that people should know."""
+        self.journal.event(event, **facts)
+        if event == "server_gone":
+            said = f"{facts['lane']}: fails ({facts['error']}); waiting, then trying again"
+            self.progress.say(said)
+        elif event == "server_back":
+            self.progress.say(f"{facts['lane']}: answers again")
+
+    def walk(self, cache: CallCache, retry: bool) -> tuple[dict[str, Any], Tally, float]:
+        """Walk all rows: what is stored, what was asked, and the seconds that it took."""
+        self.progress.say("loading models")
+        stages = stages_of(self.loaded, self.tell)
+        self._check_limits(stages)
+        count = len(self.prompts.prompts)
+        failed = FailedCalls(self.folder.path / "failed.jsonl", retry)
+        work = work_of(
+            stages,
+            count,
+            cache,
+            self.progress,
+            journal=self.journal,
+            failed=failed,
+            limits=self.limits,
+        )
+        place = self.folder.path / "rows"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        source = (prompt_row(prompt) for prompt in self.prompts.prompts)
+        with (
+            (self.folder.path / "calls.keys").open("wb") as used,
+            RowWriter(place) as writer,
+        ):
+            work.used = used
+            if self.loaded.recipe.run.engine == "ray":
+                from charter.run.cluster import walk_shards
+
+                walk_shards(self.loaded, source, self._emit(writer), work)
+            else:
+                Runner(stages, self.folder.path).walk(source, self._emit(writer), work)
+        tally = work.tally
+        seconds = round(work.watch.seconds, 3)
+        calls, cached = tally.calls.total(), tally.cached.total()
+        facts = {"seconds": seconds, "calls": calls, "cached": cached, "rows": count}
+        self.journal.event("walk", **facts, account=tally.as_json())
+        return writer.stored(), tally, seconds
+
+    def _emit(self, writer: RowWriter) -> Callable[[Row], None]:
+        label = label_row(self.loaded)
+        rate = RejectRate(self.limits.max_reject_rate, len(self.prompts.prompts))
+        slots = candidate_slots(self.loaded)
+        add = row_maker(self.loaded, self.prompts, writer)
+        see = self.summary.see
+
+        def emit(row: Row) -> None:
+            row = label(row)
+            see(row, planned_pairs(row, slots) if slots else 0)
+            add(row)
+            rate.see(row)
+
+        return emit
+
+    def _check_limits(self, stages: list[Stage]) -> None:
+        place = str(self.loaded.path)
+        limited = self.limits.max_calls is not None or self.limits.max_cost is not None
+        if limited and self.loaded.recipe.run.engine == "ray":
+            what = "max-calls and max-cost cannot be held over several workers"
+            raise InputError(Fault(place, "run.engine", what, "use engine: local, or no limit"))
+        roles = sorted({stage.asking.role for stage in stages if stage.price is None})
+        if self.limits.max_cost is not None and roles:
+            what = f"max-cost cannot be held: no price is known for {', '.join(roles)}"
+            fix = "give models.ROLE.price: {prompt: ..., completion: ...} (per million tokens)"
+            raise InputError(Fault(place, "models", what, fix))
 
 
 def run_recipe(
@@ -93,6 +221,9 @@ def run_recipe(
     out: Path,
     progress: Progress | None = None,
     version: str | None = None,
+    *,
+    limits: Limits | None = None,
+    retry_rejects: bool = False,
 ) -> RunResult:
     """Run a recipe and publish its version.
 
@@ -103,65 +234,62 @@ def run_recipe(
         out: folder that gets `runs/` and `versions/`.
         progress: who is told.
         version: a tag instead of the recipe's `publish.version`.
+        limits: what the run may use; by default what the recipe's `run` block says.
+        retry_rejects: ask again for what failed when this run was made before.
 
     Raises:
         InputError: no prompts, an unknown model, a tag that is taken.
-        Failure: a server is down, a gate fails.
-        Interrupted: Ctrl-C; the same command goes on.
+        Failure: a server is down, too many rows fail, a gate fails.
+        Interrupted: Ctrl-C, or a limit is reached; the same command goes on.
     """
     progress = progress or Silent()
+    limits = limits or Limits(max_reject_rate=loaded.recipe.run.max_reject_rate)
     prompts = read_prompts(loaded)
-    with RunFolder(out / "runs", loaded, prompts) as folder:
+    with (
+        RunFolder(out / "runs", loaded, prompts) as folder,
+        closing(Journal(folder.path / "events.jsonl")) as journal,
+    ):
+        run = _Run(loaded, prompts, folder, journal, progress, limits)
+        journal.event("start", run=folder.id, prompts=len(prompts.prompts))
         folder.log(f"{len(prompts.prompts)} prompts, {len(prompts.rejects)} input rejects")
-        cache = CallCache(default_cache_path())
-        runner: Runner | None = None
         try:
-            progress.say("loading models")
-            runner = runner_of(loaded, cache, progress)
-            rows = walk_rows(loaded, runner, prompts)
-            return _publish(loaded, prompts, rows, runner.tally, folder, out, version, progress)
+            with (
+                closing(CallCache(default_cache_path())) as cache,
+                served_models(loaded, folder.path, progress),
+            ):
+                stored, tally, seconds = run.walk(cache, retry_rejects)
+            return _publish(run, stored, tally, seconds, out, version)
         except KeyboardInterrupt:
-            done = runner.tally.calls.total() if runner else 0
-            what = f"interrupted after {done} answered calls, all of them kept"
-            fault = Fault(str(folder.path), "", what, "run the same command again to go on")
-            raise Interrupted(fault) from None
-        finally:
-            cache.close()
+            fix = "run the same command again to go on; every answered call is kept"
+            raise Interrupted(Fault(str(folder.path), "", "interrupted", fix)) from None
+        except CharterError as error:
+            name = "stopped" if isinstance(error, Interrupted) else "failed"
+            journal.event(name, what=str(error))
+            raise
 
 
 def _publish(
-    loaded: Loaded,
-    prompts: PromptSet,
-    rows: list[Row],
+    run: _Run,
+    stored: dict[str, Any],
     tally: Tally,
-    folder: RunFolder,
+    seconds: float,
     out: Path,
     version: str | None,
-    progress: Progress,
 ) -> RunResult:
     from charter.run.report import write_report
 
-    progress.say("checking and writing the version")
-    draft = draft_of(loaded, prompts, rows, tally, out / "versions", version)
+    loaded, folder, summary = run.loaded, run.folder, run.summary
+    run.progress.say("checking and writing the version")
+    draft = draft_of(loaded, run.prompts, stored, tally, summary, out / "versions", version)
     published = publish_local(draft, out / "versions")
-    counts = {config: len(draft.rows.get(config, ())) for config in CONFIGS}
-    cost = _cost(loaded, tally)
-    result = RunResult(folder.id, folder.path, published, counts, tally, cost, rows)
-    write_whole(folder.path / "calls.txt", "".join(f"{key}\n" for key in sorted(tally.keys)))
+    counts = {config: len(stored.get(config, ())) for config in CONFIGS}
+    cost = None if tally.unpriced else tally.cost
+    result = RunResult(folder.id, folder.path, published, counts, tally, cost, seconds, summary)
     write_whole(folder.path / "recipe.yaml", loaded.recipe_yaml)
+    named = f"{published.repo}@{published.tag}"
+    run.journal.event("done", version=named, counts=counts, cost=cost)
     write_report(folder.path / "report.html", loaded, result)
-    folder.log(f"{published.repo}@{published.tag}: {counts}")
-    published_as = f"{published.repo}@{published.tag}"
-    folder.set_state("done", version=published_as, account=result.as_json())
+    folder.log(f"{named}: {counts}")
+    folder.set_state("done", version=named, account=result.as_json())
+    shutil.rmtree(folder.path / "rows", ignore_errors=True)
     return result
-
-
-def _cost(loaded: Loaded, tally: Tally) -> float | None:
-    total = 0.0
-    for role, (read, written) in tally.tokens.items():
-        settings = loaded.recipe.models.role(role)
-        if settings.price is not None:
-            total += (read * settings.price.prompt + written * settings.price.completion) / 1e6
-        elif settings.llm != "local":
-            return None
-    return total

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice, repeat
 from typing import Any
 
 from charter.models.build import identity
-from charter.models.cache import CallCache, call_key
-from charter.models.call import Call
-from charter.pipeline import asking_steps, prompt_row
+from charter.models.cache import CallCache
+from charter.models.call import Answer, Call
+from charter.models.keys import Keys
+from charter.pipeline import asking_steps, candidate_slots, prompt_row
 from charter.recipes import Loaded, read_prompts
 from charter.recipes.schema import ModelSettings
 from charter.rows import Row
+from charter.run.plan_principles import Unknown, drawn_for
+from charter.run.plan_time import Rates, minutes_of
 from charter.steps.asking import Asking
+from charter.steps.judge import JudgeAsk
 
-__all__ = ["Plan", "StepPlan", "plan_run"]
+__all__ = ["Plan", "PrinciplePlan", "StepPlan", "plan_run"]
 
 # Latin text is about four characters a token; what a plan says of tokens is an estimate.
 CHARS_A_TOKEN = 4
+# Rows planned at once: one query of the cache serves a step of all of them.
+CHUNK = 100
 
 
 @dataclass(slots=True)
@@ -32,7 +39,7 @@ class StepPlan:
         cached_calls: those that the cache holds.
         prompt_tokens: estimate of tokens to be read, of the calls that are to be made.
         completion_tokens: the most that they may write.
-        cost: None where no price is given and the model is not local.
+        cost: None where calls are to be made, no price is given and the model is not local.
     """
 
     step: str
@@ -45,12 +52,44 @@ class StepPlan:
 
 
 @dataclass(slots=True)
+class PrinciplePlan:
+    """The critiques, revisions and votes that stand under one principle.
+
+    Attributes:
+        principle: its id.
+        calls: answers needed under it.
+        cached_calls: those that the cache holds.
+    """
+
+    principle: str
+    calls: int = 0
+    cached_calls: int = 0
+
+
+@dataclass(slots=True)
 class Plan:
-    """The plan of a recipe."""
+    """The plan of a recipe.
+
+    Attributes:
+        rows: prompts.
+        rejects: records that are no prompt.
+        steps: by step, in order.
+        principles: by principle, in the constitution's order.
+        minutes: how long the calls will take; None where nothing like them was measured.
+        rates: what `minutes` is made from.
+    """
 
     rows: int
     rejects: int
     steps: list[StepPlan] = field(default_factory=list)
+    principles: list[PrinciplePlan] = field(default_factory=list)
+    minutes: float | None = None
+    rates: Rates = field(default_factory=Rates)
+
+    @property
+    def missing(self) -> int:
+        """The most calls that a run will make."""
+        return sum(step.calls - step.cached_calls for step in self.steps)
 
     def as_json(self) -> dict[str, Any]:
         """The object that `charter plan --json` prints."""
@@ -61,73 +100,149 @@ class Plan:
             "cached_calls": sum(step.cached_calls for step in self.steps),
             "tokens": sum(step.prompt_tokens + step.completion_tokens for step in self.steps),
             "cost": None if None in costs else sum(cost for cost in costs if cost is not None),
-            "steps": [
-                {name: getattr(step, name) for name in StepPlan.__slots__} for step in self.steps
-            ],
+            "minutes": self.minutes,
+            "measured": self.rates.as_json(),
+            "steps": [_fields(step) for step in self.steps],
+            "principles": [_fields(entry) for entry in self.principles],
         }
+
+
+def _fields(entry: StepPlan | PrinciplePlan) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in entry.__slots__}
 
 
 def plan_run(loaded: Loaded, cache: CallCache) -> Plan:
     """Walk every row through the steps as far as the cache answers; the rest is counted.
 
+    What follows an answer that the cache lacks is counted as to be made: should the new answer
+    be the text that was there before, its calls turn out to be cached. Calls that do not depend
+    on that answer (another candidate, a pair of two known candidates) are looked up all the same.
+    The principles are drawn by prompt, not by answer, so calls stand under theirs exactly.
+
     Linear in rows; loads no model and no distilabel.
     """
     prompts = read_prompts(loaded)
-    steps = asking_steps(loaded)
-    models = [loaded.recipe.models.role(step.role) for step in steps]
-    identities = [identity(settings) for settings in models]
-    plan = Plan(len(prompts.prompts), len(prompts.rejects))
-    plan.steps = [
-        StepPlan(step.name, str(found["model"]))
-        for step, found in zip(steps, identities, strict=True)
-    ]
-    for prompt in prompts.prompts:
-        _plan_row(prompt_row(prompt), steps, identities, models, plan.steps, cache)
-    for entry, settings in zip(plan.steps, models, strict=True):
-        entry.cost = _cost(entry, settings)
+    steps = [_Step(loaded, step) for step in asking_steps(loaded)]
+    rates = Rates()
+    by_principle = {p.id: PrinciplePlan(p.id) for p in loaded.constitution.principles}
+    walk = _Walk(loaded, steps, cache, rates, by_principle)
+    rows = (prompt_row(prompt) for prompt in prompts.prompts)
+    while chunk := [_Open(row) for row in islice(rows, CHUNK)]:
+        walk.plan(chunk)
+    entries = [step.entry for step in steps]
+    for step in steps:
+        step.entry.cost = _cost(step.entry, step.settings)
+    missing = {e.step: (e.model, e.calls - e.cached_calls) for e in entries}
+    rates.fill(missing, cache.path)
+    plan = Plan(len(prompts.prompts), len(prompts.rejects), entries, list(by_principle.values()))
+    plan.rates = rates
+    plan.minutes = minutes_of(loaded, [(s.asking, missing[s.name][1]) for s in steps], rates)
     return plan
 
 
-def _plan_row(
-    row: Row,
-    steps: Sequence[Asking],
-    identities: Sequence[Mapping[str, Any]],
-    models: Sequence[ModelSettings],
-    entries: Sequence[StepPlan],
-    cache: CallCache,
-) -> None:
-    known_so_far = True
-    length = sum(len(message["content"]) for message in row["prompt"])
-    for step, found, settings, entry in zip(steps, identities, models, entries, strict=True):
-        longest = 1 if step.one_token else settings.max_tokens
-        if not known_so_far and not step.independent:
-            count = step.most_calls()
-            entry.calls += count
-            # A step reads the prompt and about what the models before it wrote.
-            _add_tokens(entry, count, length * count, longest)
-            length += longest * CHARS_A_TOKEN
-            continue
-        calls = step.calls(row)
-        keys = [call_key(found, call) for call in calls]
-        known = cache.get(keys)
-        entry.calls += len(calls)
-        entry.cached_calls += sum(key in known for key in keys)
-        missing = [call for call, key in zip(calls, keys, strict=True) if key not in known]
-        _add_tokens(entry, len(missing), sum(map(_length, missing)), longest)
-        if missing:
-            known_so_far = False
-            length = max([length, *map(_length, missing)]) + longest * CHARS_A_TOKEN
-        else:
-            row = step.fold(row, [known[key] for key in keys])
+class _Step:
+    """A step with what it needs to be planned."""
+
+    def __init__(self, loaded: Loaded, asking: Asking) -> None:
+        self.asking = asking
+        self.name = asking.name
+        self.settings = loaded.recipe.models.role(asking.role)
+        self.longest = 1 if asking.one_token else self.settings.max_tokens
+        found = identity(self.settings)
+        self.keys = Keys(found)
+        self.entry = StepPlan(self.name, str(found["model"]))
 
 
-def _length(call: Call) -> int:
-    return sum(len(message["content"]) for message in call.messages)
+@dataclass(slots=True)
+class _Open:
+    """A row on its way.
+
+    Attributes:
+        row: as far as answers are known.
+        known: whether the chain of critiques and revisions is known so far.
+        lost: slots of candidates whose text is not known.
+    """
+
+    row: Row
+    known: bool = True
+    lost: list[str] = field(default_factory=list)
 
 
-def _add_tokens(entry: StepPlan, calls: int, characters: int, longest: int) -> None:
+class _Walk:
+    """Plans rows, chunk by chunk."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        steps: Sequence[_Step],
+        cache: CallCache,
+        rates: Rates,
+        by_principle: dict[str, PrinciplePlan],
+    ) -> None:
+        self._steps = steps
+        self._cache = cache
+        self._rates = rates
+        self._by_principle = by_principle
+        self._unknown = Unknown(loaded, [step.asking for step in steps], candidate_slots(loaded))
+
+    def plan(self, chunk: Sequence[_Open]) -> None:
+        """Take a chunk of rows through all steps."""
+        for step in self._steps:
+            asked = [(each, *self._asked(step, each)) for each in chunk]
+            found = self._cache.get([key for _, _, keys in asked for key in keys])
+            for answer in found.values():
+                self._rates.see(step.name, answer)
+            for each, calls, keys in asked:
+                self._enter(step, each, calls, keys, found)
+
+    def _asked(self, step: _Step, each: _Open) -> tuple[Sequence[Call], Sequence[bytes]]:
+        """The calls of a step that are known to the letter; of a judge, those of known pairs."""
+        asking = step.asking
+        if not each.known and not asking.independent and not isinstance(asking, JudgeAsk):
+            return (), ()
+        calls = asking.calls(each.row)
+        return calls, [step.keys.key(call) for call in calls]
+
+    def _enter(
+        self,
+        step: _Step,
+        each: _Open,
+        calls: Sequence[Call],
+        keys: Sequence[bytes],
+        found: dict[bytes, Answer],
+    ) -> None:
+        asking, entry = step.asking, step.entry
+        drawn = drawn_for(asking, each.row) if calls else []
+        for principle, key in zip(drawn or repeat(None, len(keys)), keys, strict=True):
+            self._count(entry, principle, key in found)
+        missing = [call for call, key in zip(calls, keys, strict=True) if key not in found]
+        for call in missing:
+            _add_tokens(entry, sum(len(m["content"]) for m in call.messages), step.longest)
+        guessed = list(self._unknown.calls(asking, each.row, each.known, each.lost))
+        for principle, characters in guessed:
+            self._count(entry, principle, False)
+            _add_tokens(entry, characters, step.longest)
+        if not missing and not guessed:
+            if not isinstance(asking, JudgeAsk):  # the last step: nothing reads the votes
+                each.row = asking.fold(each.row, [found[key] for key in keys])
+            return
+        slot = self._unknown.slot(asking)
+        if slot is not None:
+            each.lost.append(slot)
+        each.known = each.known and slot is not None and slot.startswith("sampled-")
+
+    def _count(self, entry: StepPlan, principle: str | None, cached: bool) -> None:
+        entry.calls += 1
+        entry.cached_calls += cached
+        if principle is not None:
+            under = self._by_principle[principle]
+            under.calls += 1
+            under.cached_calls += cached
+
+
+def _add_tokens(entry: StepPlan, characters: int, longest: int) -> None:
     entry.prompt_tokens += characters // CHARS_A_TOKEN
-    entry.completion_tokens += calls * longest
+    entry.completion_tokens += longest
 
 
 def _cost(entry: StepPlan, settings: ModelSettings) -> float | None:
@@ -135,4 +250,5 @@ def _cost(entry: StepPlan, settings: ModelSettings) -> float | None:
         read = entry.prompt_tokens * settings.price.prompt
         written = entry.completion_tokens * settings.price.completion
         return (read + written) / 1e6
-    return 0.0 if settings.llm == "local" else None
+    free = settings.llm == "local" or entry.calls == entry.cached_calls
+    return 0.0 if free else None

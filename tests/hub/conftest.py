@@ -158,7 +158,7 @@ def _draft(n: int = 8, test: tuple[str, ...] = ("p3",), **changes: Any) -> Draft
     return Draft(**(fields | changes))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_draft() -> Callable[..., Draft]:
     """Makes a sound draft; keywords replace whole fields of it."""
     return _draft

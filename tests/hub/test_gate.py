@@ -5,10 +5,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 
 from charter.errors import Failure
-from charter.hub import Draft
+from charter.hub import Draft, checks, stored, twice
 from charter.hub.gate import check_rows, gate
 from charter.rows import Reason, Verdict
 
@@ -199,3 +201,39 @@ def test_log_odds_near_certainty_are_compared_where_they_are_exact(make_draft: A
         p = 1 / (1 + math.exp(-log_odds))
         _run(make_draft(), _set("preference", 1, p_chosen=p, log_odds=log_odds))
         _run(make_draft(), _set("preference", 1, p_chosen=p, log_odds=math.log(p / (1 - p))))
+
+
+def test_hashes_that_meet_by_chance_are_no_faults(
+    make_draft: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def same(keys: pl.DataFrame) -> Any:
+        return np.zeros(keys.height, np.uint64)
+
+    for module in (checks, twice):
+        monkeypatch.setattr(module, "hashes", same)
+    _run(make_draft())
+    for check, spoil, what in BROKEN:
+        if check in ("ids", "splits"):
+            with pytest.raises(Failure, match=what):
+                _run(make_draft(), spoil)
+
+
+def test_votes_are_counted_alike_however_often_counts_are_merged(
+    make_draft: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "_MERGED", -100)
+    monkeypatch.setattr(stored, "_FIRST_ROWS", 1)
+    monkeypatch.setattr(stored, "_BATCH_ROWS", 1)
+    _run(make_draft())
+    for check, spoil, what in BROKEN:
+        if check == "votes":
+            with pytest.raises(Failure, match=what):
+                _run(make_draft(), spoil)
+
+
+def test_every_check_sees_all_batches(make_draft: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "_FIRST_ROWS", 1)
+    monkeypatch.setattr(stored, "_BATCH_ROWS", 1)
+    for _, spoil, what in BROKEN:
+        with pytest.raises(Failure, match=what):
+            _run(make_draft(), spoil)

@@ -184,6 +184,20 @@ def test_published_splits_cover_all_versions(make_draft: Any, store: Path) -> No
     assert held == {f"p{i}": "test" if i in (3, 9) else "train" for i in range(10)}
 
 
+def test_published_splits_read_the_ids_alone(make_draft: Any, store: Path) -> None:
+    path = publish_local(make_draft(), store).path
+    (path / "rejects" / "train.parquet").unlink()
+    assert len(published_splits(store, "me/small")) == 8
+    file = path / "sft" / "train.parquet"
+    file.chmod(0o644)
+    file.write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"sft/train.parquet: cannot be read"):
+        published_splits(store, "me/small")
+    file.unlink()
+    with pytest.raises(InputError, match=r"sft/train.parquet: the file is missing"):
+        published_splits(store, "me/small")
+
+
 def test_exported_names_are_there_and_cost_nothing_until_used() -> None:
     for name in charter.hub.__all__:
         assert getattr(charter.hub, name) is not None

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charter.errors import InputError
-from charter.hub.splits import Splits, _shingles, _similar, assign_splits, ensure_train
+from charter.hub.clusters import shingles, similar
+from charter.hub.splits import Splits, assign_splits, ensure_train
 from charter.rows import digest, normalised
 
 # Few words and letters, so that near-duplicates are common.
@@ -27,8 +28,8 @@ def _exact(prompts: list[tuple[str, str]]) -> dict[str, str]:
     """The clusters by comparing all pairs, to the id of the first."""
     first = {name: name for name, _ in prompts}
     for (one, text), (other, text2) in itertools.combinations(prompts, 2):
-        if first[one] != first[other] and _similar(
-            _shingles(normalised(text)), _shingles(normalised(text2))
+        if first[one] != first[other] and similar(
+            shingles(normalised(text)), shingles(normalised(text2))
         ):
             gone = first[other]
             first = {name: first[one] if f == gone else f for name, f in first.items()}

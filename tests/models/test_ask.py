@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charter.errors import Failure
 from charter.models.ask import (
     AsyncAnswering,
     BatchAnswering,
     answer_from_output,
     ask_batch,
-    ask_one,
     gather_labels,
+    trier,
 )
 from charter.models.call import Answer, Call
+from charter.models.lane import TransientError
 
 TEXT = Call("respond", "p", 0, 1, ({"role": "user", "content": "Why?"},))
 LABELS = Call("judge", "p", 0, 1, TEXT.messages, ("A", "B"))
@@ -185,9 +187,59 @@ def test_connections_are_closed_when_a_call_stops_the_run():
     assert down.closed == 1
 
 
-def test_one_call():
-    assert asyncio.run(ask_one(Served(), CALLS[3])).text == "3"
-    assert asyncio.run(ask_one(Foreign(), CALLS[3])).text == "Q3"
+async def tried(llm, call):
+    return await trier(llm)(call)
+
+
+def test_one_try():
+    assert asyncio.run(tried(Served(), CALLS[3])).text == "3"
+    found = asyncio.run(tried(Foreign(), CALLS[3]))
+    assert found.text == "Q3" and found.seconds > 0
+
+
+class _RefusedError(Exception):
+    def __init__(self, status_code):
+        super().__init__(f"no, {status_code}")
+        self.status_code = status_code
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (_RefusedError(401), Failure),
+        (_RefusedError(403), Failure),
+        (_RefusedError(500), TransientError),
+        (ValueError("odd"), TransientError),
+        (TimeoutError(), TransientError),
+    ],
+)
+def test_errors_of_another_makes_client(error, kind):
+    class Failing(Foreign):
+        async def agenerate(self, input, num_generations=1, temperature=1.0):  # noqa: A002
+            raise error
+
+    with pytest.raises(kind) as caught:
+        asyncio.run(tried(Failing(), CALLS[0]))
+    assert not getattr(caught.value, "throttled", False)
+
+
+def test_another_makes_client_that_is_told_to_slow_down():
+    class Throttled(Foreign):
+        async def agenerate(self, input, num_generations=1, temperature=1.0):  # noqa: A002
+            raise _RefusedError(429)
+
+    with pytest.raises(TransientError) as caught:
+        asyncio.run(tried(Throttled(), CALLS[0]))
+    assert caught.value.throttled
+
+
+def test_no_generation_of_another_make_is_tried_again():
+    class Silent(Foreign):
+        async def agenerate(self, input, num_generations=1, temperature=1.0):  # noqa: A002
+            return {"generations": [None]}
+
+    with pytest.raises(TransientError, match="no answer"):
+        asyncio.run(tried(Silent(), CALLS[0]))
 
 
 def test_an_llm_that_answers_too_few_is_not_taken_at_its_word():

@@ -44,7 +44,10 @@ models:
     stop: [STOP]
     price: {prompt: 1.0, completion: 2.0}
     options: {a: 1}
-  critic: {llm: local}
+  critic:
+    llm: openai
+    model: c
+    serve: {tensor_parallel: 2, replicas: 2, host: 10.0.0.1, port: 8001, within: 60, arguments: [a]}
   reviser: {llm: local}
   judge: {llm: local}
 sft:
@@ -68,7 +71,16 @@ train:
   dpo: {max_steps: 4}
 evaluate:
   refusal: {path: prompts/shipped.jsonl, per_category: 16, categories: [harmful], max_tokens: 8}
-run: {in_flight: 4, retries: 2, timeout: 5.0}
+run:
+  in_flight: 4
+  retries: 2
+  retry_budget: 0.5
+  timeout: 5.0
+  max_reject_rate: 0.3
+  engine: ray
+  address: auto
+  workers: 4
+  shard_rows: 100
 """)
 
 # What pydantic and Python say, and what no user should read.

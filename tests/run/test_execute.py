@@ -102,7 +102,7 @@ def test_the_three_ledgers_add_up_when_things_fail(
         + good_lines
         + good_lines.splitlines()[0]
     )
-    result = run_recipe(load_recipe(path), tmp_path / "out")
+    result = run_recipe(load_recipe(path, ["run.max_reject_rate=1"]), tmp_path / "out")
     rejects = rows_of(result, "rejects")
     ledger = Counter(row["ledger"] for row in rejects)
     prompts = 40

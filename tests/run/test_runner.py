@@ -10,7 +10,7 @@ import pytest
 from charter.errors import Failure
 from charter.models.cache import CallCache, default_cache_path
 from charter.recipes import load_recipe, read_prompts
-from charter.run.execute import runner_of, walk_rows
+from charter.run.execute import preview_rows
 from charter.run.progress import Silent
 
 
@@ -18,8 +18,7 @@ def walk(path, overrides=()):
     loaded = load_recipe(path, overrides)
     cache = CallCache(default_cache_path())
     try:
-        runner = runner_of(loaded, cache, Silent())
-        return walk_rows(loaded, runner, read_prompts(loaded)), runner.tally
+        return preview_rows(loaded, read_prompts(loaded), cache, Silent())
     finally:
         cache.close()
 
@@ -126,7 +125,7 @@ def test_a_call_that_fails_for_good_is_a_reject_and_not_in_the_cache(
 
 def test_a_server_that_is_down_stops_the_run(recipe_file, good_script, serve):
     server = serve(lambda body: (503, {"Retry-After": "0"}, b"down"))
-    with pytest.raises(Failure, match="calls in a row failed"):
+    with pytest.raises(Failure, match="tries in a row failed"):
         walk(recipe_file(server.url, prompts=40))
 
 

@@ -1,0 +1,205 @@
+"""Small plots as inline SVG for reports: bars, histograms, lines, estimates. No script."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from charter.html import text
+from charter.stats import Estimate
+
+__all__ = ["Series", "bars", "estimates", "grid", "histogram", "lines"]
+
+_WIDTH, _HEIGHT = 560, 220
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 26, 30
+_LOOKS = ("one", "two", "mute")
+_ROW = 22  # height of a row of `bars` and `estimates`
+_NAMES = 230  # width of the names there
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line or one histogram of a plot.
+
+    Attributes:
+        name: in the legend.
+        points: (x, y), x ascending; of a histogram (left edge of the bin, count).
+    """
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+def grid(plots: Iterable[str]) -> str:
+    """Plots beside each other, as many as fit."""
+    return f'<div class="plots">{"".join(plots)}</div>\n'
+
+
+def _figure(title: str, height: float, body: str) -> str:
+    return (
+        f"<figure><figcaption>{text(title)}</figcaption>"
+        f'<svg viewBox="0 0 {_WIDTH} {height:g}" role="img" aria-label="{text(title)}">'
+        f"{body}</svg></figure>\n"
+    )
+
+
+def _ticks(low: float, high: float, wanted: int = 4) -> list[float]:
+    """Round numbers from low to high."""
+    if not high > low:
+        return [low]
+    rough = (high - low) / wanted
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
+    first = math.ceil(low / step - 1e-9)
+    return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 1e4:
+        return f"{value / 1000:g}k" if abs(value) < 1e6 else f"{value / 1e6:g}M"
+    return f"{value:.4g}"
+
+
+def _label(x: float, y: float, said: str, anchor: str = "start", look: str = "") -> str:
+    style = f' class="{look}"' if look else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{style}>{text(said)}</text>'
+
+
+class _Axes:
+    """A frame with both axes drawn, and the way from values to places in it."""
+
+    def __init__(self, x: tuple[float, float], high: float, x_name: str, unit: float = 1) -> None:
+        self._x, self._span = x[0], max(x[1] - x[0], 1e-12)
+        self._high = high or 1.0
+        parts = []
+        for y in _ticks(0, self._high):
+            at = self.y(y)
+            parts.append(
+                f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" '
+                f'y1="{at:.1f}" y2="{at:.1f}"/>'
+            )
+            parts.append(_label(_LEFT - 6, at + 4, _number(y), "end", "mute"))
+        for value in _ticks(x[0] / unit, x[1] / unit, 6):
+            at = self.x(value * unit)
+            parts.append(_label(at, _HEIGHT - _BOTTOM + 15, _number(value), "middle", "mute"))
+        parts.append(_label(_WIDTH - _RIGHT, _HEIGHT - 2, x_name, "end", "mute"))
+        self.drawn = "".join(parts)
+
+    def x(self, value: float) -> float:
+        """Where a value of x is."""
+        return _LEFT + (value - self._x) / self._span * (_WIDTH - _LEFT - _RIGHT)
+
+    def y(self, value: float) -> float:
+        """Where a value of y is."""
+        return _HEIGHT - _BOTTOM - value / self._high * (_HEIGHT - _TOP - _BOTTOM)
+
+
+def _legend(names: Sequence[str]) -> str:
+    """The names of series, above the frame; one alone is the title's to name."""
+    if len(names) < 2:
+        return ""
+    parts, x = [], float(_LEFT)
+    for name, look in zip(names, _LOOKS, strict=False):
+        parts.append(f'<rect class="{look}" x="{x:.1f}" y="6" width="10" height="10"/>')
+        parts.append(_label(x + 14, 15, name))
+        x += 30 + 6.5 * len(name)
+    return "".join(parts)
+
+
+def histogram(title: str, series: Sequence[Series], width: float, x_name: str) -> str:
+    """Counts in bins of one width; the second series stands before the first, translucent."""
+    edges = [x for each in series for x, _ in each.points]
+    if not edges:
+        return _figure(title, 40, _label(0, 22, "nothing to show", look="mute"))
+    high = max(y for each in series for _, y in each.points)
+    axes = _Axes((min(edges), max(edges) + width), high, x_name)
+    parts = [axes.drawn, _legend([each.name for each in series])]
+    for number, each in enumerate(series):
+        look = f"{_LOOKS[number]} over" if number else _LOOKS[0]
+        for x, y in each.points:
+            if not y:
+                continue
+            left, right, top = axes.x(x), axes.x(x + width), axes.y(y)
+            said = f"{each.name}: {_number(y)} from {_number(x)} to {_number(x + width)}"
+            parts.append(
+                f'<rect class="{look}" x="{left + 0.5:.1f}" y="{top:.1f}" '
+                f'width="{max(right - left - 1, 0.5):.1f}" height="{axes.y(0) - top:.1f}">'
+                f"<title>{text(said)}</title></rect>"
+            )
+    return _figure(title, _HEIGHT, "".join(parts))
+
+
+def lines(
+    title: str, series: Sequence[Series], x_name: str, marks: Sequence[float] = (), unit: float = 1
+) -> str:
+    """Lines over one x; `marks` are drawn as upright lines, `unit` divides x for its labels."""
+    points = [point for each in series for point in each.points]
+    if len(points) < 2:
+        return _figure(title, 40, _label(0, 22, "too short to show", look="mute"))
+    xs = [x for x, _ in points]
+    axes = _Axes((min(0.0, *xs), max(xs)), max(y for _, y in points), x_name, unit)
+    parts = [axes.drawn, _legend([each.name for each in series])]
+    for mark in marks:
+        at = axes.x(mark)
+        parts.append(
+            f'<line class="l-mute" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" '
+            f'y2="{axes.y(0):.1f}"><title>taken up again</title></line>'
+        )
+    for number, each in enumerate(series):
+        path = " ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in each.points)
+        parts.append(f'<polyline class="l-{_LOOKS[number]}" points="{path}"/>')
+    return _figure(title, _HEIGHT, "".join(parts))
+
+
+def _named(row: int, name: str) -> str:
+    """A name on the left of a row, cut where it would run into the plot."""
+    shown = name if len(name) <= 30 else f"{name[:29]}…"
+    return (
+        f'<text x="{_NAMES - 8}" y="{row * _ROW + 15}" text-anchor="end">'
+        f"{text(shown)}<title>{text(name)}</title></text>"
+    )
+
+
+def bars(title: str, rows: Sequence[tuple[str, float]]) -> str:
+    """One bar a row, with its number."""
+    high = max((value for _, value in rows), default=0) or 1
+    room = _WIDTH - _NAMES - 70
+    parts = []
+    for row, (name, value) in enumerate(rows):
+        parts.append(_named(row, name))
+        length = value / high * room
+        parts.append(
+            f'<rect class="one" x="{_NAMES}" y="{row * _ROW + 3}" width="{length:.1f}" '
+            f'height="{_ROW - 7}"/>'
+        )
+        parts.append(_label(_NAMES + length + 6, row * _ROW + 15, f"{value:,g}", look="mute"))
+    if not rows:
+        parts.append(_label(0, 22, "nothing to show", look="mute"))
+    return _figure(title, max(len(rows) * _ROW, 34) + 6, "".join(parts))
+
+
+def estimates(title: str, rows: Sequence[tuple[str, Estimate]]) -> str:
+    """Shares with their intervals, from 0 to 1: a dot and a line a row."""
+    room = _WIDTH - _NAMES - 120
+    parts = []
+    bottom = max(len(rows), 1) * _ROW + 4
+    for share in (0.0, 0.5, 1.0):
+        at = _NAMES + share * room
+        parts.append(f'<line class="axis" x1="{at}" x2="{at}" y1="0" y2="{bottom}"/>')
+        parts.append(_label(at, bottom + 14, f"{share:g}", "middle", "mute"))
+    for row, (name, found) in enumerate(rows):
+        parts.append(_named(row, name))
+        if found.value is None or found.low is None or found.high is None:
+            parts.append(_label(_NAMES + 6, row * _ROW + 15, "no figure", look="mute"))
+            continue
+        y = row * _ROW + 11
+        low, high = _NAMES + found.low * room, _NAMES + found.high * room
+        parts.append(
+            f'<line class="l-one" x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" '
+            f'stroke-width="2"><title>{text(found)}</title></line>'
+            f'<circle class="one" cx="{_NAMES + found.value * room:.1f}" cy="{y}" r="4"/>'
+        )
+        said = f"{found.value:.2f} (n = {found.n:,})"
+        parts.append(_label(_NAMES + room + 10, y + 4, said, look="mute"))
+    return _figure(title, bottom + 22, "".join(parts))

@@ -1,0 +1,386 @@
+"""The integrity checks, each over all rows in one stream of batches.
+
+A check sees every batch once and keeps counts, hashes or the few columns that it needs; what it
+then names, it names exactly: where hashes meet, the keys themselves are read again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Final, Protocol
+
+import numpy as np
+import polars as pl
+
+from charter.hub.columns import SHOWN, some
+from charter.hub.manifest import Ledgers
+from charter.hub.part import Part, frames, parts
+from charter.hub.schema import SPLITS, TRAINED
+from charter.hub.stored import StoredRows
+from charter.hub.twice import Hash, Hashes, hashes, met, twice
+from charter.rows import Ledger, Order, Reason, Verdict
+
+__all__ = [
+    "Check",
+    "EnumCheck",
+    "IdCheck",
+    "LabelCheck",
+    "LedgerCheck",
+    "PairCheck",
+    "Seeing",
+    "SplitCheck",
+    "VoteCheck",
+]
+
+Rows = Mapping[str, StoredRows]
+
+# Log-odds are often the original and p their image, or the other way round: compared through
+# the sigmoid, where both are exact to the last digits even near certainty.
+_TOLERANCE: Final = 1e-9
+_MERGED: Final = 1 << 18
+
+
+class Seeing(Protocol):
+    """What looks at the rows in their one pass."""
+
+    def see(self, part: Part) -> None:
+        """Look at one batch; each comes once, a config's in their order."""
+
+
+class Check(Seeing, Protocol):
+    """What the gate asks of a check."""
+
+    def problems(self) -> Iterator[str]:
+        """What was found wrong, when all batches were seen."""
+
+
+class _Named:
+    """The first few names of what is wrong, and how many there are."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._more = 0
+
+    def add(self, names: pl.Series) -> None:
+        room = SHOWN - len(self._names)
+        self._names += names.head(room).to_list()
+        self._more += max(len(names) - room, 0)
+
+    def told(self, what: str) -> Iterator[str]:
+        if self._names:
+            yield f"{what}{some(self._names, self._more)}"
+
+
+class LedgerCheck:
+    """Records, prompts and pairs are each accounted for by one row or one reject."""
+
+    def __init__(self, rows: Rows, ledgers: Mapping[str, int]) -> None:
+        self._rows = rows
+        self._ledgers = ledgers
+        self._lost: Counter[str] = Counter()
+        self._lost_pairs = 0
+        self._paired: set[str | None] = set()
+        self._single: Counter[str | None] = Counter()
+
+    def see(self, part: Part) -> None:
+        """Count rejects, and prompts with and without a pair."""
+        if part.config == "preference":
+            self._paired.update(part.column("prompt_id").unique().to_list())
+        if part.config != "rejects":
+            return
+        frame = part.frame("ledger", "prompt_id", "pair_id")
+        self._lost.update(frame["ledger"].to_list())
+        pairs = frame.filter(pl.col("ledger") == Ledger.PREFERENCE.value)
+        lost = pairs.filter(pl.col("pair_id").is_not_null())["prompt_id"]
+        self._lost_pairs += len(lost)
+        self._paired.update(lost.to_list())
+        self._single.update(pairs.filter(pl.col("pair_id").is_null())["prompt_id"].to_list())
+
+    def problems(self) -> Iterator[str]:
+        """Where an account does not add up."""
+        if self._ledgers.keys() != Ledgers.model_fields.keys() or not all(
+            type(value) is int and value >= 0 for value in self._ledgers.values()
+        ):
+            yield f"ledgers are {', '.join(Ledgers.model_fields)}, each a count"
+            return
+        lost, records, prompts = self._lost, self._ledgers["records"], self._ledgers["prompts"]
+        if records != prompts + lost[Ledger.INPUT]:
+            yield f"{records} records, but {prompts} prompts + {lost[Ledger.INPUT]} rejects (input)"
+        sft = len(self._rows.get("sft", ()))
+        # Without the block nobody keeps that account; rejects in it then have no business here.
+        if prompts != sft + lost[Ledger.SFT] and ("sft" in self._rows or lost[Ledger.SFT]):
+            yield f"{prompts} prompts, but {sft} sft rows + {lost[Ledger.SFT]} rejects (sft)"
+        yield from self._pair_problems(self._ledgers["pairs_formed"], prompts)
+
+    def _pair_problems(self, formed: int, prompts: int) -> Iterator[str]:
+        pairs, lost, single = len(self._rows.get("preference", ())), self._lost_pairs, self._single
+        if formed != pairs + lost:
+            yield f"{formed} pairs formed, but {pairs} rows + {lost} rejects of pairs"
+        if "preference" not in self._rows and not self._lost[Ledger.PREFERENCE]:
+            return
+        odd = [str(name) for name, n in single.items() if n > 1 or name in self._paired]
+        if odd:
+            yield f"prompts rejected as without a pair twice, or with one: {some(odd)}"
+        if len(self._paired) + len(single) != prompts:
+            yield (
+                f"{prompts} prompts, but {len(self._paired)} with a pair + {len(single)} "
+                "rejects (preference) without one"
+            )
+
+
+class IdCheck:
+    """Every id names one row, every vote one judgment."""
+
+    _KEYS: Final = {
+        "sft": ("id",),
+        "preference": ("id",),
+        "rejects": ("pair_id",),
+        "judgments": ("comparison_id", "principle_id", "order"),
+    }
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._seen = {config: Hashes() for config in self._KEYS}
+
+    def see(self, part: Part) -> None:
+        """Hash the keys."""
+        self._seen[part.config].add(part.frame(*self._KEYS[part.config]).drop_nulls())
+
+    def problems(self) -> Iterator[str]:
+        """Ids, pairs and votes that are there twice."""
+        pairs_once = True
+        for config in ("sft", "preference"):
+            found = self._twice(config)
+            if found:
+                yield f"{config}: id twice: {some(name for (name,) in found)}"
+                pairs_once = pairs_once and config != "preference"
+        if pairs_once:
+            found = self._twice("preference", "rejects")
+            if found:
+                names = some(name for (name,) in found)
+                yield f"pair both kept and rejected, or rejected twice: {names}"
+        votes = [
+            f"{pair} under {p} in order {order}" for pair, p, order in self._twice("judgments")
+        ]
+        if votes:
+            yield f"judgments: vote twice: {some(votes)}"
+
+    def _twice(self, *configs: str) -> list[tuple[str, ...]]:
+        suspects = met(*(self._seen[config].all() for config in configs))
+        keys = (
+            frame.drop_nulls()
+            for config in configs
+            for frame in frames(self._rows.get(config), *self._KEYS[config])
+        )
+        return twice(suspects, keys)
+
+
+class PairCheck:
+    """Chosen and rejected differ."""
+
+    def __init__(self) -> None:
+        self._same = _Named()
+
+    def see(self, part: Part) -> None:
+        """Compare the texts of each pair."""
+        if part.config != "preference":
+            return
+        texts = zip(part.texts("chosen"), part.texts("rejected"), strict=True)
+        same = pl.Series([one == other for one, other in texts], dtype=pl.Boolean)
+        self._same.add(part.column("id").filter(same))
+
+    def problems(self) -> Iterator[str]:
+        """Pairs of equal texts."""
+        yield from self._same.told("chosen equals rejected: ")
+
+
+class LabelCheck:
+    """`p_chosen` is above one half, and `log_odds` its logit."""
+
+    def __init__(self) -> None:
+        self._outside, self._apart = _Named(), _Named()
+
+    def see(self, part: Part) -> None:
+        """Compare the two columns."""
+        if part.config != "preference":
+            return
+        p = part.column("p_chosen").to_numpy()
+        log_odds = part.column("log_odds")
+        lacks = log_odds.is_null().to_numpy()
+        outside = ~((p > 0.5) & (p <= 1))
+        off = np.abs(_sigmoid(log_odds.fill_null(0.0).to_numpy()) - p) > _TOLERANCE
+        apart = ~outside & (((p == 1) != lacks) | (~lacks & off))
+        ids = part.column("id")
+        self._outside.add(ids.filter(pl.Series(outside)))
+        self._apart.add(ids.filter(pl.Series(apart)))
+
+    def problems(self) -> Iterator[str]:
+        """Labels that are none."""
+        yield from self._outside.told("p_chosen not in (0.5, 1]: ")
+        yield from self._apart.told("log_odds is not the logit of p_chosen: ")
+
+
+def _sigmoid(x: np.typing.NDArray[np.float64]) -> np.typing.NDArray[np.float64]:
+    high = 1 / (1 + np.exp(-np.abs(x)))
+    return np.where(x >= 0, high, 1 - high)
+
+
+class VoteCheck:
+    """An AI label stands on as many parsed votes as it says, at least one in each order."""
+
+    def __init__(self) -> None:
+        self._pairs: list[pl.DataFrame] = []
+        self._votes: list[pl.DataFrame] = []
+        self._height = 0
+
+    def see(self, part: Part) -> None:
+        """Count parsed votes by pair and order; the counts are merged as they grow."""
+        if part.config == "preference":
+            frame = part.frame("id", "label_source", "n_votes")
+            self._pairs.append(frame.filter(pl.col("label_source") == "ai").select("id", "n_votes"))
+        if part.config != "judgments":
+            return
+        order = pl.col("order")
+        votes = part.frame("comparison_id", "order", "verdict").filter(
+            pl.col("verdict") != Verdict.UNPARSED.value
+        )
+        counted = votes.select(
+            pl.col("comparison_id").alias("id"),
+            pl.lit(1, pl.Int64).alias("votes"),
+            *((order == each.value).cast(pl.Int64).alias(each.value) for each in Order),
+        )
+        self._votes.append(_summed([counted]))
+        self._height += self._votes[-1].height
+        if self._height > 2 * self._votes[0].height + _MERGED:
+            self._votes = [_summed(self._votes)]
+            self._height = self._votes[0].height
+
+    def problems(self) -> Iterator[str]:
+        """Labels without votes behind them."""
+        if not self._pairs:
+            return
+        pairs = pl.concat(self._pairs)
+        votes = _summed(self._votes)
+        counted = pairs.join(votes, on="id", how="left", maintain_order="left").fill_null(0)
+        lacks = pl.any_horizontal(*(pl.col(each.value) == 0 for each in Order))
+        bare, miscounted = _Named(), _Named()
+        bare.add(counted.filter(lacks)["id"])
+        miscounted.add(counted.filter(~lacks & (pl.col("n_votes") != pl.col("votes")))["id"])
+        yield from bare.told("label without a parsed vote in each order: ")
+        yield from miscounted.told("n_votes is not the number of parsed votes: ")
+
+
+def _summed(counts: list[pl.DataFrame]) -> pl.DataFrame:
+    names = ["votes", *(each.value for each in Order)]
+    none = pl.DataFrame(schema={"id": pl.String, **dict.fromkeys(names, pl.Int64)})
+    return pl.concat([none, *counts]).group_by("id").sum()
+
+
+class EnumCheck:
+    """Verdicts, orders, sources, reasons and roles are known words."""
+
+    _ENUMS: Final[tuple[tuple[str, str, frozenset[str]], ...]] = (
+        ("preference", "label_source", frozenset({"ai", "human"})),
+        ("judgments", "order", frozenset(Order)),
+        ("judgments", "verdict", frozenset(Verdict)),
+        ("rejects", "ledger", frozenset(Ledger)),
+        ("rejects", "reason", frozenset(Reason)),
+    )
+    _ANSWER: Final = frozenset({"assistant"})
+    _ROLES: Final[tuple[tuple[str, str, frozenset[str]], ...]] = (
+        ("sft", "prompt", frozenset({"system", "user", "assistant"})),
+        ("preference", "prompt", frozenset({"system", "user", "assistant"})),
+        ("sft", "completion", _ANSWER),
+        ("preference", "chosen", _ANSWER),
+        ("preference", "rejected", _ANSWER),
+    )
+
+    def __init__(self) -> None:
+        self._unknown: dict[tuple[str, str], set[str]] = {}
+        self._odd = {(config, column): _Named() for config, column, _ in self._ROLES}
+        self._no_p = _Named()
+
+    def see(self, part: Part) -> None:
+        """Collect what is no known word."""
+        for config, column, known in self._ENUMS:
+            if config == part.config:
+                odd = set(part.column(column).unique().to_list()) - known
+                self._unknown.setdefault((config, column), set()).update(odd)
+        for config, column, known in self._ROLES:
+            if config == part.config:
+                odd_roles = pl.Series(part.other_roles(column, known))
+                self._odd[config, column].add(part.column("id").filter(odd_roles))
+        if part.config == "judgments":
+            p_a = pl.col("p_a")
+            outside = part.frame("comparison_id", "p_a").filter((p_a < 0) | (p_a > 1))
+            self._no_p.add(outside["comparison_id"])
+
+    def problems(self) -> Iterator[str]:
+        """Unknown words, by column."""
+        for config, column, _ in self._ENUMS:
+            odd = self._unknown.get((config, column))
+            if odd:
+                yield f"{config}.{column}: unknown {some(sorted(odd))}"
+        yield from self._no_p.told("judgments.p_a: no probability in ")
+        for (config, column), named in self._odd.items():
+            yield from named.told(f"{config}.{column}: no message, or one of another role, in ")
+
+
+class SplitCheck:
+    """Every prompt has a split, no text is in both, and there is something to train on."""
+
+    def __init__(self, rows: Rows, splits: Mapping[str, str]) -> None:
+        self._rows = rows
+        self._splits = splits
+        self._lost: dict[str, dict[str, None]] = {}
+        self._trained: set[str] = set()
+        self._texts: dict[str, list[Hash]] = {}
+
+    def see(self, part: Part) -> None:
+        """Hash the texts of the prompts in each split."""
+        if part.config == "rejects":
+            return
+        lost = self._lost.setdefault(part.config, {})
+        for prompt_id in part.column("prompt_id").unique(maintain_order=True).to_list():
+            if prompt_id not in self._splits:
+                lost[prompt_id] = None
+        if part.config not in TRAINED:
+            return
+        hashed = hashes(pl.DataFrame({"text": part.texts("prompt")}))
+        for split, mask in part.masks.items():
+            self._texts.setdefault(split, []).append(np.unique(hashed[mask]))
+            if split == "train":
+                self._trained.add(part.config)
+
+    def problems(self) -> Iterator[str]:
+        """Prompts in no split or in two, and configs that nobody can train on."""
+        odd = sorted({str(split) for split in self._splits.values()} - set(SPLITS))
+        if odd:
+            yield f"unknown split {some(odd)}"
+        for config in TRAINED:
+            rows = len(self._rows.get(config, ()))
+            if rows and config not in self._trained:
+                yield f"{config} has {rows} rows and none in train"
+        lost = {
+            name: None for config in (*TRAINED, "judgments") for name in self._lost.get(config, ())
+        }
+        if lost:
+            yield f"no split for prompt {some(lost)}"
+        both = self._both()
+        if both:
+            yield f"prompt in both splits: {some(both)}"
+
+    def _both(self) -> list[str]:
+        once = [np.unique(np.concatenate(each)) for each in self._texts.values()]
+        suspects = met(np.empty(0, np.uint64), *once)
+        if not len(suspects):
+            return []
+        places: dict[str, set[str]] = {}
+        for config in TRAINED:
+            for part in parts(config, self._rows.get(config), self._splits):
+                texts = part.texts("prompt")
+                hit = np.isin(hashes(pl.DataFrame({"text": texts})), suspects)
+                for at in np.flatnonzero(hit).tolist():
+                    places.setdefault(texts[at], set()).add(part.row_splits[at])
+        return [f'"{text[:40]}"' for text, where in places.items() if len(where) > 1]

@@ -1,0 +1,114 @@
+"""One batch of a config's rows as the checks and figures look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from charter.hub.stored import StoredRows
+from charter.rows import normalised
+
+__all__ = ["Part", "frames", "parts"]
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass
+class Part:
+    """A batch of one config.
+
+    Attributes:
+        config: of the rows.
+        batch: their columns, all or some.
+        splits: prompt id -> split.
+    """
+
+    config: str
+    batch: pa.RecordBatch
+    splits: Mapping[str, str]
+    _texts: dict[str, list[str]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        rows: int = self.batch.num_rows
+        return rows
+
+    def frame(self, *columns: str) -> pl.DataFrame:
+        """Some columns as a table."""
+        return _frame(self.batch, columns)
+
+    def column(self, name: str) -> pl.Series:
+        """One column."""
+        return self.frame(name).to_series()
+
+    @cached_property
+    def row_splits(self) -> list[str]:
+        """The split of each row: its prompt's; `train` for what never became a prompt."""
+        split = self.splits.get
+        return [split(prompt_id or "", "train") for prompt_id in self.column("prompt_id").to_list()]
+
+    @cached_property
+    def masks(self) -> dict[str, Bools]:
+        """Split -> which rows are in it; splits without rows in this batch are left out."""
+        splits = np.array(self.row_splits, dtype=object)
+        return {split: splits == split for split in dict.fromkeys(self.row_splits)}
+
+    def texts(self, column: str) -> list[str]:
+        """The normalised text of each conversation in a column of messages."""
+        if column not in self._texts:
+            contents = pl.Series(values=self._flat(column).field("content")).to_list()
+            ends = self._offsets(column).tolist()
+            self._texts[column] = [
+                normalised(contents[start] if end == start + 1 else "\n".join(contents[start:end]))
+                for start, end in pairwise(ends)
+            ]
+        return self._texts[column]
+
+    def lengths(self, column: str) -> Ints:
+        """Characters of each conversation in a column of messages."""
+        contents = pc.utf8_length(self._flat(column).field("content")).to_numpy()
+        sums = np.concatenate(([0], np.cumsum(contents, dtype=np.int64)))
+        return np.diff(sums[self._offsets(column)])
+
+    def other_roles(self, column: str, known: frozenset[str]) -> Bools:
+        """Which conversations have no message, or one of a role that is not in `known`."""
+        role = self._flat(column).field("role")
+        fine = pc.is_in(role, value_set=pa.array(sorted(known))).to_numpy(zero_copy_only=False)
+        sums = np.concatenate(([0], np.cumsum(~fine.astype(bool), dtype=np.int64)))
+        offsets = self._offsets(column)
+        odd: Bools = (np.diff(offsets) == 0) | (np.diff(sums[offsets]) > 0)
+        return odd
+
+    def _offsets(self, column: str) -> Ints:
+        offsets = self.batch.column(column).offsets.to_numpy()
+        start: Ints = offsets.astype(np.int64) - offsets[0]
+        return start
+
+    def _flat(self, column: str) -> pa.StructArray:
+        return self.batch.column(column).flatten()
+
+
+def parts(config: str, rows: StoredRows | None, splits: Mapping[str, str]) -> Iterator[Part]:
+    """The batches of a config, with all columns."""
+    for batch in rows.batches() if rows is not None else ():
+        yield Part(config, batch, splits)
+
+
+def frames(rows: StoredRows | None, *columns: str) -> Iterator[pl.DataFrame]:
+    """Some columns of a config, a batch at a time."""
+    for batch in rows.batches(*columns) if rows is not None else ():
+        yield _frame(batch, columns)
+
+
+def _frame(batch: pa.RecordBatch, columns: tuple[str, ...]) -> pl.DataFrame:
+    found = pl.from_arrow(batch.select(list(columns)))
+    assert isinstance(found, pl.DataFrame)
+    return found

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import hashlib
+import random
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charter.hub import data
+from charter.hub.data import SplitFile, _row_bytes, same_rows
+from charter.hub.schema import CONFIGS
+
+SCHEMA = CONFIGS["judgments"]
+
+
+def _table(n: int, seed: int = 1) -> pa.Table:
+    """Votes with texts of very different lengths, and nulls."""
+    draw = random.Random(seed)
+    row = dict.fromkeys(SCHEMA.names, "é") | {"prompt_tokens": 1, "completion_tokens": 2}
+    return pa.Table.from_pylist(
+        [
+            row
+            | {"comparison_id": f"p{i}", "raw": "x" * int(3 ** draw.uniform(0, 6))}
+            | {"p_a": draw.choice([None, 0.5]), "rationale": draw.choice([None, "why"])}
+            for i in range(n)
+        ],
+        SCHEMA,
+    )
+
+
+def _write(table: pa.Table, path: Path, cuts: list[int], bitmaps: int = 2) -> data.DataFile:
+    with SplitFile(path, table.schema, table.num_rows, bitmaps) as file:
+        edges = [0, *sorted(cut for cut in cuts if 0 < cut < table.num_rows), table.num_rows]
+        for start, end in pairwise(edges):
+            for batch in table.slice(start, end - start).to_batches():
+                file.add(batch)
+    return file.done()
+
+
+def _halved(group: pa.Table, limit: int) -> list[int]:
+    if group.nbytes <= limit or group.num_rows == 1:
+        return [group.num_rows]
+    middle = group.num_rows // 2
+    return _halved(group.slice(0, middle), limit) + _halved(group.slice(middle), limit)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(1, 300),
+    st.lists(st.integers(1, 299), max_size=8),
+    st.integers(0, 9),
+    st.sampled_from([400, 3000, 20_000]),
+)
+def test_row_groups_are_those_of_one_table_however_the_rows_arrive(
+    tmp_path_factory: Any, n: int, cuts: list[int], seed: int, limit: int
+) -> None:
+    folder = tmp_path_factory.mktemp("groups")
+    table = _table(n, seed)
+    bitmaps = sum(table.column(name).null_count > 0 for name in ("p_a", "rationale"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "_GROUP_BYTES", limit)
+        patch.setattr(data, "_GROUP_ROWS", 64)
+        written = _write(table, folder / "cut", cuts, bitmaps)
+        whole = _write(table, folder / "whole", [], bitmaps)
+    assert (folder / "cut").read_bytes() == (folder / "whole").read_bytes()
+    assert (written.sha256, written.size, written.memory) == (
+        whole.sha256,
+        (folder / "cut").stat().st_size,
+        table.nbytes,
+    )
+    groups = pq.ParquetFile(folder / "cut").metadata
+    wanted = [size for at in range(0, n, 64) for size in _halved(table.slice(at, 64), limit)]
+    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == wanted
+    assert pq.read_table(folder / "cut").equals(table)
+
+
+def test_bytes_of_rows_are_those_of_arrow(make_draft: Any) -> None:
+    for config, rows in make_draft().rows.items():
+        for field in CONFIGS[config]:
+            array = pa.array([row[field.name] for row in rows], field.type)
+            bitmap = (len(array) + 7) // 8
+            bits = bitmap * (pa.types.is_boolean(field.type) + (array.null_count > 0))
+            assert _row_bytes(array).sum() + bits == array.nbytes, field
+            assert _row_bytes(array.slice(1, 2)).tolist() == _row_bytes(array)[1:3].tolist()
+
+
+def test_rows_are_compared_across_the_groups_of_two_files(tmp_path: Path) -> None:
+    table = _table(5000)
+    pq.write_table(table, tmp_path / "one", row_group_size=700)
+    pq.write_table(table, tmp_path / "same", row_group_size=5000, compression="gzip")
+    assert same_rows(tmp_path / "one", tmp_path / "same")
+    for name, other in {
+        "shorter": table.slice(0, 4999),
+        "last": pa.concat_tables([table.slice(0, 4999), _table(1, 7)]),
+        "order": pa.concat_tables([table.slice(1), table.slice(0, 1)]),
+        "columns": table.rename_columns(["id", *SCHEMA.names[1:]]),
+    }.items():
+        pq.write_table(other, tmp_path / name)
+        assert not same_rows(tmp_path / "one", tmp_path / name), name
+
+
+def test_a_file_is_hashed_as_it_is_written_and_never_written_over(tmp_path: Path) -> None:
+    table = _table(10)
+    written = _write(table, tmp_path / "some" / "file", [])
+    assert written.sha256 == hashlib.sha256(written.path.read_bytes()).hexdigest()
+    with pytest.raises(FileExistsError):
+        _write(table, tmp_path / "some" / "file", [])

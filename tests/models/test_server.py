@@ -1,0 +1,393 @@
+"""The server LLM against every fault that a server was seen to have."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+
+import pytest
+
+from charter.errors import Failure, InputError
+from charter.models import lane as lanes
+from charter.models.call import Call
+from charter.models.lane import TransientError
+from charter.models.server import ServerLLM
+
+KEY = "sk-very-secret"
+CALL = Call("respond", "p", 0, 42, ({"role": "user", "content": "Why?"},))
+GOOD = {
+    "choices": [{"message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 1},
+}
+
+Talk = Callable[[socket.socket, bytes], None]
+
+
+def http(status=200, body=GOOD, headers=()):
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(raw)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + raw
+
+
+class RawServer:
+    """A server on a socket, whose every byte a test decides."""
+
+    def __init__(self, *talks: Talk | bytes) -> None:
+        self.talks = list(talks)
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            while request := _request(connection):
+                self.requests.append(request)
+                talk = self.talks.pop(0) if len(self.talks) > 1 else self.talks[0]
+                try:
+                    if isinstance(talk, bytes):
+                        connection.sendall(talk)
+                    else:
+                        talk(connection, request)
+                        return
+                except OSError:
+                    return
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _request(connection: socket.socket) -> bytes:
+    data = b""
+    try:
+        while b"\r\n\r\n" not in data:
+            got = connection.recv(65536)
+            if not got:
+                return b""
+            data += got
+        head, _, rest = data.partition(b"\r\n\r\n")
+        fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
+        while len(rest) < int(fields[b"content-length"]):
+            rest += connection.recv(65536)
+    except OSError:
+        return b""
+    return head + b"\r\n\r\n" + rest
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[..., RawServer]]:
+    servers: list[RawServer] = []
+
+    def start(*talks: Talk | bytes) -> RawServer:
+        servers.append(RawServer(*talks))
+        return servers[-1]
+
+    yield start
+    for each in servers:
+        each.close()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(lanes, "FIRST_WAIT", 0.001)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def attempt(url, call=CALL, **kw):
+    llm = ServerLLM(model="m", base_url=url, **{"timeout": 2.0, **kw})
+
+    async def go():
+        try:
+            return await llm.attempt(call)
+        finally:
+            await llm.aclose()
+
+    return asyncio.run(go())
+
+
+def answer(url, **kw):
+    llm = ServerLLM(model="m", base_url=url, **{"timeout": 2.0, "retries": 2, **kw})
+
+    async def go():
+        try:
+            return await llm.answer(CALL)
+        finally:
+            await llm.aclose()
+
+    return asyncio.run(go())
+
+
+def test_an_answer_with_all_that_belongs_to_it(server):
+    started = server(http())
+    found = attempt(started.url)
+    assert (found.text, found.finish_reason) == ("yes", "stop")
+    assert (found.prompt_tokens, found.completion_tokens) == (3, 1) and found.seconds > 0
+    head, _, body = started.requests[0].partition(b"\r\n\r\n")
+    assert f"authorization: bearer {KEY}".encode() in head.lower()
+    sent = json.loads(body)
+    assert sent["seed"] == 42 and sent["messages"] == [{"role": "user", "content": "Why?"}]
+
+
+def hang(connection, request):
+    time.sleep(4)
+
+
+def slow_loris(connection, request):
+    for byte in http():
+        connection.send(bytes([byte]))
+        time.sleep(0.05)
+
+
+def cut_off(connection, request):
+    connection.sendall(http()[:-20])
+
+
+def reset(connection, request):
+    import struct
+
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + b"".join(
+        f"{len(part):x}\r\n".encode() + part + b"\r\n"
+        for part in (json.dumps(GOOD).encode()[:30], json.dumps(GOOD).encode()[30:])
+    )
+    + b"0\r\n\r\n"
+)
+
+
+def test_a_body_in_chunks_is_read(server):
+    assert attempt(server(CHUNKED).url).text == "yes"
+
+
+def test_a_body_of_another_charset_is_read(server):
+    body = json.dumps(
+        {"choices": [{"message": {"content": "ja ü 日本 \U0001f600"}}]}, ensure_ascii=False
+    )
+    assert attempt(server(http(body=body.encode())).url).text == "ja ü 日本 \U0001f600"
+
+
+@pytest.mark.parametrize(
+    ("talk", "said"),
+    [
+        (http(body=b"<html><body>It works!</body></html>"), "body cannot be read"),
+        (http(body=b'{"choices": [{"mess'), "body cannot be read"),
+        (http(body=b""), "body cannot be read"),
+        (http(body=b"null"), "body cannot be read"),
+        (http(body=b"[1, 2]"), "body cannot be read"),
+        (http(body=b'"choices"'), "body cannot be read"),
+        (http(body={"choices": []}), "body cannot be read"),
+        (http(body={"choices": [{}]}), "body cannot be read"),
+        (http(body={"choices": [{"message": None}]}), "body cannot be read"),
+        (http(body={"choices": [{"message": {"content": 5}}]}), "body cannot be read"),
+        (http(body={"choices": [{"message": {"content": "x"}}], "usage": 3}), "cannot be read"),
+        (http(body=b"\xff\xfe\x00"), "body cannot be read"),
+        (http(body={"error": {"message": "overloaded"}}), "200 with an error"),
+        (http(500, b"oops"), "says 500: oops"),
+        (http(502, b"<html>bad gateway</html>"), "says 502"),
+        (http(429, b"slow down"), "says 429: slow down"),
+        (http(503, b""), "says 503"),
+        (hang, "no answer within 0.5 s"),
+        (slow_loris, "no answer within 0.5 s"),
+        (cut_off, "connection failed"),
+        (reset, "connection failed"),
+        (b"garbage that is no HTTP\r\n\r\n", "connection failed"),
+    ],
+)
+def test_what_may_pass_is_transient(server, talk, said):
+    with pytest.raises(TransientError, match=said) as caught:
+        attempt(server(talk).url, timeout=0.5)
+    assert KEY not in str(caught.value)
+
+
+def test_a_server_that_is_not_there_is_down():
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(TransientError, match="connection failed") as caught:
+        attempt(f"http://127.0.0.1:{port}/v1")
+    assert caught.value.down
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high"),
+    [
+        ("7", 7, 7),
+        ("0.5", 0.5, 0.5),
+        ("-3", 0, 0),
+        ("100000", 300, 300),
+        (60, 50, 61),
+        (-3600, 0, 0),
+        ("soon", None, None),
+        ("nan", None, None),
+    ],
+)
+def test_retry_after_in_each_of_its_forms(server, value, low, high):
+    if isinstance(value, int):  # seconds from now, as a date
+        value = formatdate(time.time() + value, usegmt=True)
+    with pytest.raises(TransientError) as caught:
+        attempt(server(http(429, b"", [f"Retry-After: {value}"])).url)
+    wait = caught.value.wait
+    assert wait is None if low is None else low <= wait <= high
+    assert caught.value.throttled
+
+
+@pytest.mark.parametrize(
+    ("talk", "said"),
+    [
+        (http(401, f"bad key {KEY}".encode()), "OPENAI_API_KEY"),
+        (http(403, b"no"), "OPENAI_API_KEY"),
+        (http(404, b"no such model"), "base_url"),
+        (http(301, b"", ["Location: http://127.0.0.1:1/"]), "base_url"),
+        (http(429, b'{"error": {"code": "insufficient_quota"}}'), "insufficient_quota"),
+    ],
+)
+def test_what_no_call_will_get_past_stops_a_run(server, talk, said):
+    with pytest.raises(Failure) as caught:
+        attempt(server(talk).url)
+    assert said in str(caught.value) and KEY not in str(caught.value)
+
+
+def test_the_key_does_not_follow_a_redirect(server):
+    elsewhere = server(http())
+    here = server(http(307, b"", [f"Location: {elsewhere.url}/chat/completions"]))
+    with pytest.raises(Failure):
+        attempt(here.url)
+    assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "overflow", "reason"),
+    [
+        (400, b"nonsense", False, ""),
+        (400, b"this model's maximum context length is 4096 tokens", True, ""),
+        (413, b"context too long: 9000 tokens", True, ""),
+        (400, b'{"error": {"code": "content_filter"}}', False, "content_filter"),
+        (422, b"no such parameter", False, ""),
+    ],
+)
+def test_a_call_that_is_refused_is_an_answer(server, status, body, overflow, reason):
+    found = attempt(server(http(status, body)).url)
+    assert not found.ok and str(status) in found.error
+    assert (found.overflow, found.finish_reason) == (overflow, reason)
+
+
+def test_what_a_content_filter_holds_back_is_no_answer(server):
+    body = {"choices": [{"message": {"content": "half of"}, "finish_reason": "content_filter"}]}
+    found = attempt(server(http(body=body)).url)
+    assert not found.ok and found.text == "" and found.finish_reason == "content_filter"
+
+
+def test_an_answer_cut_at_its_limit_is_one(server):
+    body = {"choices": [{"message": {"content": "half of"}, "finish_reason": "length"}]}
+    found = attempt(server(http(body=body)).url)
+    assert found.ok and found.finish_reason == "length"
+
+
+def test_the_first_of_several_choices_counts(server):
+    body = {"choices": [{"message": {"content": "one"}}, {"message": {"content": "two"}}]}
+    assert attempt(server(http(body=body)).url).text == "one"
+
+
+def test_an_answer_of_nothing_is_asked_for_again(server):
+    empty = http(body={"choices": [{"message": {"content": None}, "finish_reason": "stop"}]})
+    started = server(empty, empty, http())
+    assert answer(started.url).text == "yes" and len(started.requests) == 3
+    started = server(empty)
+    found = answer(started.url)
+    assert found.ok and found.empty and len(started.requests) == 3
+
+
+def test_faults_one_after_the_other_and_then_an_answer(server):
+    started = server(http(500, b"x"), cut_off, http(body=b"<html>"), http())
+    assert answer(started.url, retries=4).text == "yes" and len(started.requests) == 4
+
+
+def test_connections_are_kept(server):
+    started = server(http())
+
+    async def go():
+        llm = ServerLLM(model="m", base_url=started.url)
+        for _ in range(20):
+            await llm.attempt(CALL)
+        await llm.aclose()
+
+    asyncio.run(go())
+    assert started.connections == 1 and len(started.requests) == 20
+
+
+def test_a_connection_that_the_server_closed_is_no_fault(server):
+    """Servers close idle connections; the next request needs a new one, not a try."""
+
+    def answer_and_close(connection, request):
+        connection.sendall(http())
+
+    started = server(answer_and_close)
+
+    async def go():
+        llm = ServerLLM(model="m", base_url=started.url)
+        texts = []
+        for _ in range(10):
+            texts.append((await llm.attempt(CALL)).text)
+            await asyncio.sleep(0.02)
+        await llm.aclose()
+        return texts
+
+    assert asyncio.run(go()) == ["yes"] * 10
+
+
+def test_a_schema_is_asked_for_and_part_of_the_request(server):
+    started = server(http())
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    attempt(started.url, Call("s", "p", 0, 1, CALL.messages, schema=schema))
+    sent = json.loads(started.requests[0].partition(b"\r\n\r\n")[2])
+    assert sent["response_format"]["json_schema"]["schema"] == schema
+
+
+def test_structured_output_of_a_distilabel_task(server):
+    from pydantic import BaseModel
+
+    class Person(BaseModel):
+        name: str
+
+    started = server(http())
+    llm = ServerLLM(model="m", base_url=started.url)
+    llm.load()
+    given = (list(CALL.messages), {"format": "json", "schema": Person})
+    assert llm.generate(inputs=[given])[0]["generations"] == ["yes"]
+    sent = json.loads(started.requests[0].partition(b"\r\n\r\n")[2])
+    assert sent["response_format"]["json_schema"]["schema"] == Person.model_json_schema()
+    with pytest.raises(InputError, match="grammar"):
+        llm.generate(inputs=[(list(CALL.messages), {"format": "regex", "schema": "a+"})])
+
+
+def test_an_address_that_is_none(monkeypatch):
+    with pytest.raises(InputError, match="base_url"):
+        attempt("not an address")
+
+
+def test_what_is_shared_comes_first_and_is_the_same_to_the_byte(server):
+    """The prefix cache of a server works on equal beginnings."""
+    started = server(http())
+    system = {"role": "system", "content": "You are kind. " * 20}
+    for text in ("one", "two"):
+        attempt(started.url, Call("s", "p", 0, 1, (system, {"role": "user", "content": text})))
+    one, two = (request.partition(b"\r\n\r\n")[2] for request in started.requests)
+    same = next(i for i, (x, y) in enumerate(zip(one, two, strict=False)) if x != y)
+    assert same > len(system["content"])

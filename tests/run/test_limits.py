@@ -1,0 +1,158 @@
+"""What a run may use: calls, money, failed rows; and rows that failed, later."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charter.errors import Failure, InputError, Interrupted
+from charter.recipes import load_recipe
+from charter.run import run_recipe
+from charter.run.limits import Budget, Limits
+
+PRICED = {"prompt": 2.0, "completion": 10.0}
+
+
+def priced(url):
+    return {"generator": {"llm": "openai", "model": "m", "base_url": url, "price": PRICED}}
+
+
+def run(path, out, **kw):
+    limits = Limits(**kw.pop("limits", {"max_reject_rate": 1.0}))
+    return run_recipe(load_recipe(path), out, limits=limits, **kw)
+
+
+def test_max_calls_stops_there_and_a_higher_limit_goes_on(
+    serve, good_script, recipe_file, tmp_path
+):
+    server = serve(good_script)
+    path = recipe_file(server.url, 20)
+    with pytest.raises(Interrupted, match="50 calls were made"):
+        run(path, tmp_path / "out", limits={"max_calls": 50})
+    assert len(server.requests) == 50
+    with pytest.raises(Interrupted):
+        run(path, tmp_path / "out", limits={"max_calls": 0})
+    assert len(server.requests) == 50
+    assert not list((tmp_path / "out").glob("versions/*/*/v*"))
+    result = run(path, tmp_path / "out", limits={"max_calls": 70})
+    assert len(server.requests) == 120 and result.published.tag == "v0.1.0"
+
+
+def test_max_cost_is_not_gone_over(serve, good_script, recipe_file, tmp_path):
+    server = serve(good_script)
+    path = recipe_file(server.url, 20, models=priced(server.url))
+    each = (11 * 2.0 + 5 * 10.0) / 1e6
+    whole = run(path, tmp_path / "whole")
+    assert whole.cost == pytest.approx(120 * each)
+    path = recipe_file(server.url, 20, models=priced(server.url), seed=4)
+    limit = 0.005
+    with pytest.raises(Interrupted, match="max-cost"):
+        run(path, tmp_path / "out", limits={"max_cost": limit})
+    made = len(server.requests) - 120
+    assert 0 < made * each <= limit
+
+
+def test_max_cost_needs_a_price(serve, good_script, recipe_file, tmp_path):
+    server = serve(good_script)
+    with pytest.raises(InputError, match=r"models\.ROLE\.price"):
+        run(recipe_file(server.url), tmp_path / "out", limits={"max_cost": 1.0})
+    assert server.requests == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=30), st.floats(0, 5), st.integers(0, 20))
+def test_what_is_admitted_stays_under_both_limits(costs, limit, calls):
+    budget = Budget(Limits(max_calls=calls, max_cost=limit))
+    spent, made = 0.0, 0
+    for most in costs:
+        if budget.fits(most):
+            budget.take(most)
+            budget.settle(most, most / 2)
+            spent, made = spent + most / 2, made + 1
+    assert spent <= limit + 1e-9 and made <= calls
+
+
+def failing(good_script, share):
+    def script(body):
+        if body["seed"] % 100 < share:
+            return 400, {}, b"no"
+        return good_script(body)
+
+    return script
+
+
+def test_too_many_failed_rows_end_a_run(serve, good_script, recipe_file, tmp_path):
+    server = serve(failing(good_script, 60))
+    with pytest.raises(Failure, match="max-reject-rate") as caught:
+        run(recipe_file(server.url, 40), tmp_path / "out", limits={})
+    assert "--retry-rejects" in str(caught.value)
+    assert not list((tmp_path / "out").glob("versions/*/*/v*"))
+
+
+def test_a_run_of_few_failures_goes_on(serve, good_script, recipe_file, tmp_path):
+    server = serve(failing(good_script, 1))
+    result = run(recipe_file(server.url, 60), tmp_path / "out", limits={"max_reject_rate": 0.3})
+    assert result.published.new and result.tally.failed.total() > 0
+
+
+def test_rejects_are_made_again_when_asked_and_only_those(
+    serve, good_script, recipe_file, tmp_path
+):
+    server = serve(failing(good_script, 5))
+    path = recipe_file(server.url, 40)
+    first = run(path, tmp_path / "out")
+    failed = first.tally.failed.total()
+    assert failed > 0 and first.counts["rejects"] > 0
+    asked = len(server.requests)
+    # The same command again: the same version, and not one call, though the server is well now.
+    server.script = good_script
+    second = run(path, tmp_path / "out")
+    assert len(server.requests) == asked and second.published.tag == first.published.tag
+    assert second.tally.failed.total() == failed
+    third = run(path, tmp_path / "out", retry_rejects=True)
+    assert third.tally.failed.total() == 0 and third.counts["sft"] == 40
+    seeds = [body["seed"] for body in server.requests[asked:]]
+    assert len(seeds) == third.tally.calls.total() - third.tally.cached.total()
+    # What had been answered is not asked again.
+    answered = {body["seed"] for body in server.requests[:asked] if body["seed"] % 100 >= 5}
+    assert not answered & set(seeds)
+    assert third.published.tag == "v0.1.1"
+
+
+def test_an_empty_answer_is_tried_again_and_never_a_result(
+    serve, good_script, recipe_file, tmp_path, replies
+):
+    seen: dict[int, int] = {}
+
+    def script(body):
+        seen[body["seed"]] = seen.get(body["seed"], 0) + 1
+        if body["seed"] % 10 == 0:
+            return replies.say("  ")
+        if body["seed"] % 10 == 1 and seen[body["seed"]] == 1:
+            return replies.say("")
+        return good_script(body)
+
+    server = serve(script)
+    path = recipe_file(server.url, 30)
+    first = run(path, tmp_path / "out")
+    assert all(count == 2 for seed, count in seen.items() if seed % 10 == 1)
+    assert first.counts["rejects"] > 0
+    server.script = good_script
+    again = run(path, tmp_path / "out", retry_rejects=True)
+    assert again.counts["sft"] == 30
+
+
+def test_the_events_of_a_run_are_written_down(serve, good_script, recipe_file, tmp_path):
+    server = serve(failing(good_script, 5))
+    result = run(recipe_file(server.url, 20), tmp_path / "out")
+    lines = (result.folder / "events.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    names = [event["event"] for event in events]
+    assert names[0] == "start" and names[-1] == "done" and "tick" in names
+    walk = next(event for event in events if event["event"] == "walk")
+    assert walk["calls"] == result.tally.calls.total() and walk["cached"] == 0
+    assert names.count("call_failed") == result.tally.failed.total()
+    keys = (result.folder / "calls.keys").read_bytes()
+    assert len(keys) == 32 * result.tally.calls.total()

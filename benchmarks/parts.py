@@ -186,7 +186,7 @@ def _store(inside: Inside, folder: Path) -> Callable[[], None]:
             add = row_maker(inside.loaded, inside.prompts, writer)
             for row in inside.walked:
                 add(label(row))
-            writer.stored()
+        writer.stored()
 
     return work
 

@@ -32,7 +32,7 @@ _SEED: Final = 1
 # Texts from one template fall into the same few buckets, where all pairs would be too many.
 _CROWDED: Final = 64
 _NEIGHBOURS: Final = 4
-_BATCH: Final = 4096
+_BATCH: Final = 256
 _BITS: Final = 512
 _CACHED: Final = 1 << 12
 _PAIRS: Final = 1 << 15

@@ -133,6 +133,11 @@ class Lane:
         return self._running
 
     @property
+    def waiting(self) -> bool:
+        """Whether calls wait for a place."""
+        return bool(self._waiting)
+
+    @property
     def limit(self) -> int:
         """How many may be in flight now."""
         return max(1, int(self._limit))

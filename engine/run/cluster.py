@@ -103,7 +103,7 @@ class _Worker:
         failed = _Shared(self._known)
         watch = Watch(stages, len(rows), tally, Silent(), journal)
         budget, stopper = Budget(Limits()), Stopper(_ignored)
-        work = Work(self._store, tally, failed, budget, watch, journal, stopper)
+        work = Work(len(rows), self._store, tally, failed, budget, watch, journal, stopper)
         out: list[Row] = []
         try:
             Runner(stages).walk(rows, out.append, work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -113,16 +113,11 @@ def _splits(
     fraction = loaded.recipe.prompts.test_fraction
     splits = assign_splits(texts, test_fraction=fraction, kept=before)
     used = {
-        name: list(dict.fromkeys(_prompt_ids(data[name])))
+        name: data[name].distinct("prompt_id")
         for name in ("sft", "preference", "judgments")
         if name in data
     }
     return ensure_train(splits, used, before)
-
-
-def _prompt_ids(rows: StoredRows) -> Iterator[str]:
-    for batch in rows.batches():
-        yield from batch.column("prompt_id").to_pylist()
 
 
 def _lineage(loaded: Loaded, prompts: PromptSet, tally: Tally) -> dict[str, Any]:

@@ -99,6 +99,7 @@ def work_of(
     journal = journal or Journal(None)
     tally = Tally()
     return Work(
+        rows,
         cache,
         tally,
         FailedCalls(None) if failed is None else failed,

@@ -30,6 +30,10 @@ __all__ = ["RowWalk"]
 CHUNK = 64
 # Rows that may be ahead of the oldest unfinished one, for which they are held in memory.
 AHEAD = 4096
+# Rows under way for each call that may be in flight, when most of them wait to try again ...
+MOST_WORKERS = 8
+# ... and at the end.
+LAST = 4
 # Seconds that calls in flight get to come back when a run fails.
 GRACE = 5.0
 
@@ -75,6 +79,9 @@ class RowWalk:
         self._moved = asyncio.Event()
         self._halt = asyncio.Event()
         self._workers: list[asyncio.Task[None]] = []
+        self._source: Iterator[_Open | None] = iter(())
+        self._begun = 0
+        self._ended = False
         self._triers: dict[int, Callable[[Call], Awaitable[Answer]]] = {}
 
     async def walk(self, rows: Rows) -> None:
@@ -84,9 +91,8 @@ class RowWalk:
             Failure: a server is down, or too many rows fail; what was answered is in the cache.
             Interrupted: a stop was asked for, or a limit is reached.
         """
-        source = self._open_rows(iter(rows))
+        self._source = self._open_rows(iter(rows))
         self._triers = {id(stage.llm): trier(stage.llm) for stage in self._stages}
-        count = sum(lane.ceiling for lane in self._lanes.values()) * 3 // 2 + 8
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
@@ -95,7 +101,7 @@ class RowWalk:
         self._work.stopper.watch(stop)
         watching = loop.create_task(self._look())
         try:
-            self._workers = [loop.create_task(self._worker(source)) for _ in range(count)]
+            self._hire(self._enough())
             await self._until_done()
             await self._drained()
             self._raise_first()
@@ -119,6 +125,7 @@ class RowWalk:
                 if len(chunk) == CHUNK:
                     break
             if not chunk:
+                self._ended = True
                 return
             stuck = self._replayed(chunk)
             yield from stuck
@@ -174,13 +181,40 @@ class RowWalk:
 
     # One row
 
-    async def _worker(self, source: Iterator[_Open | None]) -> None:
-        for each in source:
+    def _enough(self) -> int:
+        """Workers for the rows that are still to be begun.
+
+        A few more than calls may be in flight, as a row between two calls has none; not many more:
+        a server that remembers the beginnings of prompts likes a row's calls close together. All
+        of the last rows at once: begun one by one, each would end its chain alone.
+        """
+        calls = sum(lane.ceiling for lane in self._lanes.values())
+        left = self._work.rows - self._begun
+        return left if left <= LAST * calls else calls + calls // 12 + 8
+
+    def _hire(self, count: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._workers += [loop.create_task(self._worker()) for _ in range(count)]
+
+    def _hire_for_gaps(self) -> None:
+        """Start more where lanes stand empty, as rows wait for another server or to try again."""
+        lanes = self._lanes.values()
+        free = sum(max(0, lane.limit - lane.running) for lane in lanes if not lane.waiting)
+        working = sum(not task.done() for task in self._workers)
+        most = MOST_WORKERS * sum(lane.ceiling for lane in lanes)
+        self._workers = [task for task in self._workers if not task.done() or _failed(task)]
+        if not self._ended and working:
+            wanted = max(working + free, self._enough())
+            self._hire(max(0, min(wanted, most) - working))
+
+    async def _worker(self) -> None:
+        for each in self._source:
             if self._work.stopper.asked:
                 return
             if each is None:
                 await asyncio.sleep(0)
                 continue
+            self._begun = each.index + 1
             await self._walk_row(each)
             while each.index - self._next > AHEAD:
                 self._moved.clear()
@@ -260,11 +294,15 @@ class RowWalk:
     async def _until_done(self) -> None:
         """Wait for the last row, the first failure, or a stop."""
         loop = asyncio.get_running_loop()
-        working = asyncio.wait(self._workers, return_when=asyncio.FIRST_EXCEPTION)
-        either = {loop.create_task(working), loop.create_task(self._halt.wait())}
-        _, late = await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        for task in late:
-            task.cancel()
+        halted = loop.create_task(self._halt.wait())
+        while not self._halt.is_set():
+            going = [task for task in self._workers if not task.done()]
+            if not going or any(map(_failed, self._workers)):
+                break
+            # Workers end when there are no more rows; others are hired on the way.
+            either = [*going, halted]
+            await asyncio.wait(either, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
+        halted.cancel()
 
     async def _drained(self) -> None:
         """Wait for the calls in flight, which are paid for, and end everything else."""
@@ -307,3 +345,8 @@ class RowWalk:
             while True:
                 await asyncio.sleep(0.25)
                 self._work.watch.look()
+                self._hire_for_gaps()
+
+
+def _failed(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None

@@ -28,6 +28,7 @@ class Work:
     """The shared parts of a run.
 
     Attributes:
+        rows: how many rows there are.
         store: the call cache.
         tally: what was asked.
         failed: calls that failed for good.
@@ -38,6 +39,7 @@ class Work:
         used: gets the key of each answer used, 32 bytes after 32 bytes; None for a preview.
     """
 
+    rows: int
     store: Store
     tally: Tally
     failed: FailedCalls

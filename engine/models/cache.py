@@ -18,6 +18,7 @@ from charter.models.store import cache_root
 __all__ = [
     "COLUMNS",
     "INSERT",
+    "PAGE",
     "REPAIR",
     "SCHEMA_VERSION",
     "UNUSABLE",
@@ -38,8 +39,10 @@ _PATIENCE = 60.0  # seconds for another process's lock to go
 _CHUNK = 500  # keys a query; SQLite takes 999 parameters everywhere
 # Texts of chat models shrink by less than half below this, at the price of being unreadable.
 _PACKED_FROM = 4096
+# Bytes a page of the file.
+PAGE = 2048
 # 64 MiB of log before it is folded into the file: each folding waits for the disk twice.
-_LOG_PAGES = 16384
+_LOG_PAGES = 32768
 
 COLUMNS = (
     "key",
@@ -76,10 +79,18 @@ CREATE TABLE IF NOT EXISTS failures (
 ) WITHOUT ROWID;
 """
 # Not OR IGNORE, which would also pass over an entry that lacks a value.
-INSERT = (
-    f"INSERT INTO calls ({', '.join(COLUMNS)}) VALUES (?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
-    " ON CONFLICT (key) DO NOTHING"
-)
+_MARKS = "(?,?,?,?,?,?,?,?,?,?)"
+
+
+def _inserting(rows: int) -> str:
+    """The statement that puts so many rows, and leaves alone those whose key is there."""
+    marks = ",".join([_MARKS] * rows)
+    names = ", ".join(COLUMNS)
+    return f"INSERT INTO calls ({names}) VALUES {marks} ON CONFLICT (key) DO NOTHING"  # noqa: S608
+
+
+INSERT = _inserting(1)
+_AT_ONCE = 8
 _SELECT = "SELECT key, text, finish, logprobs, prompt_tokens, completion_tokens, seconds, checksum"
 
 # What Python's sqlite3 raises of a damaged file: the second, where SQLite's own words about it
@@ -121,9 +132,8 @@ def default_cache_path() -> Path:
 
 def checksum(key: bytes, text: str | bytes, *rest: Any) -> int:
     """CRC-32 over an entry's key and values as they lie in the file."""
-    found = zlib.crc32(key)
-    found = zlib.crc32(text.encode() if isinstance(text, str) else text, found)
-    return zlib.crc32("\0".join(map(str, rest)).encode(), found)
+    found = zlib.crc32(text.encode() if isinstance(text, str) else text, zlib.crc32(key))
+    return zlib.crc32("\0".join([str(value) for value in rest]).encode(), found)
 
 
 def broken(path: Path, error: Exception) -> Failure:
@@ -185,6 +195,8 @@ def _made_ready(path: Path, db: sqlite3.Connection, patient_until: float) -> boo
     """Set a connection up; false when that is to be tried again."""
     try:
         version = refuse_foreign(path, db)
+        # Each answer dirties a page of the index at random: small ones are less to write.
+        db.execute(f"PRAGMA page_size={PAGE}")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
@@ -209,9 +221,12 @@ class CallCache:
     were changed is as good as absent. Texts are plain, those of 4 KiB and more zlib-packed.
 
     Attributes:
+        near: True; see `charter.models.desk.Store`.
         path: the file.
         damaged: entries met so far whose checksum was wrong.
     """
+
+    near = True
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -273,14 +288,8 @@ class CallCache:
                 kept.append(row_of(key, model, answer, now))
             else:
                 failed.append((key, model, _whole(answer.error) or "empty", now))
-        new = 0
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            if kept:
-                new = self._db.executemany(INSERT, kept).rowcount
-            if failed:
-                self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", failed)
-            self._db.execute("COMMIT")
+            new = self._put(kept, failed)
         except (*UNUSABLE, OverflowError) as error:  # a count of tokens over 63 bits
             raise broken(self.path, error) from None
         finally:
@@ -288,6 +297,19 @@ class CallCache:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
         return self.get([row[0] for row in kept]) if new < len(kept) else {}
+
+    def _put(self, kept: list[tuple[Any, ...]], failed: list[tuple[Any, ...]]) -> int:
+        if 0 < len(kept) <= _AT_ONCE and not failed:  # one statement is one transaction
+            values = [value for row in kept for value in row]
+            return self._db.execute(_inserting(len(kept)), values).rowcount
+        new = 0
+        self._db.execute("BEGIN IMMEDIATE")
+        if kept:
+            new = self._db.executemany(INSERT, kept).rowcount
+        if failed:
+            self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", failed)
+        self._db.execute("COMMIT")
+        return new
 
     def forget(self, keys: Iterable[bytes]) -> None:
         """Take entries out, so that they can be put anew.

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from charter.models.cache import PAGE
+
 __all__ = ["Pages", "Record", "page_sizes"]
 
 # A row as it lies in the file: whether it is a table's, and its values; None is NULL.
@@ -145,12 +147,12 @@ class Pages:
 
 
 def page_sizes(path: Path) -> list[int]:
-    """The sizes of pages to try: what the file says, and what SQLite's default is."""
+    """The sizes of pages to try: what the file says, and what the cache is made with."""
     with path.open("rb") as source:
         said = int.from_bytes(source.read(18)[16:18])
     said = 65536 if said == 1 else said
     valid = 512 <= said <= 65536 and said & (said - 1) == 0
-    return [said, 4096] if valid and said != 4096 else [4096]
+    return [said, PAGE] if valid and said != PAGE else [PAGE]
 
 
 def _frames(log: IO[bytes], size: int) -> dict[int, int]:

@@ -12,8 +12,18 @@ from charter.models.call import Answer
 __all__ = ["Desk", "Store"]
 
 
+# A transaction costs as much as writing twenty answers; a turn of the loop under load is longer.
+FULL = 8
+
+
 class Store(Protocol):
-    """Where answers are kept: `charter.models.cache.CallCache`, or one on another machine."""
+    """Where answers are kept: `charter.models.cache.CallCache`, or one on another machine.
+
+    Attributes:
+        near: a look-up takes microseconds, and is not worth waiting for company.
+    """
+
+    near: bool
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
         """The answers that are there, by key."""
@@ -39,6 +49,8 @@ class Desk:
         Raises:
             Failure: the store cannot be read.
         """
+        if self._store.near:
+            return self._store.get((key,)).get(key)
         loop = asyncio.get_running_loop()
         found: asyncio.Future[Answer | None] = loop.create_future()
         if not self._keys:
@@ -60,6 +72,8 @@ class Desk:
         if not self._entries:
             loop.call_soon(self._write)
         self._entries.append((entry, done))
+        if len(self._entries) >= FULL:
+            self._write()
         return await done
 
     def _look_up(self) -> None:
@@ -75,6 +89,8 @@ class Desk:
 
     def _write(self) -> None:
         given, self._entries = self._entries, []
+        if not given:
+            return
         try:
             before = self._store.put([entry for entry, _ in given])
         except Exception as error:  # noqa: BLE001 - whoever waits is told

@@ -113,6 +113,7 @@ class Lane:
         self._patience = patience
         self._tell = tell or _untold
         self._limit = float(ceiling)
+        self._places = ceiling
         self._running = 0
         self._waiting: deque[asyncio.Future[_Pass]] = deque()
         self._stopping = False
@@ -140,7 +141,7 @@ class Lane:
     @property
     def limit(self) -> int:
         """How many may be in flight now."""
-        return max(1, int(self._limit))
+        return self._places
 
     def stop(self) -> None:
         """Let nothing new out; calls in flight come back."""
@@ -206,7 +207,7 @@ class Lane:
             raise self._dead
         if self._stopping:
             raise asyncio.CancelledError
-        if self._closed or self._waiting or self._running >= self.limit:
+        if self._closed or self._waiting or self._running >= self._places:
             return None
         if self._held_until and time.monotonic() < self._held_until:
             return None
@@ -232,14 +233,15 @@ class Lane:
 
     def _leave(self) -> None:
         self._running -= 1
-        self._admit()
+        if self._waiting:
+            self._admit()
 
     def _admit(self) -> None:
         if self._closed:
             return
         wait = self._held_until - time.monotonic()
         if wait <= 0:
-            while self._waiting and self._running < self.limit:
+            while self._waiting and self._running < self._places:
                 self._let_one_in(_CALL)
         elif self._waiting and not self._hold:
             self._hold = True
@@ -301,15 +303,16 @@ class Lane:
     def _window(self, turned_away: bool) -> None:
         self._seen += 1
         self._turned_away += turned_away
-        if self._seen < self.limit:
+        if self._seen < self._places:
             return
-        before = self.limit
+        before = self._places
         share = self._turned_away / self._seen
         self._limit = min(float(self.ceiling), self._limit + max(1.0, self.ceiling / 64))
         self._limit = max(1.0, self._limit * (1 - share / 2))
+        self._places = int(self._limit)
         self._seen = self._turned_away = 0
-        if self.limit < before:
-            self._tell("limit", lane=self.name, limit=self.limit)
+        if self._places < before:
+            self._tell("limit", lane=self.name, limit=self._places)
         self._admit()
 
     # The breaker

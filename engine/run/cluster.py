@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -60,6 +60,7 @@ class _RemoteStore:
     """The cache as a worker sees it."""
 
     holder: Any
+    near: ClassVar[bool] = False
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
         """The answers that are there, by key."""

@@ -49,6 +49,11 @@ class FailedCalls:
             except (ValueError, TypeError, KeyError, AttributeError):
                 continue  # the last line of a run that was killed; that call is made again
 
+    @property
+    def pending(self) -> bool:
+        """Whether failures wait to be settled."""
+        return bool(self._pending)
+
     def get(self, key: bytes) -> Answer | None:
         """How a call failed before, or None."""
         return self._known.get(key)

@@ -60,7 +60,8 @@ class Work:
         if self.used is not None:
             self.used.write(key)
         if answer.ok and not answer.empty:
-            self.failed.settle(answer.seconds)
+            if self.failed.pending:
+                self.failed.settle(answer.seconds)
         else:
             self.failed.note(key, answer)
             what = answer.error or "the answer is empty"

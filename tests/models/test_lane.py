@@ -154,7 +154,7 @@ def test_the_limit_follows_what_the_server_takes():
 def test_the_limit_grows_again_when_the_server_takes_more():
     async def go():
         lane = Lane("s", 32, Patience(100, budget=100))
-        lane._limit = 2.0
+        lane._limit, lane._places = 2.0, 2
         tasks = (lane.ask(outcome([Answer("x")]), CALL) for _ in range(2000))
         await asyncio.gather(*tasks)
         return lane.limit

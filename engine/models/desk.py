@@ -1,4 +1,4 @@
-"""The desk: look-ups and entries of many calls at once, taken to the cache together."""
+"""The desk: between calls and the cache; to a far one, many calls are taken together."""
 
 from __future__ import annotations
 
@@ -12,15 +12,11 @@ from charter.models.call import Answer
 __all__ = ["Desk", "Store"]
 
 
-# A transaction costs as much as writing twenty answers; a turn of the loop under load is longer.
-FULL = 8
-
-
 class Store(Protocol):
     """Where answers are kept: `charter.models.cache.CallCache`, or one on another machine.
 
     Attributes:
-        near: a look-up takes microseconds, and is not worth waiting for company.
+        near: look-ups and entries take microseconds, and are not worth waiting for company.
     """
 
     near: bool
@@ -33,9 +29,11 @@ class Store(Protocol):
 
 
 class Desk:
-    """One transaction for all that came in since the loop last went round.
+    """Look-ups and entries of single calls.
 
-    Under load a turn of the loop brings many answers; alone, an answer waits for nothing.
+    A near store is asked at once: an answer is kept before anything else happens, so a call holds
+    its place in the lane no longer than it must. A far one is asked once for all that came in
+    since the loop last went round: under load that is many calls, alone it is no wait.
     """
 
     def __init__(self, store: Store) -> None:
@@ -67,13 +65,13 @@ class Desk:
         Raises:
             Failure: the store cannot be written.
         """
+        if self._store.near:
+            return self._store.put((entry,)).get(entry.key, entry.answer)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Answer] = loop.create_future()
         if not self._entries:
             loop.call_soon(self._write)
         self._entries.append((entry, done))
-        if len(self._entries) >= FULL:
-            self._write()
         return await done
 
     def _look_up(self) -> None:
@@ -89,8 +87,6 @@ class Desk:
 
     def _write(self) -> None:
         given, self._entries = self._entries, []
-        if not given:
-            return
         try:
             before = self._store.put([entry for entry, _ in given])
         except Exception as error:  # noqa: BLE001 - whoever waits is told

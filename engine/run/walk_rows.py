@@ -190,7 +190,7 @@ class RowWalk:
         """
         calls = sum(lane.ceiling for lane in self._lanes.values())
         left = self._work.rows - self._begun
-        return left if left <= LAST * calls else calls + calls // 12 + 8
+        return left if left <= LAST * calls else calls
 
     def _hire(self, count: int) -> None:
         loop = asyncio.get_running_loop()

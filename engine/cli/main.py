@@ -79,6 +79,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # Libraries set hooks that print all local variables with a traceback, keys among them.
+    plain = sys.excepthook
     wait_asleep()
     # Our own progress is enough; whoever wants theirs as well sets these to 0.
     for name in ("HF_DATASETS_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_PROGRESS_BARS"):
@@ -88,7 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not sys.warnoptions and "--debug" not in given:
         # Advice of libraries to their programmers is no advice to our users.
         warnings.simplefilter("ignore")
-    sys.exit(_guarded(given))
+    try:
+        sys.exit(_guarded(given))
+    finally:
+        sys.excepthook = plain
 
 
 def _guarded(arguments: list[str]) -> int:

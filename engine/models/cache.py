@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from charter.errors import Failure, Fault
 from charter.models.call import Answer
@@ -226,7 +226,7 @@ class CallCache:
         damaged: entries met so far whose checksum was wrong.
     """
 
-    near = True
+    near: ClassVar[bool] = True
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from charter.models.cache import Entry
 from charter.models.call import Answer
@@ -19,7 +19,7 @@ class Store(Protocol):
         near: look-ups and entries take microseconds, and are not worth waiting for company.
     """
 
-    near: bool
+    near: ClassVar[bool]
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
         """The answers that are there, by key."""

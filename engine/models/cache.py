@@ -7,7 +7,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 2
+SCHEME_1 = 1
 _PATIENCE = 60.0  # seconds for another process's lock to go
 _CHUNK = 500  # keys a query; SQLite takes 999 parameters everywhere
 # Texts of chat models shrink by less than half below this, at the price of being unreadable.
@@ -172,6 +173,31 @@ def refuse_foreign(path: Path, db: sqlite3.Connection) -> int:
     raise Failure(Fault(str(path), "", what, fix))
 
 
+def _set_aside(path: Path) -> Path | None:
+    """Move a file of the first scheme out of the way: of its keys the new ones cannot be made.
+
+    Its calls are of no use to this charter, and whoever upgrades wants to go on. Returns where it
+    is now; None where there is no such file.
+    """
+    if not path.is_file():
+        return None
+    try:
+        db = sqlite3.connect(path, timeout=_PATIENCE)
+        with closing(db):
+            names = db.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall()
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version != SCHEME_1 or names != [("calls",)]:
+                return None
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except UNUSABLE:
+        return None  # what is wrong with it is told when it is opened
+    aside = path.with_name(f"{path.name}.scheme-1")
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return aside
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Open or make a cache file.
 
@@ -224,6 +250,7 @@ class CallCache:
         near: True; see `charter.models.desk.Store`.
         path: the file.
         damaged: entries met so far whose checksum was wrong.
+        set_aside: where a cache of the first scheme was moved to, whose place this one takes.
     """
 
     near: ClassVar[bool] = True
@@ -232,6 +259,7 @@ class CallCache:
         self.path = path
         self.damaged = 0
         try:
+            self.set_aside = _set_aside(path)
             self._db = connect(path)
         except (*UNUSABLE, OSError) as error:
             raise broken(path, error) from None

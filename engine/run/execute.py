@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from charter.errors import CharterError, Fault, InputError, Interrupted
+from charter.errors import CharterError, Failure, Fault, InputError, Interrupted
 from charter.hub import Published, publish_local
 from charter.hub.stored import RowWriter
 from charter.models.cache import CallCache, default_cache_path
@@ -258,11 +258,20 @@ def run_recipe(
                 closing(CallCache(default_cache_path())) as cache,
                 served_models(loaded, folder.path, progress),
             ):
+                if cache.set_aside is not None:
+                    progress.say(f"a call cache of an older charter is now {cache.set_aside}")
                 stored, tally, seconds = run.walk(cache, retry_rejects)
             return _publish(run, stored, tally, seconds, out, version)
         except KeyboardInterrupt:
             fix = "run the same command again to go on; every answered call is kept"
             raise Interrupted(Fault(str(folder.path), "", "interrupted", fix)) from None
+        except BrokenPipeError:
+            raise  # whoever read our output is gone; the disk is well
+        except OSError as error:
+            what = f"cannot be written ({error.strerror or error})"
+            fix = "make room or permission there; the same command goes on from here"
+            journal.event("failed", what=what)
+            raise Failure(Fault(str(folder.path), "", what, fix)) from None
         except CharterError as error:
             name = "stopped" if isinstance(error, Interrupted) else "failed"
             journal.event(name, what=str(error))

@@ -224,17 +224,23 @@ def test_a_newer_cache_is_refused_and_left_alone(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_cache_of_the_first_scheme_is_refused_with_advice(tmp_path):
+def test_a_cache_of_the_first_scheme_makes_room(tmp_path):
     path = tmp_path / "c.sqlite"
     with closing(sqlite3.connect(path)) as db:
         db.executescript(
-            "CREATE TABLE calls (key TEXT PRIMARY KEY, answer TEXT); PRAGMA user_version=1"
+            "PRAGMA journal_mode=WAL; "
+            "CREATE TABLE calls (key TEXT PRIMARY KEY, answer TEXT); PRAGMA user_version=1; "
+            "INSERT INTO calls VALUES ('a', 'b')"
         )
-    before = path.read_bytes()
-    with pytest.raises(Failure, match="first scheme") as caught:
-        CallCache(path)
-    assert "move the file away" in caught.value.faults[0].fix
-    assert path.read_bytes() == before
+    cache = CallCache(path)
+    assert cache.set_aside == tmp_path / "c.sqlite.scheme-1"
+    cache.put([Entry(b"k" * 32, "m", Answer("x"))])
+    cache.close()
+    with closing(sqlite3.connect(cache.set_aside)) as db:
+        assert db.execute("SELECT * FROM calls").fetchall() == [("a", "b")]
+    again = CallCache(path)
+    assert again.set_aside is None and again.get([b"k" * 32])
+    again.close()
 
 
 @pytest.mark.parametrize("table", ["calls (x)", "other (x)"])

@@ -15,9 +15,10 @@ import pytest
 
 
 class Zygote:
-    """Forks `charter` processes, one at a time."""
+    """Forks `charter` processes."""
 
     def __init__(self) -> None:
+        self._ended: dict[int, int] = {}
         command = [sys.executable, str(Path(__file__).with_name("zygote.py"))]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -40,13 +41,16 @@ class Zygote:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        return int(self._line())
+        while len(told := self._line().split()) == 2:
+            self._ended[int(told[0])] = int(told[1])
+        return int(told[0])
 
     def end(self, pid: int) -> int:
         """Wait for a command; its exit code, or minus the signal that ended it."""
-        named, code = self._line().split()
-        assert int(named) == pid
-        return int(code)
+        while pid not in self._ended:
+            named, code = self._line().split()
+            self._ended[int(named)] = int(code)
+        return self._ended.pop(pid)
 
     def close(self) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 import traceback
 import warnings
@@ -38,32 +39,51 @@ def child(order: dict) -> None:
     charter_main(order["arguments"])
 
 
-def reap(pid: int) -> None:
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    sys.stdout.write(f"{pid} {code}\n")
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def reap() -> None:
+    """Say which children have ended, and how."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not pid:
+            return
+        say(f"{pid} {os.waitstatus_to_exitcode(status)}")
+
+
+def fork(order: dict) -> None:
+    pid = os.fork()
+    if pid:
+        say(str(pid))
+        return
+    code = 70
+    try:
+        child(order)
+    except SystemExit as end:
+        code = end.code
+    except BaseException:  # noqa: BLE001 - it is shown, and the child ends in any case
+        traceback.print_exc()
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def main() -> None:
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    for line in sys.stdin:
-        order = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            code = 70
-            try:
-                child(order)
-            except SystemExit as end:
-                code = end.code
-            except BaseException:  # noqa: BLE001 - it is shown, and the child ends in any case
-                traceback.print_exc()
-            sys.stdout.flush()
-            os._exit(code)
-        sys.stdout.write(f"{pid}\n")
-        sys.stdout.flush()
-        reap(pid)
+    say("ready")
+    waiting = b""
+    while True:
+        if select.select([0], [], [], 0.01)[0]:
+            given = os.read(0, 65536)
+            if not given:
+                return
+            *lines, waiting = (waiting + given).split(b"\n")
+            for line in lines:
+                fork(json.loads(line))
+        reap()
 
 
 if __name__ == "__main__":

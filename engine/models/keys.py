@@ -20,7 +20,7 @@ class Keys:
     """Makes the keys of one model's calls (scheme 2).
 
     In a key: the scheme, the model's identity (`charter.models.build.identity`: kind, name,
-    revision, address, sampling parameters), the messages, the labels or the schema that the answer
+    revision, sampling parameters), the messages, the labels or the schema that the answer
     must follow, the call's seed and its index among the samples. Not in it: the step's name and
     the prompt's id, which change no answer, and nothing secret.
 

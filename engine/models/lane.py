@@ -143,6 +143,12 @@ class Lane:
         """How many may be in flight now."""
         return self._places
 
+    def open(self) -> None:
+        """Let calls out, in the running loop; a lane that was stopped is as good as new."""
+        self._stopping = self._closed = self._hold = False
+        self._running = self._probes = self._failed_in_a_row = 0
+        self._waiting.clear()
+
     def stop(self) -> None:
         """Let nothing new out; calls in flight come back."""
         self._stopping = True

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from charter.rows import Row
 from charter.run.spool import Spool
 from charter.run.tally import Stage
 from charter.run.walk_batches import walk_batches
@@ -50,12 +51,17 @@ class Runner:
                 groups[-1][1].append(stage)
             else:
                 groups.append((walks, [stage]))
+
+        def done(row: Row) -> None:
+            work.tally.rows += 1
+            emit(row)
+
         with ExitStack() as open_spools, work.stopper:
             open_spools.callback(work.watch.look, last=True)
             for number, (walks, stages) in enumerate(groups, 1):
                 spool = Spool(self._folder)
                 open_spools.callback(spool.close)
-                out = emit if number == len(groups) else spool.add
+                out = done if number == len(groups) else spool.add
                 if walks:
                     _run(RowWalk(stages, out, work).walk(rows))
                 else:

@@ -93,6 +93,8 @@ class RowWalk:
         """
         self._source = self._open_rows(iter(rows))
         self._triers = {id(stage.llm): trier(stage.llm) for stage in self._stages}
+        for lane in self._lanes.values():
+            lane.open()  # an earlier walk of the same run has stopped it
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
@@ -111,6 +113,7 @@ class RowWalk:
             await self._close()
         if self._work.stopper.asked:
             raise self._work.stopped()
+        assert self._ended and not self._done, "rows were lost on the way"
 
     # Rows in and out
 
@@ -175,7 +178,6 @@ class RowWalk:
         while self._next in self._done:
             ready = self._done.pop(self._next)
             self._next += 1
-            self._work.tally.rows += 1
             self._emit(ready)
         self._moved.set()
 
@@ -184,9 +186,9 @@ class RowWalk:
     def _enough(self) -> int:
         """Workers for the rows that are still to be begun.
 
-        A few more than calls may be in flight, as a row between two calls has none; not many more:
-        a server that remembers the beginnings of prompts likes a row's calls close together. All
-        of the last rows at once: begun one by one, each would end its chain alone.
+        As many as calls may be in flight, as a row takes its own place again for its next call: a
+        server that remembers the beginnings of prompts likes a row's calls close together. All of
+        the last rows at once: begun one by one, each would end its chain alone.
         """
         calls = sum(lane.ceiling for lane in self._lanes.values())
         left = self._work.rows - self._begun

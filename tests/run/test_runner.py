@@ -181,3 +181,45 @@ def test_two_roles_with_other_settings_are_asked_as_they_are_set(serve, good_scr
     judge = by_model["referee"]
     assert judge["temperature"] == 0 and judge["max_tokens"] == 1 and judge["logprobs"]
     assert "seed" not in judge and judge["x"] == 1
+
+
+class Watcher(Silent):
+    """Keeps the last snapshot."""
+
+    last = None
+
+    def update(self, now):
+        self.last = now
+
+
+@pytest.mark.model
+def test_a_server_is_asked_again_after_a_local_model(serve, good_script, recipe_file, tmp_path):
+    """Respond at a server, criticise here, revise at the server: its lane opens anew."""
+    from charter.run import run_recipe
+
+    server = serve(good_script)
+    here = {"llm": "local", "max_tokens": 3}
+    models = {"generator": {"llm": "openai", "model": "m", "base_url": server.url}, "critic": here}
+    path = recipe_file(server.url, 3, models=models)
+    watcher = Watcher()
+    result = run_recipe(load_recipe(path), tmp_path / "out", watcher)
+    assert result.counts["sft"] == 3 and result.counts["judgments"] == 6
+    assert dict(result.tally.calls) == {
+        "respond": 3,
+        "critique-1": 3,
+        "revise-1": 3,
+        "respond-1": 3,
+        "judge": 6,
+    }
+    assert (watcher.last.rows, watcher.last.of_rows) == (3, 3)
+
+
+@pytest.mark.model
+def test_rows_of_a_local_model_are_counted(recipe_file, tmp_path):
+    from charter.run import run_recipe
+
+    models = {"generator": {"llm": "local", "max_tokens": 3}}
+    path = recipe_file("unused", 2, models=models, preference=False)
+    watcher = Watcher()
+    run_recipe(load_recipe(path, ["run.max_reject_rate=1"]), tmp_path / "out", watcher)
+    assert (watcher.last.rows, watcher.last.of_rows) == (2, 2)

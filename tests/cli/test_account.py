@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from charter.cli.account import account_json, print_account
+from charter.cli.account import print_account
 from charter.cli.output import Output
 from charter.recipes import load_recipe
 from charter.run import run_recipe
+from charter.run.report_account import account_of
 
 PRICE = {"prompt": 1000.0, "completion": 10000.0}
 
@@ -29,7 +30,7 @@ def test_an_account_has_what_was_made_used_and_paid(
     url = serve(good_script).url
     path = recipe_file(url, 10, models=priced(url))
     result = run_recipe(load_recipe(path), tmp_path / "out")
-    found = account_json(result)
+    found = account_of(result)
     made = 10 * 6
     assert found["tokens"] == {"read": made * 11, "written": made * 5}
     assert result.cost == pytest.approx(made * (11 * 1000 + 5 * 10000) / 1e6)
@@ -46,7 +47,7 @@ def test_an_account_has_what_was_made_used_and_paid(
     assert "--retry-rejects" not in said
 
     again = run_recipe(load_recipe(path), tmp_path / "out")
-    found = account_json(again)
+    found = account_of(again)
     assert again.cost == 0.0 and found["cost_per_comparison"] is None
     assert found["calls_per_second"] is None
     print_account(Output(as_json=False), again)
@@ -65,7 +66,7 @@ def test_comparisons_are_paid_for_as_far_as_they_were_made(
     half = result.summary.pairs_judged * (
         1 - result.tally.cached["judge"] / result.tally.calls["judge"]
     )
-    assert account_json(result)["cost_per_comparison"] == pytest.approx(result.cost / half)
+    assert account_of(result)["cost_per_comparison"] == pytest.approx(result.cost / half)
 
 
 def test_what_failed_is_named_with_the_way_to_ask_again(
@@ -80,7 +81,7 @@ def test_what_failed_is_named_with_the_way_to_ask_again(
 
     blocks = {"preference": False, "run": {"retries": 0, "max_reject_rate": 1.0}}
     result = run_recipe(load_recipe(recipe_file(serve(script).url, 12, **blocks)), tmp_path / "out")
-    found = account_json(result)
+    found = account_of(result)
     assert found["failed_calls"] == sum(result.summary.faults.values()) > 0
     assert found["cut_answers"] == 12 and found["cost_per_comparison"] is None
     print_account(Output(as_json=False), result)

@@ -19,7 +19,7 @@ class Zygote:
 
     def __init__(self) -> None:
         self._ended: dict[int, int] = {}
-        command = [sys.executable, str(Path(__file__).with_name("zygote.py"))]
+        command = [sys.executable, str(Path(__file__).parents[1] / "support" / "zygote.py")]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

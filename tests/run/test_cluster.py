@@ -31,6 +31,10 @@ def cluster(tmp_path):
     made.shutdown()
 
 
+def batched(data, size):
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
 def bodies(server):
     return [json.dumps(body, sort_keys=True) for body in server.requests]
 
@@ -82,6 +86,8 @@ def test_a_node_that_dies_loses_nothing_and_doubles_nothing(
     # Made again: what was in flight on the node that died, and no more.
     assert len(asked) - calls <= IN_FLIGHT
     assert result.counts["sft"] == ROWS and result.counts["judgments"] == ROWS * 2
+    # What it used stands in its folder, for `charter cache prune --keep-runs`.
+    assert len(set(batched((result.folder / "calls.keys").read_bytes(), 32))) == calls
     again = run_recipe(on_ray, tmp_path / "ray")
     assert len(server.requests) == len(asked) and not again.published.new
     # The same, byte for byte, as on one machine.

@@ -28,7 +28,7 @@ from charter.documents import (
     validated,
 )
 from charter.errors import Fault, InputError, nearest
-from charter.recipes.schema import Recipe
+from charter.recipes.schema import ROLES, Recipe
 from charter.rows import digest
 from charter.values import dotted
 
@@ -66,8 +66,7 @@ class Loaded:
         """
         recipe = self.recipe.model_dump(mode="json")
         prompts = {k: v for k, v in recipe["prompts"].items() if k != "path"}
-        roles = ("generator", "critic", "reviser", "judge")
-        models = {role: model_identity(self.recipe, role) for role in roles}
+        models = {role: model_identity(self.recipe, role) for role in ROLES}
         return digest(
             "recipe",
             1,

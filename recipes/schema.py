@@ -11,6 +11,7 @@ from charter.constitutions.schema import Identifier, SchemaVersion, Text
 from charter.documents import Settings
 
 __all__ = [
+    "ROLES",
     "SCHEMA_VERSION",
     "Columns",
     "EvaluateSettings",
@@ -42,6 +43,8 @@ LlmName = Literal[
     "llama-cpp",
     "litellm",
 ]
+# The roles that a model may have, in the order in which a row meets them.
+ROLES = ("generator", "critic", "reviser", "judge")
 Source = Literal["sampled", "revised", "initial"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -106,6 +109,10 @@ class Price(Settings):
 
     prompt: float = Field(ge=0, description="Money per million tokens read.")
     completion: float = Field(ge=0, description="Money per million tokens written.")
+
+    def of(self, read: int, written: int) -> float:
+        """What so many tokens cost."""
+        return (read * self.prompt + written * self.completion) / 1e6
 
 
 class ServeSettings(Settings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from charter.cli.lines import duration, money, rate
 from charter.cli.output import Output
@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 
     from charter.run.execute import RunResult
 
-__all__ = ["account_json", "print_account"]
-
-
-def account_json(result: RunResult) -> dict[str, Any]:
-    """What the JSON of a run says beside `RunResult.as_json`; null where it is not known."""
-    return account_of(result)
+__all__ = ["print_account"]
 
 
 def print_account(output: Output, result: RunResult) -> None:

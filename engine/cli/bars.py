@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from charter.cli.lines import described, rate
+from charter.cli.lines import described, printable, rate
 from charter.run.progress import Snapshot, StepNow
 
 __all__ = ["bars"]
@@ -81,7 +81,7 @@ class _Bars:
 
     def say(self, line: str) -> None:
         """One line above the bars."""
-        self._console.print(Text("".join(c if c.isprintable() else "\ufffd" for c in line)))
+        self._console.print(Text(printable(line)))
 
 
 def _said(step: StepNow, seconds: float) -> str:

@@ -8,9 +8,14 @@ import click
 
 from charter.run.progress import Silent, Snapshot
 
-__all__ = ["Lines", "described", "duration", "money", "rate"]
+__all__ = ["Lines", "described", "duration", "money", "printable", "rate"]
 
 _EVERY = 10.0  # seconds between two lines, unless a tenth of the rows was done meanwhile
+
+
+def printable(text: str) -> str:
+    """Text without control characters, so that data cannot steer the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
 
 
 def duration(seconds: float) -> str:
@@ -102,4 +107,4 @@ class Lines(Silent):
 
     def say(self, line: str) -> None:
         """One line."""
-        click.echo("".join(c if c.isprintable() else "\ufffd" for c in line), err=True)
+        click.echo(printable(line), err=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from charter.cli.lines import printable
 from charter.errors import Fault
 from charter.run.progress import Progress
 
@@ -19,12 +20,7 @@ __all__ = ["Output", "common", "print_faults"]
 def print_faults(faults: Iterable[Fault]) -> None:
     """Print faults on stderr, one a line."""
     for fault in faults:
-        click.echo(_safe(str(fault)), err=True)
-
-
-def _safe(text: str) -> str:
-    """Text without control characters, so that data cannot steer the terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+        click.echo(printable(str(fault)), err=True)
 
 
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,13 +45,13 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """One line of text, perhaps from a model: nothing in it is taken for markup."""
-        click.echo(_safe(text), err=self._as_json)
+        click.echo(printable(text), err=self._as_json)
 
     def quote(self, label: str, text: str) -> None:
         """A labelled text of a model or of data, set in."""
         head = click.style(label, bold=True) if self._colour() else label
         click.echo(head, err=self._as_json)
-        for line in _safe(text).splitlines() or [""]:
+        for line in printable(text).splitlines() or [""]:
             click.echo(f"    {line}", err=self._as_json)
 
     def table(self, head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
@@ -70,7 +66,7 @@ class Output:
             number = bool(body) and all(isinstance(row[index], int | float) for row in body)
             table.add_column(name, justify="right" if number else "left", overflow="fold")
         for row in body:
-            table.add_row(*(Text(_safe(str(value))) for value in row))
+            table.add_row(*(Text(printable(str(value))) for value in row))
         console = Console(stderr=self._as_json, highlight=False)
         if not console.is_terminal:
             console.width = 120  # a pipe has no width; most people read it on a wide screen

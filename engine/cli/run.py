@@ -58,10 +58,11 @@ def command(
       charter run recipes/quickstart.yaml --limit 8 --set sft.rounds=1 --no-train
       charter run recipes/quickstart.yaml --max-cost 5.00 --max-calls 10000
     """  # noqa: D301
-    from charter.cli.account import account_json, print_account
+    from charter.cli.account import print_account
     from charter.cli.follow import evaluate_models, train_models
     from charter.run import run_recipe
     from charter.run.limits import Limits
+    from charter.run.report_account import account_of
 
     output = Output(as_json)
     loaded = load(recipe, settings, limit)
@@ -72,7 +73,7 @@ def command(
             loaded, out, progress, version, limits=limits, retry_rejects=retry_rejects
         )
     print_account(output, result)
-    found: dict[str, Any] = result.as_json() | account_json(result)
+    found: dict[str, Any] = result.as_json() | account_of(result)
     found["review"] = _print_review(output, loaded.recipe, result)
     if not no_train:
         models = train_models(output, loaded.recipe, result.published.path, out)

@@ -44,7 +44,7 @@ class TransientError(Exception):
     Attributes:
         wait: seconds that the server asks to wait (`Retry-After`); None where it asks nothing.
         throttled: the server has more calls than it takes (429).
-        down: it can only be the server's fault (no connection, 503), never the call's.
+        down: it can only be the server's fault (no connection, 429, 503), never the call's.
     """
 
     def __init__(
@@ -76,12 +76,10 @@ class LaneCounts:
     Attributes:
         tries: requests made.
         again: those of them that were a second or later try.
-        throttled: answers that said "too many".
     """
 
     tries: int = 0
     again: int = 0
-    throttled: int = 0
 
 
 class Lane:
@@ -292,7 +290,6 @@ class Lane:
     def _failed(self, error: TransientError, probe: bool) -> None:
         self._failed_in_a_row += 1
         if error.throttled:
-            self.counts.throttled += 1
             self._window(turned_away=True)
             # Most calls are turned away: to send more before the time is to be turned away again.
             if error.wait and self._turned_away * 2 > self._seen:

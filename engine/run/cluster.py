@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from charter.errors import CharterError, Failure, Fault, InputError
 from charter.models.cache import CallCache, Entry
 from charter.models.call import Answer
 from charter.recipes import Loaded
+from charter.recipes.schema import ROLES
 from charter.rows import Row
 from charter.run.failed import FailedCalls
 from charter.run.journal import Journal
@@ -85,7 +87,7 @@ class _Worker:
         from charter.pipeline import asking_steps
 
         recipe = loaded.recipe
-        llms = {role: build_llm(recipe.models.role(role), recipe.run) for role in _ROLES}
+        llms = {role: build_llm(recipe.models.role(role), recipe.run) for role in ROLES}
         steps = asking_steps(loaded)
         self._loaded = loaded
         self._asked = [(step, llms[step.role]) for step in steps]
@@ -99,23 +101,38 @@ class _Worker:
 
     def _walk(self, shard: bytes) -> bytes:
         rows: list[Row] = orjson.loads(shard)
-        stages = stages_for(self._loaded, self._asked)
-        tally, journal = Tally(), Journal(None)
-        failed = _Shared(self._known)
-        watch = Watch(stages, len(rows), tally, Silent(), journal)
+        told, used = _Told(), io.BytesIO()
+        stages = stages_for(self._loaded, self._asked, told.event)
+        tally, failed = Tally(), _Shared(self._known)
+        watch = Watch(stages, len(rows), tally, Silent(), Journal(None))
         budget, stopper = Budget(Limits()), Stopper(_ignored)
-        work = Work(len(rows), self._store, tally, failed, budget, watch, journal, stopper)
+        work = Work(len(rows), self._store, tally, failed, budget, watch, told, stopper, used)
         out: list[Row] = []
         try:
             Runner(stages).walk(rows, out.append, work)
         except CharterError as error:
             faults = [dataclasses.asdict(fault) for fault in error.faults]
-            return orjson.dumps({"faults": faults})
-        made = [[key.hex(), dataclasses.asdict(answer)] for key, answer in failed.settled]
-        return orjson.dumps({"rows": out, "tally": tally.as_json(), "failed": made})
+            return orjson.dumps({"faults": faults, "events": told.events})
+        found = {
+            "rows": out,
+            "tally": tally.as_json(),
+            "failed": [[key.hex(), dataclasses.asdict(answer)] for key, answer in failed.settled],
+            "used": used.getvalue().hex(),
+            "events": told.events,
+        }
+        return orjson.dumps(found)
 
 
-_ROLES = ("generator", "critic", "reviser", "judge")
+class _Told(Journal):
+    """The events of a shard, for the driver's log."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    def event(self, name: str, **facts: Any) -> None:
+        """Keep an event."""
+        self.events.append((name, facts))
 
 
 class _Shared(FailedCalls):
@@ -250,12 +267,16 @@ def _in_order(results: Iterator[tuple[int, Any]]) -> Iterator[Any]:
 
 
 def _take(result: Any, emit: Emit, work: Work) -> None:
+    for name, facts in result["events"]:
+        work.journal.event(name, **facts)
     if "faults" in result:
         raise Failure([Fault(**fault) for fault in result["faults"]])
     for key, answer in result["failed"]:
         work.failed.note(bytes.fromhex(key), Answer(**answer))
     work.failed.settle()
     work.tally.merge(result["tally"])
+    if work.used is not None:
+        work.used.write(bytes.fromhex(result["used"]))
     for row in result["rows"]:
         emit(row)
     work.watch.look()

@@ -40,7 +40,7 @@ def bound(stage: Stage, call: Call) -> float:
         return 0.0
     read = sum(len(m["content"]) // _CHARS_A_TOKEN + 8 for m in call.messages)
     written = 1 if call.labels else stage.max_tokens
-    return (read * stage.price.prompt + written * stage.price.completion) / 1e6
+    return stage.price.of(read, written)
 
 
 class Budget:

@@ -15,15 +15,13 @@ from charter.pipeline import asking_steps, candidate_slots, prompt_row
 from charter.recipes import Loaded, read_prompts
 from charter.recipes.schema import ModelSettings
 from charter.rows import Row
-from charter.run.plan_principles import Unknown, drawn_for
+from charter.run.plan_principles import CHARS_A_TOKEN, Unknown, drawn_for
 from charter.run.plan_time import Rates, minutes_of
 from charter.steps.asking import Asking
 from charter.steps.judge import JudgeAsk
 
 __all__ = ["Plan", "PrinciplePlan", "StepPlan", "plan_run"]
 
-# Latin text is about four characters a token; what a plan says of tokens is an estimate.
-CHARS_A_TOKEN = 4
 # Rows planned at once: one query of the cache serves a step of all of them.
 CHUNK = 100
 
@@ -247,8 +245,6 @@ def _add_tokens(entry: StepPlan, characters: int, longest: int) -> None:
 
 def _cost(entry: StepPlan, settings: ModelSettings) -> float | None:
     if settings.price is not None:
-        read = entry.prompt_tokens * settings.price.prompt
-        written = entry.completion_tokens * settings.price.completion
-        return (read + written) / 1e6
+        return settings.price.of(entry.prompt_tokens, entry.completion_tokens)
     free = settings.llm == "local" or entry.calls == entry.cached_calls
     return 0.0 if free else None

@@ -15,9 +15,10 @@ from charter.steps.principles import comparison_principles
 from charter.steps.respond import INITIAL, RespondAsk
 from charter.steps.revise import ReviseAsk
 
-__all__ = ["Unknown", "drawn_for"]
+__all__ = ["CHARS_A_TOKEN", "Unknown", "drawn_for"]
 
-_CHARS_A_TOKEN = 4
+# Latin text is about four characters a token; what a plan says of tokens is an estimate.
+CHARS_A_TOKEN = 4
 _FRAME = 400  # characters that a judge reads around a comparison
 
 
@@ -55,8 +56,8 @@ class Unknown:
         self._slots = slots
         self._critiques = {s.round: s for s in steps if isinstance(s, CritiqueAsk)}
         models = loaded.recipe.models
-        self._answer = models.role("generator").max_tokens * _CHARS_A_TOKEN
-        self._critique = models.role("critic").max_tokens * _CHARS_A_TOKEN
+        self._answer = models.role("generator").max_tokens * CHARS_A_TOKEN
+        self._critique = models.role("critic").max_tokens * CHARS_A_TOKEN
         shots = loaded.recipe.sft.few_shot if loaded.recipe.sft else ()
         self._shots = sum(
             len(s.prompt) + len(s.response) + len(s.critique) + len(s.revision) for s in shots

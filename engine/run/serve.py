@@ -15,12 +15,11 @@ from pathlib import Path
 
 from charter.errors import Failure, Fault, InputError
 from charter.recipes import Loaded
-from charter.recipes.schema import ModelSettings, ServeSettings
+from charter.recipes.schema import ROLES, ModelSettings, ServeSettings
 from charter.run.progress import Progress
 
 __all__ = ["served_models", "vllm_command"]
 
-ROLES = ("generator", "critic", "reviser", "judge")
 _ASKED_EVERY, _GRACE = 0.5, 30.0
 
 

@@ -94,8 +94,7 @@ class Tally:
         if stage.price is None:
             self.unpriced.add(role)
             return 0.0
-        read = answer.prompt_tokens * stage.price.prompt
-        cost = (read + answer.completion_tokens * stage.price.completion) / 1e6
+        cost = stage.price.of(answer.prompt_tokens, answer.completion_tokens)
         self.cost += cost
         return cost
 

@@ -54,38 +54,32 @@ def _answered(stage: Stage, calls: Sequence[Call], work: Work) -> list[Answer]:
     if work.stopper.asked:
         raise work.stopped()
     keys = [stage.keys.key(call) for call in calls]
-    known = {key: answer for key in keys if (answer := work.failed.get(key)) is not None}
-    known |= work.store.get([key for key in keys if key not in known])
+    known = work.look_up(keys)
     missing = [i for i, key in enumerate(keys) if key not in known]
-    fresh = _made(stage, [calls[i] for i in missing], [keys[i] for i in missing], work)
-    made = dict(zip(missing, fresh, strict=True))
-    answers = []
+    made = dict(zip(missing, _made(stage, calls, keys, missing, work), strict=True))
     for i, key in enumerate(keys):
-        if i in made:
-            work.made(stage, calls[i], key, made[i])
-        else:
+        if i not in made:
             work.known(stage, key, known[key])
-        answers.append(made[i] if i in made else known[key])
     work.watch.look()
-    return answers
+    return [made[i] if i in made else known[key] for i, key in enumerate(keys)]
 
 
 def _made(
-    stage: Stage, calls: Sequence[Call], keys: Sequence[bytes], work: Work
+    stage: Stage, calls: Sequence[Call], keys: Sequence[bytes], missing: Sequence[int], work: Work
 ) -> Sequence[Answer]:
-    if not calls:
+    """The answers of the calls that are to be made, as one batch."""
+    if not missing:
         return []
-    most = sum(bound(stage, call) for call in calls)
-    if not work.budget.fits(most, len(calls)):
+    most = sum(bound(stage, calls[i]) for i in missing)
+    if not work.budget.fits(most, len(missing)):
         raise work.budget.spent()
-    work.budget.take(most, len(calls))
-    answers = ask_batch(stage.llm, calls)
-    entries = [Entry(k, stage.keys.model, a) for k, a in zip(keys, answers, strict=True)]
+    work.budget.take(most, len(missing))
+    answers = ask_batch(stage.llm, [calls[i] for i in missing])
+    entries = [Entry(keys[i], stage.keys.model, a) for i, a in zip(missing, answers, strict=True)]
     before = work.store.put(entries)
-    price = stage.price
-    cost = 0.0
-    if price is not None:
-        read = sum(a.prompt_tokens for a in answers) * price.prompt
-        cost = (read + sum(a.completion_tokens for a in answers) * price.completion) / 1e6
-    work.budget.settle(most, cost, len(calls))
-    return [before.get(key, answer) for key, answer in zip(keys, answers, strict=True)]
+    kept = [before.get(entry.key, entry.answer) for entry in entries]
+    cost = sum(
+        work.made(stage, calls[i], keys[i], answer) for i, answer in zip(missing, kept, strict=True)
+    )
+    work.budget.settle(most, cost, len(missing))
+    return kept

@@ -144,7 +144,7 @@ class RowWalk:
                 each.stage = number
                 each.calls = stage.asking.calls(each.row)
                 each.keys = [stage.keys.key(call) for call in each.calls]
-            known = self._known([key for each in going for key in each.keys])
+            known = self._work.look_up([key for each in going for key in each.keys])
             on: list[_Open] = []
             for each in going:
                 each.known = {key: known[key] for key in each.keys if key in known}
@@ -163,13 +163,6 @@ class RowWalk:
             self._finish(each.index, each.row)
         stuck.sort(key=lambda each: each.index)
         return stuck
-
-    def _known(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
-        failed = self._work.failed
-        if not len(failed):
-            return self._work.store.get(keys)
-        known = {key: answer for key in keys if (answer := failed.get(key)) is not None}
-        return known | self._work.store.get([key for key in keys if key not in known])
 
     def _finish(self, index: int, row: Row) -> None:
         self._done[index] = row

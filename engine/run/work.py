@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -48,6 +48,13 @@ class Work:
     journal: Journal
     stopper: Stopper
     used: IO[bytes] | None = None
+
+    def look_up(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
+        """What is known of these keys: the cache's answers, and failures of this run before."""
+        if not len(self.failed):
+            return self.store.get(keys)
+        known = {key: answer for key in keys if (answer := self.failed.get(key)) is not None}
+        return known | self.store.get([key for key in keys if key not in known])
 
     def known(self, stage: Stage, key: bytes, answer: Answer) -> None:
         """Enter an answer that is not asked for again."""

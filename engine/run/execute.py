@@ -261,6 +261,8 @@ def run_recipe(
                 if cache.set_aside is not None:
                     progress.say(f"a call cache of an older charter is now {cache.set_aside}")
                 stored, tally, seconds = run.walk(cache, retry_rejects)
+                if cache.damaged:
+                    progress.say(f"{cache.damaged} damaged entries of the call cache were not used")
             return _publish(run, stored, tally, seconds, out, version)
         except KeyboardInterrupt:
             fix = "run the same command again to go on; every answered call is kept"

@@ -34,6 +34,7 @@ class Watch:
         self._tally = tally
         self._progress = progress
         self._journal = journal
+        self._unpriced = any(stage.price is None for stage in stages)
         self._began = time.monotonic()
         self._shown = self._logged = 0.0
         self._past: deque[tuple[float, int, int, int]] = deque()
@@ -77,7 +78,7 @@ class Watch:
             steps=steps,
             calls_per_s=(made - made_then) / span if span > 0 else 0.0,
             tokens_per_s=(written - written_then) / span if span > 0 else 0.0,
-            cost=None if tally.unpriced else tally.cost,
+            cost=None if self._unpriced else tally.cost,
             left=ahead / rate if rate > 0 else None,
             in_flight={name: lane.running for name, lane in lanes.items()},
             limits={name: lane.limit for name, lane in lanes.items()},

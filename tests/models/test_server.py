@@ -377,7 +377,7 @@ def test_structured_output_of_a_distilabel_task(server):
         llm.generate(inputs=[(list(CALL.messages), {"format": "regex", "schema": "a+"})])
 
 
-def test_an_address_that_is_none(monkeypatch):
+def test_an_address_that_is_none():
     with pytest.raises(InputError, match="base_url"):
         attempt("not an address")
 

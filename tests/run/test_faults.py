@@ -12,6 +12,7 @@ from charter.errors import Failure
 from charter.models.cache import default_cache_path
 from charter.recipes import load_recipe
 from charter.run import run_recipe
+from charter.run.progress import Silent
 
 
 def version(out):
@@ -98,8 +99,15 @@ def test_an_entry_with_changed_bytes_is_made_again(serve, good_script, recipe_fi
     asked = len(server.requests)
     with sqlite3.connect(default_cache_path()) as db:
         db.execute("UPDATE calls SET text = 'poison' WHERE id IN (2, 3)")
-    second = run_recipe(load_recipe(path), tmp_path / "two")
+    said = []
+
+    class Listener(Silent):
+        def say(self, line):
+            said.append(line)
+
+    second = run_recipe(load_recipe(path), tmp_path / "two", Listener())
     assert len(server.requests) == asked + 2
+    assert "2 damaged entries of the call cache were not used" in said
     assert published(first) == published(second)
     run_recipe(load_recipe(path), tmp_path / "three")
     assert len(server.requests) == asked + 2

@@ -1,4 +1,4 @@
-"""Small plots as inline SVG for reports: bars, histograms, lines, estimates. No script."""
+"""Small plots as inline SVG for reports: bars, lines, estimates, heat maps. No script."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from charter.html import text
 from charter.stats import Estimate
 
-__all__ = ["Series", "bars", "estimates", "grid", "histogram", "lines"]
+__all__ = ["Series", "bars", "estimates", "grid", "heat", "histogram", "lines", "reliability"]
 
 _WIDTH, _HEIGHT = 560, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 26, 30
@@ -203,3 +203,76 @@ def estimates(title: str, rows: Sequence[tuple[str, Estimate]]) -> str:
         said = f"{found.value:.2f} (n = {found.n:,})"
         parts.append(_label(_NAMES + room + 10, y + 4, said, look="mute"))
     return _figure(title, bottom + 22, "".join(parts))
+
+
+def heat(title: str, names: Sequence[str], values: Sequence[Sequence[float | None]]) -> str:
+    """A square of shares from 0 to 1, one row and one column a name; the fuller, the more.
+
+    Args:
+        title: of the plot.
+        names: of the rows and, in the same order, of the columns.
+        values: by row and column; None where there is no figure.
+
+    Raises:
+        ValueError: there is not one value for every two names.
+    """
+    if [len(row) for row in values] != [len(names)] * len(names):
+        raise ValueError(f"{len(names)} names, and values that are no square of that size")
+    if not names:
+        return _figure(title, 40, _label(0, 22, "nothing to show", look="mute"))
+    # The columns share what the names leave; more than a number needs would only look empty.
+    wide = min((_WIDTH - _NAMES - _RIGHT) / len(names), 2.5 * _ROW)
+    parts = [
+        _label(_NAMES + (column + 0.5) * wide, 15, str(column + 1), "middle", "mute")
+        for column in range(len(names))
+    ]
+    for row, name in enumerate(names):
+        parts.append(_named(row + 1, f"{row + 1} {name}"))
+        for column, value in enumerate(values[row]):
+            x, y = _NAMES + column * wide, (row + 1) * _ROW
+            parts.append(_cell(x, y, wide, value, f"{name} and {names[column]}"))
+    return _figure(title, (len(names) + 1) * _ROW + 6, "".join(parts))
+
+
+def _cell(x: float, y: float, wide: float, value: float | None, where: str) -> str:
+    """One square of a heat map; its number is written in it where there is room."""
+    shown = "no figure" if value is None else f"{value:.2f}"
+    depth = 0.0 if value is None else min(max(value, 0.0), 1.0) * 0.75
+    mark = "–" if value is None else shown.removeprefix("0") if value < 1 else "1"
+    said = _label(x + wide / 2, y + 15, mark, "middle") if wide >= 24 else ""
+    return (
+        f'<rect class="one" fill-opacity="{depth:.3f}" x="{x:.1f}" y="{y + 1}" '
+        f'width="{max(wide - 1, 1):.1f}" height="{_ROW - 2}">'
+        f"<title>{text(where)}: {shown}</title></rect>{said}"
+    )
+
+
+def reliability(title: str, bins: Sequence[tuple[float, Estimate]], low: float = 0.5) -> str:
+    """How often labels were right against how sure they were said to be.
+
+    Args:
+        title: of the plot.
+        bins: mean confidence in a bin, and the share of its labels that were right.
+        low: where both axes begin; a label of two candidates is never less than 0.5 sure.
+    """
+    shown = [(sure, found) for sure, found in bins if found.value is not None]
+    if not shown:
+        return _figure(title, 40, _label(0, 22, "nothing to show", look="mute"))
+    axes = _Axes((low, 1.0), 1.0, "said to be sure")
+    parts = [
+        axes.drawn,
+        f'<line class="l-mute" x1="{axes.x(low):.1f}" y1="{axes.y(low):.1f}" '
+        f'x2="{axes.x(1):.1f}" y2="{axes.y(1):.1f}"><title>as right as sure</title></line>',
+    ]
+    most = max(found.n for _, found in shown)
+    for sure, found in shown:
+        assert found.value is not None and found.low is not None and found.high is not None
+        at = axes.x(sure)
+        parts.append(
+            f'<line class="l-one" stroke-width="1.5" x1="{at:.1f}" x2="{at:.1f}" '
+            f'y1="{axes.y(found.low):.1f}" y2="{axes.y(found.high):.1f}"/>'
+            f'<circle class="one" cx="{at:.1f}" cy="{axes.y(found.value):.1f}" '
+            f'r="{3 + 4 * math.sqrt(found.n / most):.1f}">'
+            f"<title>{sure:.2f} sure, right {text(found)}</title></circle>"
+        )
+    return _figure(title, _HEIGHT, "".join(parts))

@@ -73,6 +73,7 @@ class Reason(StrEnum):
     NO_TEXT = "NO_TEXT"
     BAD_MESSAGES = "BAD_MESSAGES"
     BAD_ID = "BAD_ID"
+    NO_CANDIDATES = "NO_CANDIDATES"
     DUPLICATE_ID = "DUPLICATE_ID"
     TOO_LONG = "TOO_LONG"
     # sft and preference: a call gave nothing to go on with
@@ -85,6 +86,7 @@ class Reason(StrEnum):
     # preference: the pair has no label
     NO_PAIR = "NO_PAIR"
     IDENTICAL = "IDENTICAL"
+    INJECTION = "INJECTION"
     UNPARSED = "UNPARSED"
     TIE = "TIE"
     INCONSISTENT = "INCONSISTENT"

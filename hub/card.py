@@ -182,9 +182,7 @@ def _made(manifest: Manifest, sizes: Sizes, recipe_yaml: str) -> Iterator[str]:
             "pair."
         )
     yield " ".join(steps)
-    rule = _label_rule(manifest, recipe_yaml)
-    if rule:
-        yield f"Which pairs were kept: {rule}"
+    yield from _label_rule(manifest, recipe_yaml)
     yield table(
         ("role", "llm", "model", "revision", "other settings"),
         [_model_row(role, model) for role, model in manifest.models.items()],
@@ -204,23 +202,40 @@ def _model_row(role: str, model: Mapping[str, Any]) -> tuple[object, ...]:
     return (role, *(model.get(name) or "" for name in main), ", ".join(others))
 
 
-def _label_rule(manifest: Manifest, recipe_yaml: str) -> str:
+def _label_rule(manifest: Manifest, recipe_yaml: str) -> Iterator[str]:
     """The rule that kept pairs, from the run's figures, else from the recipe's text."""
     stated = manifest.figures.get("preference")
     values: dict[str, Any] = {}
     values |= stated if isinstance(stated, dict) else _mapping(recipe_yaml, "preference")
     values |= {name: manifest.figures[name] for name in _RULE if name in manifest.figures}
     if not values:
-        return ""
+        return
     named = {"keep": "consistent", "min_margin": 0.0, **values}
-    text = ", ".join(f"`{name}` {escaped(named[name])}" for name in _RULE if name in named)
-    return (
-        f"{text}. `consistent` keeps pairs whose winner is the same in both orders; `margin` "
-        "keeps pairs with |p − 0.5| of at least `min_margin`, whatever the orders say."
+    mode = named.get("mode")
+    left_out = {"votes": mode != "vote", "clamp": mode != "cot"}
+    shown = [name for name in _RULE if name in named and not left_out.get(name)]
+    text = ", ".join(f"`{name}` {escaped(named[name])}" for name in shown)
+    yield (
+        f"Which pairs were kept: {text}. `consistent` keeps pairs whose winner is the same in "
+        "both orders; `margin` keeps pairs with |p − 0.5| of at least `min_margin`, whatever the "
+        "orders say."
     )
+    if named.get("orders") == "single":
+        yield (
+            "**Each pair was judged in one order alone**, drawn by the seed: what the judge gives "
+            "to a place is in every label, and `order_consistent` is false throughout."
+        )
+    if manifest.figures.get("judge_logprobs") is False:
+        yield (
+            "The judge gives no log-probabilities, so its votes were counted instead: labels are "
+            "as fine as their number."
+        )
 
 
-_RULE: Final = ("keep", "min_margin", "tie_band", "mode")
+_RULE: Final = (
+    *("mode", "votes", "clamp", "orders", "pairs", "principles"),
+    *("keep", "min_margin", "tie_band", "min_order_consistency", "near_equal", "injections"),
+)
 
 
 def _mapping(text: str, block: str) -> dict[str, Any]:
@@ -238,14 +253,7 @@ def _figures(manifest: Manifest) -> Iterator[str]:
     yield "## Figures"
     if "verdicts" in figures:
         yield table(("verdict", "votes"), figures["verdicts"].items())
-    if "order_consistent" in figures:
-        orders, longer = figures["order_consistent"], figures["chosen_longer"]
-        yield (
-            f"In {orders['consistent']} of {orders['rows']} labelled pairs both orders name the "
-            f"same winner. The chosen text is the longer one in {longer['longer']} of "
-            f"{longer['rows']}."
-        )
-        yield table(("", *figures["p_chosen"]), [_rounded("p_chosen", figures["p_chosen"])])
+    yield from _judge(figures)
     if "rejects" in figures:
         yield table(
             ("ledger", "reason", "rejects"),
@@ -257,6 +265,50 @@ def _figures(manifest: Manifest) -> Iterator[str]:
         yield table(
             ("characters", *head), [(name, *each.values()) for name, each in lengths.items()]
         )
+
+
+def _judge(figures: Mapping[str, Any]) -> Iterator[str]:
+    """How soft the labels are, and how far their judge agrees with itself."""
+    if "judge" in figures:
+        judge = figures["judge"]
+        yield table(
+            ("the judge", "share", "95 % interval", "of"),
+            [(said, *_estimate(judge[name])) for name, said in _OF_JUDGE.items()],
+        )
+    if "order_consistent" in figures:
+        orders, longer = figures["order_consistent"], figures["chosen_longer"]
+        yield (
+            f"In {orders['consistent']} of {orders['rows']} labelled pairs both orders name the "
+            f"same winner. The chosen text is the longer one in {longer['longer']} of "
+            f"{longer['rows']}."
+        )
+        yield table(("", *figures["p_chosen"]), [_rounded("p_chosen", figures["p_chosen"])])
+    if "p_chosen_bins" in figures:
+        bins = figures["p_chosen_bins"]
+        names = [f"{0.5 + k * 0.05:.2f} to {0.55 + k * 0.05:.2f}" for k in range(len(bins))]
+        yield "Soft labels, by `p_chosen`:"
+        yield table(("p_chosen", "labels"), zip(names, bins, strict=True))
+    if "source_labels" in figures:
+        said = figures["source_labels"]
+        agreed, other = said.get("chosen", 0), said.get("rejected", 0)
+        yield (
+            f"Of {agreed + other} labels whose source names a winner of its own, {agreed} are the "
+            f"same; {said.get('tie', 0)} more are ties there (`source_label`)."
+        )
+
+
+_OF_JUDGE: Final = {
+    "order_consistency": "both orders name the same winner, under one principle",
+    "first_position_rate": "votes for the response shown first, of votes with a winner",
+    "tie_rate": "votes that say tie",
+    "unparsed_rate": "votes that no one can read",
+}
+
+
+def _estimate(found: Mapping[str, Any]) -> tuple[str, str, int]:
+    if found["value"] is None:
+        return "none", "", found["n"]
+    return f"{found['value']:.3f}", f"{found['low']:.3f} to {found['high']:.3f}", found["n"]
 
 
 def _rounded(name: str, values: Mapping[str, float]) -> tuple[object, ...]:

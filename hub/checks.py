@@ -136,7 +136,7 @@ class IdCheck:
         "sft": ("id",),
         "preference": ("id",),
         "rejects": ("pair_id",),
-        "judgments": ("comparison_id", "principle_id", "order"),
+        "judgments": ("comparison_id", "principle_id", "order", "sample"),
     }
 
     def __init__(self, rows: Rows) -> None:
@@ -161,7 +161,7 @@ class IdCheck:
                 names = some(name for (name,) in found)
                 yield f"pair both kept and rejected, or rejected twice: {names}"
         votes = [
-            f"{pair} under {p} in order {order}" for pair, p, order in self._twice("judgments")
+            f"{pair} under {p} in order {order}" for pair, p, order, _ in self._twice("judgments")
         ]
         if votes:
             yield f"judgments: vote twice: {some(votes)}"
@@ -227,9 +227,10 @@ def _sigmoid(x: np.typing.NDArray[np.float64]) -> np.typing.NDArray[np.float64]:
 
 
 class VoteCheck:
-    """An AI label stands on as many parsed votes as it says, at least one in each order."""
+    """An AI label stands on as many parsed votes as it says, at least one in each order asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, orders: str = "both") -> None:
+        self._needed = pl.any_horizontal if orders == "both" else pl.all_horizontal
         self._pairs: list[pl.DataFrame] = []
         self._votes: list[pl.DataFrame] = []
         self._height = 0
@@ -263,7 +264,7 @@ class VoteCheck:
         pairs = pl.concat(self._pairs)
         votes = _summed(self._votes)
         counted = pairs.join(votes, on="id", how="left", maintain_order="left").fill_null(0)
-        lacks = pl.any_horizontal(*(pl.col(each.value) == 0 for each in Order))
+        lacks = self._needed(*(pl.col(each.value) == 0 for each in Order))
         bare, miscounted = _Named(), _Named()
         bare.add(counted.filter(lacks)["id"])
         miscounted.add(counted.filter(~lacks & (pl.col("n_votes") != pl.col("votes")))["id"])
@@ -280,10 +281,12 @@ def _summed(counts: list[pl.DataFrame]) -> pl.DataFrame:
 class EnumCheck:
     """Verdicts, orders, sources, reasons and roles are known words."""
 
-    _ENUMS: Final[tuple[tuple[str, str, frozenset[str]], ...]] = (
+    _ENUMS: Final[tuple[tuple[str, str, frozenset[str | None]], ...]] = (
         ("preference", "label_source", frozenset({"ai", "human"})),
         ("judgments", "order", frozenset(Order)),
         ("judgments", "verdict", frozenset(Verdict)),
+        ("judgments", "source_label", frozenset({"A", "B", "TIE", None})),
+        ("preference", "source_label", frozenset({"chosen", "rejected", "tie", None})),
         ("rejects", "ledger", frozenset(Ledger)),
         ("rejects", "reason", frozenset(Reason)),
     )
@@ -297,7 +300,7 @@ class EnumCheck:
     )
 
     def __init__(self) -> None:
-        self._unknown: dict[tuple[str, str], set[str]] = {}
+        self._unknown: dict[tuple[str, str], set[str | None]] = {}
         self._odd = {(config, column): _Named() for config, column, _ in self._ROLES}
         self._no_p = _Named()
 
@@ -321,7 +324,7 @@ class EnumCheck:
         for config, column, _ in self._ENUMS:
             odd = self._unknown.get((config, column))
             if odd:
-                yield f"{config}.{column}: unknown {some(sorted(odd))}"
+                yield f"{config}.{column}: unknown {some(sorted(map(str, odd)))}"
         yield from self._no_p.told("judgments.p_a: no probability in ")
         for (config, column), named in self._odd.items():
             yield from named.told(f"{config}.{column}: no message, or one of another role, in ")

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from charter.hub.judge_figures import JudgeFigures
 from charter.hub.part import Part
 from charter.rows import Verdict
 
@@ -34,9 +35,11 @@ class Figures:
         self._consistent = 0
         self._p_chosen: list[Numbers] = []
         self._lengths: dict[str, list[Numbers]] = {}
+        self._judge = JudgeFigures()
 
     def see(self, part: Part) -> None:
         """Count one batch."""
+        self._judge.see(part)
         if part.config == "judgments":
             self._verdicts.update(part.column("verdict").to_list())
         if part.config == "preference":
@@ -61,8 +64,9 @@ class Figures:
             `chosen_longer`: in `longer` of `rows` pairs the chosen text has more characters.
             `rejects`: ledger -> reason -> rejects.
             `lengths`: `config.column` -> quantiles of its length in characters.
+            And those of `charter.hub.judge_figures`.
         """
-        result: dict[str, Any] = {}
+        result: dict[str, Any] = self._judge.result()
         lengths = {
             f"{config}.{column}": np.concatenate(self._lengths[f"{config}.{column}"])
             for config, column in _TEXTS

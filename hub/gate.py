@@ -123,8 +123,12 @@ def surveyed(
     ledgers: Mapping[str, int],
     *,
     kept: Mapping[str, str] | None = None,
+    orders: str = "both",
 ) -> Survey:
-    """Checks, figures and layout of the rows of a version, in one pass; raises nothing."""
+    """Checks, figures and layout of the rows of a version, in one pass; raises nothing.
+
+    `orders` is `both`, or `single` where each vote was asked in one order alone.
+    """
     total = sum(map(len, rows.values()))
     columns = _result("columns", _columns(rows, total), f"{total} rows fit schema and types")
     if not columns.passed:
@@ -137,7 +141,7 @@ def surveyed(
         "ids": (IdCheck(rows), "every id names one row, every vote one judgment"),
         "pairs": (PairCheck(), f"chosen and rejected differ in {labelled} pairs"),
         "labels": (LabelCheck(), f"{labelled} labels have p_chosen in (0.5, 1]"),
-        "votes": (VoteCheck(), f"{voted} votes stand behind the labels"),
+        "votes": (VoteCheck(orders), f"{voted} votes stand behind the labels"),
         "enums": (EnumCheck(), "verdicts, orders, sources, reasons and roles are known"),
         "splits": (SplitCheck(rows, splits), f"no prompt of {trained} rows in both"),
     }

@@ -60,6 +60,7 @@ class Draft:
         constitution_yaml: the constitution as run.
         recipe_yaml: the recipe as run.
         version: `auto`, or the tag to publish under.
+        orders: `both`, or `single` where each pair was judged in one order alone.
     """
 
     repo: str
@@ -70,6 +71,7 @@ class Draft:
     constitution_yaml: str
     recipe_yaml: str
     version: str = "auto"
+    orders: str = "both"
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ def _existing(version: Version) -> Published:
 def _content(draft: Draft, kept: Mapping[str, str], staged: Path) -> _Content:
     lineage = lineage_of(draft.lineage)
     rows = stored_rows(draft.rows)
-    found = surveyed(rows, draft.splits, draft.ledgers, kept=kept)
+    found = surveyed(rows, draft.splits, draft.ledgers, kept=kept, orders=draft.orders)
     checks = found.passed(draft.repo)
     texts = {
         "constitution.yaml": draft.constitution_yaml.encode(),

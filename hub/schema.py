@@ -12,7 +12,7 @@ import pyarrow as pa
 
 __all__ = ["CONFIGS", "NULLABLE", "SCHEMA_VERSION", "SPLITS", "TRAINED", "yaml_features"]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """The version of the columns below and of the manifest; a new one is a major change."""
 
 SPLITS: Final = ("train", "test")
@@ -57,6 +57,7 @@ CONFIGS: Final[dict[str, pa.Schema]] = {
             ("n_votes", pa.int32()),
             ("order_consistent", pa.bool_()),
             ("label_source", pa.string()),
+            ("source_label", pa.string()),
             ("chosen_model", pa.string()),
             ("rejected_model", pa.string()),
             ("judge_model", pa.string()),
@@ -72,11 +73,15 @@ CONFIGS: Final[dict[str, pa.Schema]] = {
             ("candidate_b", pa.string()),
             ("principle_id", pa.string()),
             ("order", pa.string()),
+            ("sample", pa.int32()),
             ("verdict", pa.string()),
             ("p_a", pa.float64()),
             ("rationale", pa.string()),
             ("raw", pa.string()),
             ("judge_model", pa.string()),
+            ("score_a", pa.float64()),
+            ("score_b", pa.float64()),
+            ("source_label", pa.string()),
             ("prompt_tokens", pa.int32()),
             ("completion_tokens", pa.int32()),
         ]
@@ -98,8 +103,8 @@ CONFIGS: Final[dict[str, pa.Schema]] = {
 # rebuilds its features from the types alone.
 NULLABLE: Final[dict[str, frozenset[str]]] = {
     "sft": frozenset(),
-    "preference": frozenset({"log_odds"}),
-    "judgments": frozenset({"p_a", "rationale", "raw"}),
+    "preference": frozenset({"log_odds", "source_label"}),
+    "judgments": frozenset({"p_a", "rationale", "raw", "score_a", "score_b", "source_label"}),
     "rejects": frozenset({"prompt_id", "pair_id"}),
 }
 """The columns of each config that may hold null; no other one may."""

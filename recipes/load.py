@@ -28,7 +28,7 @@ from charter.documents import (
     validated,
 )
 from charter.errors import Fault, InputError, nearest
-from charter.recipes.schema import ROLES, Recipe
+from charter.recipes.schema import Recipe
 from charter.rows import digest
 from charter.values import dotted
 
@@ -47,6 +47,7 @@ class Loaded:
         recipe_yaml: the recipe as run: all settings, with overrides and without defaults unsaid.
         constitution_yaml: the text of the constitution's file.
         prompt_files: the files of `prompts.path`, in order; empty for a dataset of the Hub.
+        judge_logprobs: False where the judge was found to give no log-probabilities.
     """
 
     recipe: Recipe
@@ -56,9 +57,10 @@ class Loaded:
     recipe_yaml: str
     constitution_yaml: str
     prompt_files: tuple[Path, ...]
+    judge_logprobs: bool = True
 
     def fingerprint(self) -> str:
-        """SHA-256 over what can change a row (scheme 1).
+        """SHA-256 over what can change a row (scheme 2).
 
         Covers seed, the constitution's fingerprint, `prompts` but for its path (the records have
         a fingerprint of their own), `models`, `sft` and `preference`. Leaves out name, comments,
@@ -66,16 +68,17 @@ class Loaded:
         """
         recipe = self.recipe.model_dump(mode="json")
         prompts = {k: v for k, v in recipe["prompts"].items() if k != "path"}
-        models = {role: model_identity(self.recipe, role) for role in ROLES}
+        models = {role: model_identity(self.recipe, role) for role in self.recipe.roles}
         return digest(
             "recipe",
-            1,
+            2,
             recipe["seed"],
             self.constitution.fingerprint(),
             prompts,
             models,
             recipe["sft"],
             recipe["preference"],
+            self.judge_logprobs,
         )
 
 
@@ -92,7 +95,7 @@ _NOT_IDENTITY = ("base_url", "api_key_env", "price", "serve")
 
 def model_identity(recipe: Recipe, role: str) -> dict[str, Any]:
     """A role's model and sampling parameters as they stand in manifests: no secret, no address."""
-    settings = recipe.models.role(role).model_dump(mode="json")
+    settings = recipe.role(role).model_dump(mode="json")
     return {k: v for k, v in settings.items() if k not in _NOT_IDENTITY}
 
 
@@ -138,14 +141,19 @@ def check_recipe(
         faults += _principle_faults(document, named.constitution)
     if recipe is None or named is None or faults:
         return None, [*in_order(faults), *elsewhere]
-    text = yaml.safe_dump(
+    text = recipe_text(recipe)
+    loaded = Loaded(recipe, named.constitution, named.name, path, text, named.text, files)
+    return loaded, []
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """A recipe as YAML: every setting that is said, and no default that is not."""
+    return yaml.safe_dump(
         recipe.model_dump(mode="json", exclude_unset=True),
         sort_keys=False,
         allow_unicode=True,
         width=100,
     )
-    loaded = Loaded(recipe, named.constitution, named.name, path, text, named.text, files)
-    return loaded, []
 
 
 def resolve(name: str, beside: Path) -> list[Path]:
@@ -295,7 +303,7 @@ def _train_faults(document: Document) -> list[Fault]:
 
 def _principle_faults(document: Document, constitution: Constitution) -> list[Fault]:
     ids = [principle.id for principle in constitution.principles]
-    faults = _weight_faults(document, ids)
+    faults = _weight_faults(document, ids, ("sft", "principles"))
     shots = document.at("sft", "few_shot")
     for index in range(len(shots) if isinstance(shots, list) else 0):
         loc: Loc = ("sft", "few_shot", index, "principle")
@@ -305,19 +313,21 @@ def _principle_faults(document: Document, constitution: Constitution) -> list[Fa
             faults.append(document.fault(loc, what, nearest(about, ids)))
     loc = ("preference", "principles")
     wanted = document.at(*loc)
+    if isinstance(wanted, dict):
+        faults += _weight_faults(document, ids, loc)
     if isinstance(wanted, int) and wanted > len(ids):
         what = f"asks for {wanted} of {len(ids)} principles"
         faults.append(document.fault(loc, what, "lower it, or write all"))
     return faults
 
 
-def _weight_faults(document: Document, ids: Sequence[str]) -> list[Fault]:
-    weights = document.at("sft", "principles")
+def _weight_faults(document: Document, ids: Sequence[str], at: Loc) -> list[Fault]:
+    weights = document.at(*at)
     if not isinstance(weights, dict):
         return []
     faults = []
     for principle_id, weight in weights.items():
-        loc: Loc = ("sft", "principles", principle_id)
+        loc: Loc = (*at, principle_id)
         if principle_id not in ids:
             what = f'the constitution has no principle "{principle_id}"'
             faults.append(document.fault(loc, what, nearest(principle_id, ids)))
@@ -326,5 +336,5 @@ def _weight_faults(document: Document, ids: Sequence[str]) -> list[Fault]:
     numbers = [w for w in weights.values() if isinstance(w, int | float)]
     if len(numbers) == len(weights) and not any(w > 0 for w in numbers):
         what = "has no weight above 0"
-        faults.append(document.fault(("sft", "principles"), what, "give one principle weight"))
+        faults.append(document.fault(at, what, "give one principle weight"))
     return faults

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from charter.errors import Fault, InputError
+from charter.recipes.given import BadRecordError, Candidate, Given, given_of
 from charter.recipes.load import Loaded
 from charter.recipes.schema import Columns, PromptsSettings
-from charter.rows import Ledger, Message, Reason, canonical, draw_unit, messages_id
+from charter.rows import Ledger, Message, Reason, canonical, digest, draw_unit, messages_id
 from charter.values import is_unicode
 
 __all__ = ["Prompt", "PromptSet", "Reject", "read_prompts"]
@@ -36,11 +37,15 @@ class Prompt:
         id: of its source, or the hash of its messages.
         messages: one or more, the last one the user's.
         source: where it came from.
+        given: candidates that its record brings along; for `candidates: given`.
+        best: the slot of the one that the source prefers, empty for a tie; None: it says nothing.
     """
 
     id: str
     messages: tuple[Message, ...]
     source: str
+    given: tuple[Candidate, ...] = ()
+    best: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +79,18 @@ class PromptSet:
         return len(self.prompts) + len(self.rejects)
 
     def fingerprint(self) -> str:
-        """SHA-256 over ids, messages and sources of the prompts, in order (scheme 2)."""
+        """SHA-256 over ids, messages and sources of the prompts, in order (scheme 2).
+
+        With them go the candidates that prompts bring along, and what their source says of these.
+        """
         found = hashlib.sha256(b'["prompts",2]\n')
         for prompt in self.prompts:
-            found.update(canonical([prompt.id, list(prompt.messages), prompt.source]).encode())
+            parts: list[Any] = [prompt.id, list(prompt.messages), prompt.source]
+            if prompt.given:
+                parts += [[[c.slot, c.text, c.model] for c in prompt.given], prompt.best]
+            found.update(canonical(parts).encode())
             found.update(b"\n")
         return found.hexdigest()
-
-
-class _BadError(Exception):
-    """A record that is no prompt."""
-
-    def __init__(self, reason: Reason, detail: str, prompt_id: str | None = None) -> None:
-        super().__init__(detail)
-        self.reason, self.detail, self.prompt_id = reason, detail, prompt_id
 
 
 def read_prompts(loaded: Loaded) -> PromptSet:
@@ -97,20 +100,22 @@ def read_prompts(loaded: Loaded) -> PromptSet:
         InputError: a file cannot be read, a mapped column is in no record, or nothing is usable.
     """
     settings = loaded.recipe.prompts
+    preference = loaded.recipe.preference
+    given = preference is not False and preference.candidates == "given"
     place = settings.path or f"{settings.dataset}@{settings.revision or 'main'}"
     records = (
         _hub_records(settings)
         if settings.dataset
-        else _file_records(loaded.prompt_files, settings.columns)
+        else _file_records(loaded.prompt_files, _columns(settings.columns, given))
     )
     found = PromptSet()
     if settings.seed is None:
-        _take(records, settings, found)
+        _take(records, settings, found, given)
     else:
         seed = settings.seed
         everything = list(enumerate(records))
         everything.sort(key=lambda item: draw_unit(seed, "order", item[0]))
-        _take((record for _, record in everything), settings, found)
+        _take((record for _, record in everything), settings, found, given)
     if not found.prompts:
         raise InputError(_nothing(place, settings.columns, found))
     return found
@@ -130,18 +135,21 @@ def _nothing(place: str, columns: Columns, found: PromptSet) -> Fault:
 
 
 def _take(
-    records: Iterator[tuple[str, str, Any]], settings: PromptsSettings, found: PromptSet
+    records: Iterator[tuple[str, str, Any]],
+    settings: PromptsSettings,
+    found: PromptSet,
+    given: bool,
 ) -> None:
     seen: dict[str, str] = {}
     for place, file_name, record in records:
         if settings.limit is not None and len(found.prompts) >= settings.limit:
             return
         try:
-            prompt = _prompt(record, settings, file_name)
+            prompt = _prompt(record, settings, file_name, given)
             if prompt.id in seen:
                 detail = f'{place}: the id "{prompt.id}" stands in {seen[prompt.id]} already'
-                raise _BadError(Reason.DUPLICATE_ID, detail, prompt.id)
-        except _BadError as bad:
+                raise BadRecordError(Reason.DUPLICATE_ID, detail, prompt.id)
+        except BadRecordError as bad:
             detail = bad.detail if bad.detail.startswith(place) else f"{place}: {bad.detail}"
             found.rejects.append(
                 Reject(Ledger.INPUT, "read", bad.reason, detail, prompt_id=bad.prompt_id)
@@ -151,40 +159,68 @@ def _take(
             found.prompts.append(prompt)
 
 
-def _prompt(record: Any, settings: PromptsSettings, file_name: str) -> Prompt:
-    if isinstance(record, _BadError):
+def _columns(columns: Columns, given: bool) -> frozenset[str]:
+    """The columns that are read of a file which can leave others unread."""
+    names = {columns.id, columns.prompt, columns.source}
+    if given:
+        listed = columns.candidates
+        names.update((listed,) if isinstance(listed, str) else listed)
+        names |= {columns.chosen, columns.rejected, columns.label, columns.model}
+        names |= {"chosen_model", "rejected_model"}
+    return frozenset(names)
+
+
+def _prompt(record: Any, settings: PromptsSettings, file_name: str, given: bool) -> Prompt:
+    if isinstance(record, BadRecordError):
         raise record
     if not isinstance(record, Mapping):
-        raise _BadError(Reason.NOT_JSON, "the record is no object of keys and values")
+        raise BadRecordError(Reason.NOT_JSON, "the record is no object of keys and values")
     columns = settings.columns
-    given = record.get(columns.id)
-    known = None if given is None or given == "" else _id(given)
+    named = record.get(columns.id)
+    known = None if named is None or named == "" else _id(named)
     value = record.get(columns.prompt)
+    brought: Given | None = None
+    if given:
+        try:
+            brought = given_of(record, columns)
+        except BadRecordError as bad:
+            raise BadRecordError(bad.reason, bad.detail, known) from None
+        value = brought.prompt
     if value is None:
-        raise _BadError(Reason.NO_PROMPT, f'the record has no "{columns.prompt}"', known)
+        raise BadRecordError(Reason.NO_PROMPT, f'the record has no "{columns.prompt}"', known)
     try:
         messages = _messages(value)
-    except _BadError as bad:
-        raise _BadError(bad.reason, bad.detail, known) from None
-    prompt_id = messages_id(messages) if known is None else known
+    except BadRecordError as bad:
+        raise BadRecordError(bad.reason, bad.detail, known) from None
+    prompt_id = _hashed_id(messages, brought) if known is None else known
     length = sum(len(message["content"]) for message in messages)
     if length > settings.max_chars:
         detail = f"{length} characters, prompts.max_chars is {settings.max_chars}"
-        raise _BadError(Reason.TOO_LONG, detail, prompt_id)
+        raise BadRecordError(Reason.TOO_LONG, detail, prompt_id)
     source = record.get(columns.source)
     if not isinstance(source, str) or not source:
         source = file_name
     if not is_unicode(source):
-        raise _BadError(Reason.NOT_UTF8, "the source is not valid Unicode", prompt_id)
-    return Prompt(prompt_id, messages, source)
+        raise BadRecordError(Reason.NOT_UTF8, "the source is not valid Unicode", prompt_id)
+    if brought is None:
+        return Prompt(prompt_id, messages, source)
+    return Prompt(prompt_id, messages, source, brought.candidates, brought.best)
+
+
+def _hashed_id(messages: tuple[Message, ...], brought: Given | None) -> str:
+    """The id of a record without one. Of one prompt there may be many pairs, each a record."""
+    if brought is None:
+        return messages_id(messages)
+    return digest("given", messages, [c.text for c in brought.candidates])[:16]
 
 
 def _id(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _BadError(Reason.BAD_ID, f"the id is a {type(value).__name__}")
+        raise BadRecordError(Reason.BAD_ID, f"the id is a {type(value).__name__}")
     text = str(value)
     if len(text) > 200 or any(not c.isprintable() for c in text):
-        raise _BadError(Reason.BAD_ID, "the id is longer than 200 characters or cannot be printed")
+        what = "the id is longer than 200 characters or cannot be printed"
+        raise BadRecordError(Reason.BAD_ID, what)
     return text
 
 
@@ -192,13 +228,15 @@ def _messages(value: Any) -> tuple[Message, ...]:
     if isinstance(value, str):
         return (_message("user", value),)
     if not isinstance(value, list) or not value:
-        raise _BadError(Reason.BAD_MESSAGES, "the prompt is neither text nor a list of messages")
+        what = "the prompt is neither text nor a list of messages"
+        raise BadRecordError(Reason.BAD_MESSAGES, what)
     messages = []
     for item in value:
         if not isinstance(item, Mapping) or item.get("role") not in ROLES:
-            raise _BadError(Reason.BAD_MESSAGES, f"a message has no role of {', '.join(ROLES)}")
+            what = f"a message has no role of {', '.join(ROLES)}"
+            raise BadRecordError(Reason.BAD_MESSAGES, what)
         if not isinstance(item.get("content"), str):
-            raise _BadError(
+            raise BadRecordError(
                 Reason.BAD_MESSAGES, f"the content of a {item['role']} message is no text"
             )
         messages.append(_message(item["role"], item["content"]))
@@ -206,23 +244,26 @@ def _messages(value: Any) -> tuple[Message, ...]:
     turns = roles[1:] if roles[0] == "system" else roles
     expected = ["user", "assistant"] * len(turns)
     if not turns or turns != expected[: len(turns)]:
-        raise _BadError(Reason.BAD_MESSAGES, "user and assistant do not take turns, the user first")
+        what = "user and assistant do not take turns, the user first"
+        raise BadRecordError(Reason.BAD_MESSAGES, what)
     if turns[-1] != "user":
-        raise _BadError(Reason.BAD_MESSAGES, "the last message is not the user's")
+        raise BadRecordError(Reason.BAD_MESSAGES, "the last message is not the user's")
     return tuple(messages)
 
 
 def _message(role: Any, content: str) -> Message:
     if not is_unicode(content):
-        raise _BadError(Reason.NOT_UTF8, f"the {role} message is not valid Unicode")
+        raise BadRecordError(Reason.NOT_UTF8, f"the {role} message is not valid Unicode")
     if not content.strip():
-        raise _BadError(Reason.NO_TEXT, f"a {role} message has no text")
+        raise BadRecordError(Reason.NO_TEXT, f"a {role} message has no text")
     return {"role": role, "content": content}
 
 
-def _file_records(files: tuple[Path, ...], columns: Columns) -> Iterator[tuple[str, str, Any]]:
-    """Yield (place, file name, record or _BadError) of each record, file after file."""
-    readers: Mapping[str, Callable[[Path, Columns], Iterator[tuple[int, Any]]]]
+def _file_records(
+    files: tuple[Path, ...], columns: frozenset[str]
+) -> Iterator[tuple[str, str, Any]]:
+    """Yield (place, file name, record or BadRecordError) of each record, file after file."""
+    readers: Mapping[str, Callable[[Path, frozenset[str]], Iterator[tuple[int, Any]]]]
     readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
     for file in files:
         suffix = [s for s in file.suffixes if s != ".gz"][-1]
@@ -242,7 +283,7 @@ def _bytes(file: Path) -> IO[bytes]:
     return file.open("rb")
 
 
-def _jsonl(file: Path, columns: Columns) -> Iterator[tuple[int, Any]]:
+def _jsonl(file: Path, columns: frozenset[str]) -> Iterator[tuple[int, Any]]:
     with _bytes(file) as stream:
         for number, line in enumerate(stream, 1):
             body = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
@@ -251,15 +292,15 @@ def _jsonl(file: Path, columns: Columns) -> Iterator[tuple[int, Any]]:
             try:
                 yield number, json.loads(body.decode())
             except UnicodeDecodeError:
-                yield number, _BadError(Reason.NOT_UTF8, "the line is not UTF-8")
+                yield number, BadRecordError(Reason.NOT_UTF8, "the line is not UTF-8")
             except json.JSONDecodeError as error:
-                yield number, _BadError(Reason.NOT_JSON, f"the line is not JSON ({error.msg})")
+                yield number, BadRecordError(Reason.NOT_JSON, f"the line is not JSON ({error.msg})")
             except (ValueError, RecursionError):
                 detail = "the line is nested too deep, or has a number of thousands of digits"
-                yield number, _BadError(Reason.NOT_JSON, detail)
+                yield number, BadRecordError(Reason.NOT_JSON, detail)
 
 
-def _csv(file: Path, columns: Columns) -> Iterator[tuple[int, Any]]:
+def _csv(file: Path, columns: frozenset[str]) -> Iterator[tuple[int, Any]]:
     csv.field_size_limit(sys.maxsize)
     with _bytes(file) as raw:
         # An undecodable byte becomes a lone surrogate, which the record's check finds.
@@ -273,16 +314,16 @@ def _csv(file: Path, columns: Columns) -> Iterator[tuple[int, Any]]:
                 return
             except csv.Error as error:
                 detail = f"the quotes of the record are wrong ({error})"
-                yield reader.line_num, _BadError(Reason.BAD_MESSAGES, detail)
+                yield reader.line_num, BadRecordError(Reason.BAD_MESSAGES, detail)
                 continue
             if None in record:
-                bad = _BadError(Reason.BAD_MESSAGES, "the line has more fields than the header")
-                yield reader.line_num, bad
+                what = "the line has more fields than the header"
+                yield reader.line_num, BadRecordError(Reason.BAD_MESSAGES, what)
             else:
                 yield reader.line_num, record
 
 
-def _parquet(file: Path, columns: Columns) -> Iterator[tuple[int, Any]]:
+def _parquet(file: Path, columns: frozenset[str]) -> Iterator[tuple[int, Any]]:
     """Read with pyarrow: on a damaged file polars asks for all memory and aborts the process."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
@@ -290,8 +331,7 @@ def _parquet(file: Path, columns: Columns) -> Iterator[tuple[int, Any]]:
     try:
         with _bytes(file) as stream, ParquetFile(stream) as source:
             # The mapped columns alone: others may be of types that Python has no values for.
-            wanted = {columns.id, columns.prompt, columns.source}
-            names = [name for name in source.schema_arrow.names if name in wanted]
+            names = [name for name in source.schema_arrow.names if name in columns]
             number = 0
             for batch in source.iter_batches(1000, columns=names):
                 for record in batch.to_pylist():

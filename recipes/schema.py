@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from charter.constitutions.schema import Identifier, SchemaVersion, Text
 from charter.documents import Settings
+from charter.recipes.preference import PreferenceSettings
 
 __all__ = [
-    "ROLES",
     "SCHEMA_VERSION",
     "Columns",
     "EvaluateSettings",
@@ -43,9 +43,6 @@ LlmName = Literal[
     "llama-cpp",
     "litellm",
 ]
-# The roles that a model may have, in the order in which a row meets them.
-ROLES = ("generator", "critic", "reviser", "judge")
-Source = Literal["sampled", "revised", "initial"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
@@ -59,7 +56,7 @@ def _repo(value: str) -> str:
 Repo = Annotated[
     str, AfterValidator(_repo), Field(json_schema_extra={"pattern": f"^{_REPO.pattern}$"})
 ]
-# Kinds of which log-probabilities of the first token can be had.
+# Kinds of which log-probabilities of the first token can be had; of a server, if it gives them.
 LOGPROB_LLMS = ("local", "openai")
 # Candidates differ from the first answer only by sampling, so a greedy generator makes none.
 GENERATOR_TEMPERATURE = 0.7
@@ -73,6 +70,18 @@ class Columns(Settings):
         default="prompt", description="Text, or a list of {role, content} messages."
     )
     source: str = Field(default="source", description="Where a record came from; optional.")
+    candidates: str | tuple[Text, ...] = Field(
+        default="candidates",
+        description="`candidates: given`: a list of responses, or one column for each.",
+    )
+    chosen: str = Field(default="chosen", description="`given`: a pair that has a label.")
+    rejected: str = Field(default="rejected", description="`given`: the other one of the pair.")
+    label: str = Field(
+        default="label",
+        description="`given`: which of the candidates is the best by the source (a number from 0, "
+        "its column, or `tie`); kept beside ours.",
+    )
+    model: str = Field(default="model", description="`given`: who wrote a candidate; optional.")
 
 
 class PromptsSettings(Settings):
@@ -177,15 +186,24 @@ class ModelSettings(Settings):
 class ModelsSettings(Settings):
     """Models by role. Whoever is not named is the generator."""
 
-    generator: ModelSettings = Field(description="Writes the responses.")
+    generator: ModelSettings | None = Field(
+        default=None, description="Writes the responses; not needed where they are given."
+    )
     critic: ModelSettings | None = Field(default=None, description="Writes the critiques.")
     reviser: ModelSettings | None = Field(default=None, description="Writes the revisions.")
     judge: ModelSettings | None = Field(default=None, description="Compares candidates.")
+
+    @model_validator(mode="after")
+    def _any(self) -> ModelsSettings:
+        if self.generator is None and self.judge is None:
+            raise ValueError('the key "generator" is missing; add `generator:`')
+        return self
 
     def role(self, name: str) -> ModelSettings:
         """The settings of a role; the judge is greedy unless its temperature is written."""
         own: ModelSettings | None = getattr(self, name)
         settings = own or self.generator
+        assert settings is not None, f"no {name} is needed"
         if settings.temperature is not None and not (name == "judge" and own is None):
             return settings
         temperature = 0.0 if name == "judge" else GENERATOR_TEMPERATURE
@@ -212,53 +230,6 @@ class SftSettings(Settings):
         "or drawn by these weights.",
     )
     few_shot: tuple[FewShot, ...] = Field(default=(), description="Worked examples.")
-
-
-class PreferenceSettings(Settings):
-    """Candidates, comparisons and labels (Bai et al. 2022, section 4)."""
-
-    candidates: int = Field(default=2, ge=2, le=16, description="Candidates a prompt.")
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)] = Field(
-        default=("sampled", "revised"),
-        description="`initial` and `revised` give one candidate each, `sampled` the rest.",
-    )
-    pairs: Literal["all", "revised-vs-initial"] = Field(
-        default="all", description="Which pairs of candidates are compared."
-    )
-    principles: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
-        default=1, description="Principles drawn for each pair, or all of them."
-    )
-    mode: Literal["verdict", "logprob"] = Field(
-        default="verdict",
-        description="The judge's text, or the log-odds of its first token.",
-    )
-    keep: Literal["consistent", "margin"] = Field(
-        default="consistent",
-        description="Keep pairs whose two orders agree, or whose p_chosen is far enough from 0.5.",
-    )
-    min_margin: float = Field(
-        default=0.0, ge=0, lt=0.5, description="Smallest |p - 0.5| under `keep: margin`."
-    )
-    tie_band: float = Field(
-        default=0.0, ge=0, lt=0.5, description="|p - 0.5| up to this is a TIE in every mode."
-    )
-
-    @model_validator(mode="after")
-    def _fits(self) -> PreferenceSettings:
-        if len(set(self.sources)) != len(self.sources):
-            raise ValueError("sources names one twice; name each once")
-        fixed = sum(source != "sampled" for source in self.sources)
-        sampled = "sampled" in self.sources
-        if self.candidates < len(self.sources) or (not sampled and self.candidates != fixed):
-            fix = f"set candidates: {len(self.sources)}, or change sources"
-            raise ValueError(f"{self.candidates} candidates cannot come from these sources; {fix}")
-        if self.pairs == "revised-vs-initial" and set(self.sources) != {"revised", "initial"}:
-            # A sampled candidate would be paid for and be in no pair.
-            fix = "set candidates: 2 and sources: [initial, revised]"
-            raise ValueError(f"pairs: revised-vs-initial compares these two alone; {fix}")
-        if self.min_margin and self.keep != "margin":
-            raise ValueError("min_margin counts under keep: margin alone; set keep or remove it")
-        return self
 
 
 class PublishSettings(Settings):
@@ -356,12 +327,44 @@ class Recipe(Settings):
     def _has_work(self) -> Recipe:
         if self.sft is False and self.preference is False:
             raise ValueError("sft and preference are both false; leave one in")
-        if self.sft is False and self.preference and "revised" in self.preference.sources:
+        preference = self.preference
+        sources = preference.sources if preference and preference.candidates != "given" else ()
+        if self.sft is False and "revised" in sources:
             raise ValueError("sources: revised needs sft; set sources: [sampled], or keep sft")
-        judge = self.models.role("judge").llm
-        if self.preference and self.preference.mode == "logprob" and judge not in LOGPROB_LLMS:
-            raise ValueError(f"llm {judge} gives no log-probabilities; set mode: verdict")
+        self._check_given()
+        if preference and preference.mode == "vote" and self.role("judge").temperature == 0:
+            fix = "give models.judge a temperature, or set mode: verdict"
+            raise ValueError(f"mode: vote asks a greedy judge the same thing again; {fix}")
         return self
+
+    def _check_given(self) -> None:
+        given = self.preference and self.preference.candidates == "given"
+        if given and self.sft is not False:
+            raise ValueError("candidates: given only judges; set sft: false")
+        if self.models.generator is None and not given:
+            raise ValueError("models has no generator; add `generator:`")
+
+    def role(self, name: str) -> ModelSettings:
+        """The settings of a role: those of `models`, and of a judge that votes a temperature."""
+        settings = self.models.role(name)
+        if name != "judge" or not self.preference or self.preference.mode != "vote":
+            return settings
+        own = self.models.judge
+        if own is not None and own.temperature is not None:
+            return settings
+        return settings.model_copy(update={"temperature": GENERATOR_TEMPERATURE})
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that this recipe asks, in the order in which a row meets them."""
+        needed = []
+        if self.sft or (self.preference and self.preference.candidates != "given"):
+            needed.append("generator")
+        if self.sft:
+            needed += ["critic", "reviser"]
+        if self.preference:
+            needed.append("judge")
+        return tuple(needed)
 
     @property
     def repo(self) -> str:

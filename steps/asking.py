@@ -93,7 +93,7 @@ def prepared(row: Mapping[str, Any]) -> Row:
     return fresh
 
 
-_LISTS = ("revisions", "candidates", "votes", "labels", "faults")
+_LISTS = ("revisions", "candidates", "votes", "reasons", "labels", "faults")
 
 
 def _is_whole(row: Mapping[str, Any]) -> bool:

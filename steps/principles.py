@@ -8,9 +8,18 @@ from typing import Literal
 from charter.constitutions import Constitution, Principle
 from charter.rows import draw_int, draw_unit
 
-__all__ = ["comparison_principles", "round_principle", "rounds_of"]
+__all__ = [
+    "Choice",
+    "Compared",
+    "comparison_principles",
+    "principle_weights",
+    "round_principle",
+    "rounds_of",
+]
 
 Choice = Literal["random", "round-robin", "all"] | Mapping[str, float]
+# The principles of a comparison: so many drawn, all, or those named, each with its weight.
+Compared = int | Literal["all"] | Mapping[str, float]
 
 
 def rounds_of(constitution: Constitution, rounds: int, choice: Choice) -> int:
@@ -50,16 +59,26 @@ def _weighted(principles: Sequence[Principle], weights: Sequence[float], unit: f
 
 
 def comparison_principles(
-    constitution: Constitution, wanted: int | Literal["all"], seed: int, pair_id: str
+    constitution: Constitution, wanted: Compared, seed: int, pair_key: str
 ) -> list[Principle]:
-    """The principles a pair is judged under: all, or so many drawn without replacement.
+    """The principles a pair is judged under: all, those named, or so many drawn.
 
-    They come in the constitution's order, so that a draw of all is the same as `all`.
+    Drawing is uniform and without replacement. They come in the constitution's order, so that a
+    draw of all is the same as `all`.
     """
     if wanted == "all":
         return list(constitution.principles)
+    if isinstance(wanted, Mapping):
+        return [p for p in constitution.principles if wanted.get(p.id, 0.0) > 0]
     keyed = sorted(
-        constitution.principles, key=lambda p: draw_int(seed, pair_id, "comparison", p.id)
+        constitution.principles, key=lambda p: draw_int(seed, pair_key, "comparison", p.id)
     )
     drawn = {p.id for p in keyed[:wanted]}
     return [p for p in constitution.principles if p.id in drawn]
+
+
+def principle_weights(constitution: Constitution, wanted: Compared) -> dict[str, float]:
+    """How much each principle counts in a label: as the recipe weighs it, else the constitution."""
+    if isinstance(wanted, Mapping):
+        return {name: weight for name, weight in wanted.items() if weight > 0}
+    return {p.id: p.weight for p in constitution.principles}

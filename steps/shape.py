@@ -59,7 +59,7 @@ def preference_rows(row: Row, judge_model: str = "") -> list[Row]:
         if label["reason"]:
             continue
         won, lost = (label["a"], label["b"]) if label["winner"] == "A" else (label["b"], label["a"])
-        p_chosen = max(label["p_a"], 1 - label["p_a"])
+        p_chosen = label["p_chosen"]
         rows.append(
             {
                 "id": label["pair_id"],
@@ -73,6 +73,7 @@ def preference_rows(row: Row, judge_model: str = "") -> list[Row]:
                 "n_votes": label["n_votes"],
                 "order_consistent": label["order_consistent"],
                 "label_source": "ai",
+                "source_label": _source_label(row, label),
                 "chosen_model": texts[won]["model"],
                 "rejected_model": texts[lost]["model"],
                 "judge_model": judge_model,
@@ -83,9 +84,26 @@ def preference_rows(row: Row, judge_model: str = "") -> list[Row]:
     return rows
 
 
+def _source_label(row: Row, label: Row) -> str | None:
+    """What the source's own label says of our chosen one: `chosen`, `rejected`, `tie`, or None."""
+    side = _source_side(row, label["a"], label["b"])
+    if side in (None, "TIE"):
+        return side and "tie"
+    return "chosen" if side == label["winner"] else "rejected"
+
+
+def _source_side(row: Row, a: str, b: str) -> str | None:
+    """Which of two candidates the source's own label prefers: A, B, TIE; None where it is mute."""
+    best: str | None = row.get("source_best")
+    if best is None or (best != "" and best not in (a, b)):
+        return None
+    return "TIE" if best == "" else "A" if best == a else "B"
+
+
 def judgment_rows(row: Row, judge_model: str = "") -> list[Row]:
     """One row a vote, parsed or not."""
     row = prepared(row)
+    scores = row.get("scores") or {}
     return [
         {
             "comparison_id": vote["comparison_id"],
@@ -94,11 +112,15 @@ def judgment_rows(row: Row, judge_model: str = "") -> list[Row]:
             "candidate_b": f"{row['prompt_id']}#{vote['candidate_b']}",
             "principle_id": vote["principle_id"],
             "order": vote["order"],
+            "sample": vote.get("sample", 0),
             "verdict": vote["verdict"],
             "p_a": vote["p_a"],
-            "rationale": None,
+            "rationale": vote.get("rationale"),
             "raw": vote["raw"],
             "judge_model": judge_model,
+            "score_a": scores.get(vote["candidate_a"]),
+            "score_b": scores.get(vote["candidate_b"]),
+            "source_label": _source_side(row, vote["candidate_a"], vote["candidate_b"]),
             "prompt_tokens": vote["prompt_tokens"],
             "completion_tokens": vote["completion_tokens"],
         }
@@ -127,20 +149,24 @@ def planned_pairs(row: Row, slots: tuple[str, ...]) -> int:
     return len(row["labels"]) + (len(_broken_pairs(row, slots)) if row["labels"] else 0)
 
 
-def reject_rows(row: Row, slots: tuple[str, ...] = (), sft: bool = True) -> list[Row]:
+def reject_rows(
+    row: Row, slots: tuple[str, ...] = (), sft: bool = True, judged: bool | None = None
+) -> list[Row]:
     """Why the prompt has no sft row, and each pair no preference row.
 
     Args:
         row: a walked row.
-        slots: the candidates' slots as the recipe wants them; empty when nothing is judged.
+        slots: the candidates' slots as the recipe wants them; empty where which pairs are formed
+            is seen from the candidates that there are.
         sft: whether sft rows are made.
+        judged: whether pairs are judged; by default where there are slots.
     """
     row = prepared(row)
     rejects = []
     fault = _sft_fault(row)
     if sft and fault:
         rejects.append(_reject(Ledger.SFT, row, fault, None))
-    if not slots:
+    if not (bool(slots) if judged is None else judged):
         return rejects
     if not row["labels"]:
         first = row["faults"][0] if row["faults"] else None

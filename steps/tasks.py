@@ -15,9 +15,10 @@ batch; `asking()` is the pure step behind it, which `charter run` drives itself.
 # among the annotations of `process`, and does not find it in a text.
 
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from distilabel.steps import LoadDataFromDicts, Step, StepInput
 from distilabel.steps.tasks import Task
@@ -30,8 +31,11 @@ from charter.recipes.schema import FewShot
 from charter.rows import Row
 from charter.steps.asking import Asking
 from charter.steps.critique import CritiqueAsk
-from charter.steps.judge import JudgeAsk
+from charter.steps.judge import JudgeAsk, ReasonAsk
 from charter.steps.keep import KeepRule, kept
+from charter.steps.label import Mode, Orders
+from charter.steps.pairs import Pairing
+from charter.steps.principles import principle_weights
 from charter.steps.respond import RespondAsk
 from charter.steps.revise import ReviseAsk
 from charter.steps.shape import judgment_rows, preference_rows, reject_rows, sft_rows
@@ -44,6 +48,7 @@ __all__ = [
     "Judge",
     "Keep",
     "LoadPrompts",
+    "Reason",
     "Respond",
     "Revise",
     "ToJudgments",
@@ -168,25 +173,53 @@ class Revise(_AskingTask):
         )
 
 
-class Judge(_AskingTask):
-    """Compare the candidates of a row, each pair under its principles in both orders."""
+class _JudgingTask(_AskingTask):
+    """What the tasks of judging have in common; the words are those of a recipe's `preference`."""
 
     constitution: str = Field(description="A shipped name, or a path.")
-    mode: Literal["verdict", "logprob"] = "verdict"
-    pairs: Literal["all", "revised-vs-initial"] = "all"
-    principles: int | Literal["all"] = 1
+    mode: Mode = "verdict"
+    pairs: Pairing = "all"
+    principles: int | Literal["all"] | dict[str, float] = 1
     candidates: int = Field(default=2, description="Candidates a row has when nothing fails.")
+    votes: int = Field(default=1, ge=1, description="Answers to each question, in mode `vote`.")
+    orders: Orders = "both"
+    near_equal: float = 1.0
+    clamp: tuple[float, float] = (0.4, 0.6)
+    logprobs: bool = Field(default=True, description="Whether the judge gives log-probabilities.")
+    round: int = Field(default=0, ge=0, description="Of adaptive pairs, from 1.")
+
+    def settings(self) -> dict[str, Any]:
+        """The fields of the pure step behind the task."""
+        found = {name: getattr(self, name) for name in JUDGING}
+        return {**found, "constitution": _constitution(self.constitution), "seed": self.seed}
+
+
+# The fields that a task of judging shares with its pure step, its constitution and seed aside.
+JUDGING: tuple[str, ...] = (
+    *("mode", "pairs", "principles", "candidates", "votes", "orders", "near_equal", "clamp"),
+    *("logprobs", "round"),
+)
+
+
+class Reason(_JudgingTask):
+    """Let the judge think about each comparison before it decides (mode `cot`)."""
 
     def asking(self) -> Asking:
         """The pure step behind the task."""
-        return JudgeAsk(
-            _constitution(self.constitution),
-            self.mode,
-            self.pairs,
-            self.principles,
-            self.candidates,
-            self.seed,
-        )
+        return ReasonAsk(**self.settings())
+
+    @property
+    def outputs(self) -> list[str]:
+        """What the judge thinks of each comparison."""
+        return [*super().outputs, "reasons"]
+
+
+class Judge(_JudgingTask):
+    """Compare the candidates of a row, each pair under its principles in both orders."""
+
+    def asking(self) -> Asking:
+        """The pure step behind the task."""
+        return JudgeAsk(**self.settings())
 
     @property
     def outputs(self) -> list[str]:
@@ -215,21 +248,30 @@ class Keep(_RowStep):
     """From votes to labels: chosen and rejected, or the reason why not."""
 
     constitution: str = Field(description="A shipped name, or a path; for the weights.")
+    principles: int | Literal["all"] | dict[str, float] = Field(
+        default=1, description="As the judge has them; those that are named bring their weights."
+    )
     keep: Literal["consistent", "margin"] = "consistent"
     min_margin: float = 0.0
     tie_band: float = 0.0
-    mode: Literal["verdict", "logprob"] = "verdict"
-    pairs: Literal["all", "revised-vs-initial"] = "all"
+    mode: Mode = "verdict"
+    pairs: Pairing = "all"
+    orders: Orders = "both"
+    min_order_consistency: float = 0.0
+    near_equal: float = 1.0
+    injections: Literal["reject", "ignore"] = "reject"
 
     @property
     def outputs(self) -> list[str]:
-        """The label of each pair."""
-        return ["labels"]
+        """The label of each pair, and the candidates' scores."""
+        return ["labels", "scores"]
 
     def shape(self, row: Row) -> list[Row]:
         """The row itself, with `labels`."""
-        rule = KeepRule(self.keep, self.min_margin, self.tie_band, self.mode, self.pairs)
-        return [kept(row, rule, _constitution(self.constitution))]
+        rule = KeepRule(**{each.name: getattr(self, each.name) for each in fields(KeepRule)})
+        constitution = _constitution(self.constitution)
+        weights = principle_weights(constitution, self.principles)
+        return [kept(row, rule, constitution, weights)]
 
 
 class ToSft(_RowStep):
@@ -280,6 +322,7 @@ class ToRejects(_RowStep):
 
     slots: list[str] = Field(default_factory=list, description="The candidates' slots wanted.")
     sft: bool = Field(default=True, description="Whether sft rows are made.")
+    judged: bool | None = Field(default=None, description="Whether pairs are; None: by the slots.")
 
     @property
     def outputs(self) -> list[str]:
@@ -288,4 +331,4 @@ class ToRejects(_RowStep):
 
     def shape(self, row: Row) -> list[Row]:
         """One row for each that did not make it."""
-        return reject_rows(row, tuple(self.slots), self.sft)
+        return reject_rows(row, tuple(self.slots), self.sft, self.judged)

@@ -3,100 +3,222 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+from typing import NamedTuple
 
 from charter.rows import Verdict
+from charter.steps import verdict_cues as cues
+from charter.steps.verdict_labels import LETTERS, Labels, plain_text
+from charter.steps.verdict_words import Patterns, patterns_of
 
-__all__ = ["parse_verdict"]
+__all__ = ["LETTERS", "Labels", "parse_verdict"]
 
-# Repeats are possessive (`*+`) wherever a run could be split in two ways: a judge that writes
-# a megabyte of brackets or blanks must cost linear time.
-_NOUN = r"(?:response|answer|option|output|candidate|assistant)"
-_LABEL = r"(A|B|TIE|Tie|tie)"
 _EDGES = " \t\r\n\v\f\"'“”‘’()[]{}<>.!"
-# A line that is a label, perhaps with its noun; brackets, quotes and full stops are cut before.
-_ALONE = re.compile(rf"""((?i:{_NOUN})\s+["'(\[]*)?{_LABEL}""")
-_HEADING = re.compile(rf"""(?im)^[^\S\n]*+["'(\[]*+{_NOUN}\s++["'(\[]*+([AB])\b""")
-_LIST = r"""(?!\s*+(?:,|/|\bor\b|\band\b)\s*+(?:or\s++)?["'(\[]*+(?:A|B|TIE|tie)\b)"""
-_END = (
-    r"""(?=[)"'\]]*+(?:[^\S\n]*+(?:\n|[.,;:!)\]}"']|$)|"""
-    r"""\s++(?:because|since|as(?!\s+well))\b))"""
-)
-# `verdict: A`, `"winner": "B"`, `the better response is (A)`, `I prefer B`.
-_DECLARED = re.compile(
-    rf"""(?i:\b(?:(?:verdict|winner|choice|preference|label|
-    (?:better|best|preferred|final|correct|my|the)\s++(?:{_NOUN}|verdict|choice)|answer)\b
-    ["']?\s*+(?:is|:|=|->)\s*+:?+|I\s++(?:would\s++|will\s++)?(?:choose|prefer|pick|select)\b)
-    \s*+["'(\[]*+(?:{_NOUN}\s++)?)["'(\[]*+{_LABEL}\b{_LIST}{_END}""",
-    re.VERBOSE,
-)
-# `Response A is better`, and at the start of a sentence `A is better`: without a restriction
-# behind it, since a response may be better `in tone` or `written` and lose all the same.
-_STATED = re.compile(
-    rf"""(?:(?i:\b{_NOUN}s?)\s++|^[^\S\n]*+|(?<=[.!?:][ ]))["'(\[]*+([AB])[)"'\]]*+\s++
-    (?i:(?:is\s++(?:(?:clearly|much|slightly|overall|the)\s++)*+
-    (?:better|best|preferred|preferable|superior|winner)|wins)\b
-    (?:\s++(?:overall|one|choice|{_NOUN})\b)?+
-    (?:\s++(?:than|to)\s++(?:the\s++other|(?:{_NOUN}\s++)?["'(\[]*+[AB])\b(?:\s++{_NOUN}\b)?+)?+)
-    {_END}""",
-    re.VERBOSE | re.MULTILINE,
-)
-_BRACKETED = re.compile(rf"\[\[{_LABEL}\]\]")
-_NEGATION = re.compile(
-    r"(?i)\b(?:not|never|neither|nor|hardly|cannot|if|whether|unless|although|though|while)\b"
-    r"|n['’]t\b"
-)
-_SENTENCE_END = re.compile(r"[.!?\n;]")
+_LONGEST_LINE = 60
+# A shorter `although` clause is no clause: what follows its comma still belongs to it.
+_SHORTEST_CONCESSION = 12
 
 
-def parse_verdict(text: str) -> Verdict:
-    """The verdict of a judge's text, in terms of the places shown.
+class _Rank(IntEnum):
+    """How much a statement weighs; a later one of a higher rank overrules it."""
+
+    NARROW = 0  # better in something: counts where nothing else stands
+    SAID = 1
+    CONCLUDED = 2  # therefore, I conclude
+    SUMMED = 3  # overall, final verdict
+
+
+class _Said(NamedTuple):
+    """One label that the text names as its verdict."""
+
+    at: int
+    rank: _Rank
+    verdict: str
+    form: bool = False  # a line or a mark that is a verdict and nothing else: never overruled
+    equal: bool = False  # `both are equally good`: gives way to any label named after it
+
+
+def parse_verdict(text: str, labels: Labels = LETTERS) -> Verdict:
+    """The verdict of a judge's text: `A` the place shown first, `B` the second.
 
     Read are: a text, a first or a last line that is a label and nothing else; `verdict: A` and
-    the like; `Response A is better`; `[[A]]`. Several of these must agree. A statement in a
-    sentence with a negation, a condition or a concession counts for nothing, nor does a heading
-    (`Response A:`) or what stands in `<think>` marks. All else is UNPARSED.
+    the like, also in JSON; `Response A is better`; `[[A]]`. A later conclusion (`Therefore, ...`,
+    and above it `Overall, ...`) overrules what a sentence said before. All that is left must
+    agree. A sentence with a negation, a condition or a concession counts for nothing, nor does
+    what another is said to think (`Assistant A argues that ...`), a heading (`Response A:`) or
+    what stands in `<think>` marks. All else is UNPARSED.
+
+    Args:
+        text: what the judge wrote.
+        labels: what the judge was told to call the two places.
     """
-    said = text.rpartition("</think>")[2].partition("<think>")[0]
-    plain = re.sub(r"[*`#]+", "", said).replace("_", " ").strip()
-    whole = _alone(plain.rstrip(":")) or (plain.strip(_EDGES) if len(plain) < 20 else "")
-    if whole and whole.upper() in ("A", "B", "TIE"):
-        return Verdict(whole.upper())
-    found = {*_lines(plain), *_statements(plain)}
-    return Verdict(found.pop()) if len(found) == 1 else Verdict.UNPARSED
+    patterns = patterns_of(labels)
+    plain = plain_text(text.rpartition("</think>")[2].partition("<think>")[0])
+    whole = _whole(plain, patterns)
+    if whole:
+        return Verdict(whole)
+    asked = labels.marks[0] == "[["
+    marks = list(_marks(plain, patterns, form=not asked))
+    if asked and marks:
+        return _settled(marks)
+    return _settled([*marks, *_lines(plain, patterns), *_sentences(plain, patterns)])
 
 
-def _alone(line: str) -> str:
-    """The label that a line is, or nothing."""
-    core = line.strip(_EDGES)
-    match = _ALONE.fullmatch(core) if len(core) < 40 else None
-    return match.group(2).upper() if match else ""
+def _settled(said: Iterable[_Said]) -> Verdict:
+    """What is left of all statements when each later, weightier one has overruled the others."""
+    items = list(said)
+    items = [item for item in items if item.rank > _Rank.NARROW] or items
+    last = {rank: max((i.at for i in items if i.rank >= rank), default=-1) for rank in _Rank}
+    named = max((item.at for item in items if not item.equal), default=-1)
+    left = {
+        item.verdict
+        for item in items
+        if (item.form or item.rank is _Rank.SUMMED or last[_Rank(item.rank + 1)] < item.at)
+        and not (item.equal and named > item.at)
+    }
+    return Verdict(left.pop()) if len(left) == 1 else Verdict.UNPARSED
 
 
-def _lines(plain: str) -> Iterator[str]:
+def _label(match: re.Match[str], patterns: Patterns) -> str:
+    """The verdict of a match: its last group is the label."""
+    return patterns.verdicts[match[match.lastindex or 0].casefold()]
+
+
+def _whole(plain: str, patterns: Patterns) -> str:
+    """The verdict of a text that is a label, in any case, or `it is a tie`, and no more."""
+    core = plain.rstrip(":").strip(_EDGES)
+    if len(core) > _LONGEST_LINE:
+        return ""
+    if core.casefold() in patterns.verdicts:
+        return patterns.verdicts[core.casefold()]
+    match = patterns.alone.fullmatch(core)
+    if match:
+        return _label(match, patterns)
+    return Verdict.TIE.value if patterns.tie.fullmatch(core) else ""
+
+
+def _marks(plain: str, patterns: Patterns, *, form: bool) -> Iterator[_Said]:
+    """Labels in marks that nothing but a verdict has: `[[A]]`."""
+    summaries = [match.end() for match in cues.SUMMARY.finditer(plain)]
+    ends = [match.end() for match in cues.SENTENCE.finditer(plain)]
+    for match in patterns.mark.finditer(plain):
+        summed = _last(summaries, match.start()) > _last(ends, match.start())
+        rank = _Rank.SUMMED if summed else _Rank.SAID
+        yield _Said(match.start(), rank, _label(match, patterns), form=form)
+
+
+def _lines(plain: str, patterns: Patterns) -> Iterator[_Said]:
     """Labels that stand alone: in the first or the last line, or anywhere against them."""
-    lines = [line for line in plain.split("\n") if line.strip()]
-    alone = [_alone(line) for line in lines]
+    starts = [0, *(match.end() for match in re.finditer(r"\n", plain))]
+    lines = [(at, line) for at, line in zip(starts, plain.split("\n"), strict=True) if line.strip()]
+    alone = [_alone(line, patterns) for _, line in lines]
     if not lines or not (alone[0] or alone[-1]):
         return
-    yield from filter(None, alone)
-    if alone[0] and _HEADING.match(lines[0]):
-        # A first line `Response A` may be a heading: then the other one has its own below.
-        yield from (match.group(1).upper() for match in _HEADING.finditer(plain))
+    ends = {lines[at][0] for at in (0, -1) if alone[at]}
+    headed = {
+        _label(match, patterns)
+        for match in patterns.heading.finditer(plain)
+        if match.start() not in ends
+    }
+    for (at, _), label in zip(lines, alone, strict=True):
+        if not label:
+            continue
+        verdict = _label(label, patterns)
+        # With a noun it may be the heading of a part: then the other part has its own.
+        heading = label[1] and (at not in ends or (headed and verdict not in headed))
+        if not heading:
+            yield _Said(at, _Rank.SAID, verdict, form=True)
 
 
-def _statements(plain: str) -> Iterator[str]:
-    """Labels that a sentence declares to be the verdict."""
-    yield from (match.group(1).upper() for match in _BRACKETED.finditer(plain))
-    matches = [m for pattern in (_DECLARED, _STATED) for m in pattern.finditer(plain)]
-    if not matches:
+def _alone(line: str, patterns: Patterns) -> re.Match[str] | None:
+    """The label that a line is, or nothing."""
+    core = line.strip(_EDGES)
+    return patterns.alone.fullmatch(core) if len(core) <= _LONGEST_LINE else None
+
+
+def _last(positions: list[int], before: int) -> int:
+    """The last of the sorted positions that is not behind `before`, or -1."""
+    found = bisect_left(positions, before + 1)
+    return positions[found - 1] if found else -1
+
+
+class _Context:
+    """Where the words stand that say how much a statement beside them counts."""
+
+    def __init__(self, plain: str) -> None:
+        self._ends = [match.end() for match in cues.SENTENCE.finditer(plain)]
+        self._breaks = [match.end() for match in cues.BREAK.finditer(plain)]
+        self._clauses = [match.end() for match in cues.CLAUSE.finditer(plain)]
+        self._at = {
+            name: [match.start() for match in pattern.finditer(plain)]
+            for name, pattern in (
+                ("agreement", cues.AGREEMENT),
+                ("attribution", cues.ATTRIBUTION),
+                ("concession", cues.CONCESSION),
+                ("conclusion", cues.CONCLUSION),
+                ("denial", cues.DENIAL),
+                ("negation", cues.NEGATION),
+                ("restriction", cues.RESTRICTION),
+                ("summary", cues.SUMMARY),
+            )
+        }
+
+    def _within(self, name: str, start: int, end: int) -> bool:
+        return _last(self._at[name], end - 1) >= start
+
+    def rank(self, match: re.Match[str]) -> _Rank | None:
+        """The rank of a statement; None when it is denied, conceded or another's."""
+        start, end = match.span()
+        # The label may hold such a word itself: `no preference`.
+        label = match.start(match.lastindex or 0) + 1
+        sentence = max(_last(self._ends, start), 0)
+        scope = max(_last(self._breaks, start), sentence)
+        clause = max(_last(self._clauses, start), scope)
+        concession = _last(self._at["concession"], label - 1)
+        if (
+            self._within("denial", scope, label)
+            or self._within("negation", clause, label - 1)
+            or (concession >= scope and clause - concession < _SHORTEST_CONCESSION)
+            or (
+                self._within("attribution", scope, start)
+                and not self._within("agreement", scope, start)
+            )
+        ):
+            return None
+        if self._within("summary", sentence, end):
+            return _Rank.SUMMED
+        if self._within("conclusion", sentence, end):
+            return _Rank.CONCLUDED
+        return _Rank.NARROW if self._within("restriction", sentence, start) else _Rank.SAID
+
+
+def _is_form(match: re.Match[str]) -> bool:
+    """Whether a line starts with it as with a field: `Verdict: A`."""
+    groups = match.groupdict()
+    sign = (groups.get("colon") or "").strip(" \"'")
+    return groups.get("line") is not None and sign.startswith((":", "=", "-"))
+
+
+def _sentences(plain: str, patterns: Patterns) -> Iterator[_Said]:
+    """Labels that a form or a sentence says to be the verdict."""
+    declared = [match for each in patterns.declared for match in each.finditer(plain)]
+    stated = [match for each in patterns.stated for match in each.finditer(plain)]
+    narrow = [match for each in patterns.narrow for match in each.finditer(plain)]
+    ties = list(patterns.tie.finditer(plain))
+    if not (declared or stated or narrow or ties):
         return
-    ends = [match.end() for match in _SENTENCE_END.finditer(plain)]
-    negations = [match.start() for match in _NEGATION.finditer(plain)]
-    for match in matches:
-        before = bisect_right(ends, match.start())
-        start = ends[before - 1] if before else 0
-        nearest = bisect_left(negations, start)
-        if nearest == len(negations) or negations[nearest] >= match.end():
-            yield match.group(1).upper()
+    context = _Context(plain)
+    for match in (*declared, *stated):
+        rank = context.rank(match)
+        if rank is not None:
+            yield _Said(match.start(), rank, _label(match, patterns), form=_is_form(match))
+    for match in narrow:
+        rank = context.rank(match)
+        if rank is not None and rank > _Rank.SAID:
+            yield _Said(match.start(), _Rank.NARROW, _label(match, patterns))
+    for match in ties:
+        rank = context.rank(match)
+        if rank is not None and (rank > _Rank.SAID or match["key"]):
+            yield _Said(match.start(), rank, Verdict.TIE.value, equal=not match["key"])

@@ -102,10 +102,10 @@ def evaluate_models(
     from charter.hub import open_version
 
     settings = loaded.recipe.evaluate.refusal
-    generator = loaded.recipe.models.role("generator")
+    generator = loaded.recipe.models.generator
     assert settings is not None
     named: dict[str, Path | None] = {}
-    if generator.llm == "local":
+    if generator is not None and generator.llm == "local":
         named["before"] = Path(generator.model) if generator.model else None
     named |= models
     if not named:

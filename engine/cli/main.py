@@ -29,6 +29,7 @@ COMMANDS = {
     "show": ("show", "Show a version, or one row with all behind it."),
     "versions": ("versions", "List the published versions of a repo."),
     "train": ("train", "Train a model from a pinned version."),
+    "audit": ("audit", "Measure how far a judge and a constitution can be trusted."),
     "eval": ("evaluate", "Measure a model: refusals."),
     "cache": ("cache", "Count, prune, export, import or repair the paid-for calls."),
 }

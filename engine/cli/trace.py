@@ -38,7 +38,7 @@ def print_pair(output: Output, row: Row, label: Row) -> None:
 
 
 def print_votes(output: Output, votes: list[Any]) -> None:
-    """One line a vote."""
+    """One line a vote, and what the judge thought before it, where it was asked to."""
     output.table(
         ("principle", "order", "verdict", "p(A)", "the judge said"),
         [
@@ -52,6 +52,9 @@ def print_votes(output: Output, votes: list[Any]) -> None:
             for vote in votes
         ],
     )
+    for vote in votes:
+        if vote.get("rationale"):
+            output.quote(f"reasons ({vote['principle_id']}, {vote['order']})", vote["rationale"])
 
 
 def print_row(output: Output, row: Row) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from charter.errors import CharterError, Failure, Fault
-from charter.models.call import Answer, Call
+from charter.models.call import FLOOR, Answer, Call
 from charter.models.lane import TransientError
 
 __all__ = [
@@ -73,14 +73,36 @@ def answer_from_output(output: Any, call: Call) -> Answer:
 
 
 def gather_labels(entries: Any, labels: Sequence[str]) -> dict[str, float]:
-    """Log-probability of each label over its spellings among (token, logprob) entries."""
+    """Log-probability of each label over its spellings among (token, logprob) entries.
+
+    Args:
+        entries: the likeliest first tokens, as a server lists them: at most 20 of all there are.
+        labels: what is looked for.
+
+    Returns:
+        The labels that were found. Where one was not, `FLOOR` holds the most that it can have: no
+        more than the least of the tokens listed, and no more than what all of these leave over.
+    """
     found: dict[str, float] = {}
+    listed = []
     for token, logprob in entries:
+        if logprob is None:
+            continue
+        listed.append(logprob)
         label = token.strip()
-        if label in labels and logprob is not None:
+        if label in labels:
             before = found.get(label)
             found[label] = logprob if before is None else _logaddexp(before, logprob)
+    if listed and any(label not in found for label in labels):
+        rest = 1.0 - math.fsum(math.exp(min(each, 0.0)) for each in listed)
+        left = math.log(rest) if rest > _LEAST else math.log(_LEAST)
+        # A list of one token is no list of the likeliest: it says nothing of the second one.
+        found[FLOOR] = min(left, *listed) if len(listed) > 1 else left
     return found
+
+
+# What a sum of probabilities may be off by: servers round them, and sums of floats drift.
+_LEAST = 1e-6
 
 
 def _logaddexp(a: float, b: float) -> float:

@@ -9,7 +9,10 @@ from typing import Any
 from charter.rows import Message
 from charter.values import is_unicode
 
-__all__ = ["Answer", "Call"]
+__all__ = ["FLOOR", "Answer", "Call"]
+
+# Among label log-probabilities: the most that a label can have which the server did not list.
+FLOOR = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class Answer:
         text: the generated text ("" where only log-probabilities were asked for); half a
             surrogate pair, which no file can hold, becomes U+FFFD.
         label_logprobs: natural-log probability of each asked label as the first token
-            (summed over its spellings); a label that the server did not report is absent.
+            (summed over its spellings); a label that the server did not list is absent, and
+            `FLOOR` then holds the most that it can have.
         finish_reason: `stop`, `length`, or what the server said.
         prompt_tokens: tokens read.
         completion_tokens: tokens generated.

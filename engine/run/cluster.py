@@ -26,7 +26,6 @@ from charter.errors import CharterError, Failure, Fault, InputError
 from charter.models.cache import CallCache, Entry
 from charter.models.call import Answer
 from charter.recipes import Loaded
-from charter.recipes.schema import ROLES
 from charter.rows import Row
 from charter.run.failed import FailedCalls
 from charter.run.journal import Journal
@@ -87,7 +86,7 @@ class _Worker:
         from charter.pipeline import asking_steps
 
         recipe = loaded.recipe
-        llms = {role: build_llm(recipe.models.role(role), recipe.run) for role in ROLES}
+        llms = {role: build_llm(recipe.role(role), recipe.run) for role in recipe.roles}
         steps = asking_steps(loaded)
         self._loaded = loaded
         self._asked = [(step, llms[step.role]) for step in steps]
@@ -102,7 +101,8 @@ class _Worker:
     def _walk(self, shard: bytes) -> bytes:
         rows: list[Row] = orjson.loads(shard)
         told, used = _Told(), io.BytesIO()
-        stages = stages_for(self._loaded, self._asked, told.event)
+        recipe = self._loaded.recipe
+        stages = stages_for(self._asked, recipe.role, recipe.run, told.event)
         tally, failed = Tally(), _Shared(self._known)
         watch = Watch(stages, len(rows), tally, Silent(), Journal(None))
         budget, stopper = Budget(Limits()), Stopper(_ignored)

@@ -11,7 +11,7 @@ from typing import Any
 from charter.hub import Draft, Splits, assign_splits, ensure_train, published_splits
 from charter.hub.stored import RowWriter, StoredRows
 from charter.models.build import lineage
-from charter.pipeline import candidate_slots
+from charter.pipeline import paired_slots
 from charter.recipes import Loaded, PromptSet
 from charter.rows import Row
 from charter.run.summary import Summary
@@ -58,6 +58,7 @@ def draft_of(
         constitution_yaml=loaded.constitution_yaml,
         recipe_yaml=loaded.recipe_yaml,
         version=version or recipe.publish.version,
+        orders=recipe.preference.orders if recipe.preference else "both",
     )
 
 
@@ -67,9 +68,10 @@ def row_maker(loaded: Loaded, prompts: PromptSet, writer: RowWriter) -> Callable
     A config that the recipe does not ask for stays absent.
     """
     recipe = loaded.recipe
-    slots = candidate_slots(loaded)
+    slots = paired_slots(loaded)
+    judged = bool(recipe.preference)
     sft = bool(recipe.sft)
-    judge = str(lineage(recipe.models.role("judge"))["model"]) if recipe.preference else ""
+    judge = str(lineage(recipe.role("judge"))["model"]) if recipe.preference else ""
     writer.declare("rejects")
     writer.add("rejects", [_input_reject(reject) for reject in prompts.rejects])
     if sft:
@@ -81,10 +83,10 @@ def row_maker(loaded: Loaded, prompts: PromptSet, writer: RowWriter) -> Callable
     def add(row: Row) -> None:
         if sft:
             writer.add("sft", sft_rows(row))
-        if slots:
+        if judged:
             writer.add("preference", preference_rows(row, judge))
             writer.add("judgments", judgment_rows(row, judge))
-        if rejects := reject_rows(row, slots, sft=sft):
+        if rejects := reject_rows(row, slots, sft, judged):
             writer.add("rejects", rejects)
 
     return add
@@ -122,9 +124,6 @@ def _splits(
 
 def _lineage(loaded: Loaded, prompts: PromptSet, tally: Tally) -> dict[str, Any]:
     recipe, constitution = loaded.recipe, loaded.constitution
-    roles = ["generator"]
-    roles += ["critic", "reviser"] if recipe.sft else []
-    roles += ["judge"] if recipe.preference else []
     return {
         "constitution": {
             "name": constitution.name,
@@ -139,11 +138,12 @@ def _lineage(loaded: Loaded, prompts: PromptSet, tally: Tally) -> dict[str, Any]
             "fingerprint": prompts.fingerprint(),
             "records": prompts.records,
         },
-        "models": {role: lineage(recipe.models.role(role)) for role in roles},
+        "models": {role: lineage(recipe.role(role)) for role in recipe.roles},
         "seeds": {"recipe": recipe.seed},
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "figures": {
             "preference": recipe.preference.model_dump(mode="json") if recipe.preference else None,
+            "judge_logprobs": loaded.judge_logprobs,
             "calls": dict(tally.calls),
             "input_rejects": dict(Counter(reject.reason.value for reject in prompts.rejects)),
         },

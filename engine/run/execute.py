@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from charter.errors import CharterError, Failure, Fault, InputError, Interrupted
 from charter.hub import Published, publish_local
 from charter.hub.stored import RowWriter
 from charter.models.cache import CallCache, default_cache_path
-from charter.pipeline import candidate_slots, keep_rule, prompt_row
+from charter.pipeline import keep_rule, paired_slots, prompt_row
 from charter.recipes import Loaded, PromptSet, read_prompts
 from charter.rows import Row
 from charter.run.draft import CONFIGS, draft_of, row_maker
@@ -26,6 +26,7 @@ from charter.run.limits import Budget, Limits, RejectRate
 from charter.run.progress import Progress, Silent
 from charter.run.runner import Runner
 from charter.run.serve import served_models
+from charter.run.settle import settled
 from charter.run.stages import stages_of
 from charter.run.stop import Stopper
 from charter.run.summary import Summary
@@ -34,6 +35,7 @@ from charter.run.watch import Watch
 from charter.run.work import Work
 from charter.steps.asking import prepared
 from charter.steps.keep import kept
+from charter.steps.principles import principle_weights
 from charter.steps.shape import planned_pairs
 
 __all__ = ["RunResult", "preview_rows", "run_recipe"]
@@ -82,7 +84,9 @@ def label_row(loaded: Loaded) -> Callable[[Row], Row]:
     rule = keep_rule(loaded)
     if rule is None:
         return prepared
-    return partial(kept, rule=rule, constitution=loaded.constitution)
+    assert loaded.recipe.preference
+    weights = principle_weights(loaded.constitution, loaded.recipe.preference.principles)
+    return partial(kept, rule=rule, constitution=loaded.constitution, weights=weights)
 
 
 def work_of(
@@ -114,9 +118,10 @@ def preview_rows(
     loaded: Loaded, prompts: PromptSet, cache: CallCache, progress: Progress
 ) -> tuple[list[Row], Tally]:
     """The prompts' rows, walked through every step and labelled; for a few."""
-    label = label_row(loaded)
     rows: list[Row] = []
     source = (prompt_row(prompt) for prompt in prompts.prompts)
+    loaded, _ = settled(loaded, cache, progress.say)
+    label = label_row(loaded)
     with (
         tempfile.TemporaryDirectory() as folder,
         served_models(loaded, Path(folder), progress),
@@ -140,6 +145,7 @@ class _Run:
     journal: Journal
     progress: Progress
     limits: Limits
+    asked_before: int = 0
     summary: Summary = field(default_factory=Summary)
 
     def tell(self, event: str, **facts: Any) -> None:
@@ -167,6 +173,8 @@ class _Run:
             failed=failed,
             limits=self.limits,
         )
+        if self.asked_before:
+            work.tally.calls["probe"] = self.asked_before
         place = self.folder.path / "rows"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
@@ -192,13 +200,14 @@ class _Run:
     def _emit(self, writer: RowWriter) -> Callable[[Row], None]:
         label = label_row(self.loaded)
         rate = RejectRate(self.limits.max_reject_rate, len(self.prompts.prompts))
-        slots = candidate_slots(self.loaded)
+        slots = paired_slots(self.loaded)
+        judged = bool(self.loaded.recipe.preference)
         add = row_maker(self.loaded, self.prompts, writer)
         see = self.summary.see
 
         def emit(row: Row) -> None:
             row = label(row)
-            see(row, planned_pairs(row, slots) if slots else 0)
+            see(row, planned_pairs(row, slots) if judged else 0)
             add(row)
             rate.see(row)
 
@@ -246,18 +255,16 @@ def run_recipe(
     progress = progress or Silent()
     limits = limits or Limits(max_reject_rate=loaded.recipe.run.max_reject_rate)
     prompts = read_prompts(loaded)
-    with (
-        RunFolder(out / "runs", loaded, prompts) as folder,
-        closing(Journal(folder.path / "events.jsonl")) as journal,
-    ):
-        run = _Run(loaded, prompts, folder, journal, progress, limits)
+    with ExitStack() as opened:
+        cache = opened.enter_context(closing(CallCache(default_cache_path())))
+        loaded, asked = settled(loaded, cache, progress.say)
+        folder = opened.enter_context(RunFolder(out / "runs", loaded, prompts))
+        journal = opened.enter_context(closing(Journal(folder.path / "events.jsonl")))
+        run = _Run(loaded, prompts, folder, journal, progress, limits, asked)
         journal.event("start", run=folder.id, prompts=len(prompts.prompts))
         folder.log(f"{len(prompts.prompts)} prompts, {len(prompts.rejects)} input rejects")
         try:
-            with (
-                closing(CallCache(default_cache_path())) as cache,
-                served_models(loaded, folder.path, progress),
-            ):
+            with served_models(loaded, folder.path, progress):
                 if cache.set_aside is not None:
                     progress.say(f"a call cache of an older charter is now {cache.set_aside}")
                 stored, tally, seconds = run.walk(cache, retry_rejects)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
 from typing import Any
@@ -17,8 +17,9 @@ from charter.recipes.schema import ModelSettings
 from charter.rows import Row
 from charter.run.plan_principles import CHARS_A_TOKEN, Unknown, drawn_for
 from charter.run.plan_time import Rates, minutes_of
+from charter.run.settle import settled_by_cache
 from charter.steps.asking import Asking
-from charter.steps.judge import JudgeAsk
+from charter.steps.judge import Judging
 
 __all__ = ["Plan", "PrinciplePlan", "StepPlan", "plan_run"]
 
@@ -119,6 +120,7 @@ def plan_run(loaded: Loaded, cache: CallCache) -> Plan:
 
     Linear in rows; loads no model and no distilabel.
     """
+    loaded = settled_by_cache(loaded, cache)
     prompts = read_prompts(loaded)
     steps = [_Step(loaded, step) for step in asking_steps(loaded)]
     rates = Rates()
@@ -144,7 +146,7 @@ class _Step:
     def __init__(self, loaded: Loaded, asking: Asking) -> None:
         self.asking = asking
         self.name = asking.name
-        self.settings = loaded.recipe.models.role(asking.role)
+        self.settings = loaded.recipe.role(asking.role)
         self.longest = 1 if asking.one_token else self.settings.max_tokens
         found = identity(self.settings)
         self.keys = Keys(found)
@@ -158,11 +160,13 @@ class _Open:
     Attributes:
         row: as far as answers are known.
         known: whether the chain of critiques and revisions is known so far.
+        judged: whether what the judge said so far is known.
         lost: slots of candidates whose text is not known.
     """
 
     row: Row
     known: bool = True
+    judged: bool = True
     lost: list[str] = field(default_factory=list)
 
 
@@ -196,7 +200,10 @@ class _Walk:
     def _asked(self, step: _Step, each: _Open) -> tuple[Sequence[Call], Sequence[bytes]]:
         """The calls of a step that are known to the letter; of a judge, those of known pairs."""
         asking = step.asking
-        if not each.known and not asking.independent and not isinstance(asking, JudgeAsk):
+        if isinstance(asking, Judging):
+            if asking.follows and not each.judged:
+                return (), ()
+        elif not each.known and not asking.independent:
             return (), ()
         calls = asking.calls(each.row)
         return calls, [step.keys.key(call) for call in calls]
@@ -216,18 +223,30 @@ class _Walk:
         missing = [call for call, key in zip(calls, keys, strict=True) if key not in found]
         for call in missing:
             _add_tokens(entry, sum(len(m["content"]) for m in call.messages), step.longest)
-        guessed = list(self._unknown.calls(asking, each.row, each.known, each.lost))
+        guessed = list(
+            self._votes(asking, each)
+            if isinstance(asking, Judging)
+            else self._unknown.calls(asking, each.row, each.known)
+        )
         for principle, characters in guessed:
             self._count(entry, principle, False)
             _add_tokens(entry, characters, step.longest)
         if not missing and not guessed:
-            if not isinstance(asking, JudgeAsk):  # the last step: nothing reads the votes
-                each.row = asking.fold(each.row, [found[key] for key in keys])
+            each.row = asking.fold(each.row, [found[key] for key in keys])
+            return
+        if isinstance(asking, Judging):
+            each.judged = False
             return
         slot = self._unknown.slot(asking)
         if slot is not None:
             each.lost.append(slot)
         each.known = each.known and slot is not None and slot.startswith("sampled-")
+
+    def _votes(self, asking: Judging, each: _Open) -> Iterator[tuple[str | None, int]]:
+        """Votes that cannot be looked up: on unknown texts, or after unknown votes."""
+        if asking.follows and not each.judged:
+            return self._unknown.after(asking, each.row, each.lost)
+        return self._unknown.votes(asking, each.row, each.lost)
 
     def _count(self, entry: StepPlan, principle: str | None, cached: bool) -> None:
         entry.calls += 1

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from charter.constitutions import Principle
 from charter.recipes import Loaded
-from charter.rows import Order, Row
-from charter.steps.asking import Asking
+from charter.rows import Row
+from charter.steps.asking import Asking, prepared
 from charter.steps.critique import REVISED, CritiqueAsk
-from charter.steps.judge import JudgeAsk, pairs_of
-from charter.steps.principles import comparison_principles
+from charter.steps.judge import JudgeAsk, Judging
+from charter.steps.pairs import pair_key
 from charter.steps.respond import INITIAL, RespondAsk
 from charter.steps.revise import ReviseAsk
 
@@ -28,19 +27,9 @@ def drawn_for(asking: Asking, row: Row) -> list[str]:
         return [asking.principle(row).id]
     if isinstance(asking, ReviseAsk):
         return [row["revisions"][-1]["principle_id"]]
-    if isinstance(asking, JudgeAsk) and len(row.get("candidates") or ()) > 1:
-        return [
-            principle.id
-            for pair in pairs_of(row, asking.pairs)
-            if not pair.identical
-            for principle in _compared(asking, pair.id)
-            for _ in Order
-        ]
+    if isinstance(asking, Judging):
+        return [ask.principle.id for ask in asking.asks(prepared(row))]
     return []
-
-
-def _compared(asking: JudgeAsk, pair_id: str) -> list[Principle]:
-    return comparison_principles(asking.constitution, asking.principles, asking.seed, pair_id)
 
 
 class Unknown:
@@ -55,9 +44,11 @@ class Unknown:
     def __init__(self, loaded: Loaded, steps: Sequence[Asking], slots: Sequence[str]) -> None:
         self._slots = slots
         self._critiques = {s.round: s for s in steps if isinstance(s, CritiqueAsk)}
-        models = loaded.recipe.models
-        self._answer = models.role("generator").max_tokens * CHARS_A_TOKEN
-        self._critique = models.role("critic").max_tokens * CHARS_A_TOKEN
+        recipe = loaded.recipe
+        longest = {role: recipe.role(role).max_tokens * CHARS_A_TOKEN for role in recipe.roles}
+        self._answer = longest.get("generator", 0)
+        self._critique = longest.get("critic", 0)
+        self._reasons = longest.get("judge", 0)
         shots = loaded.recipe.sft.few_shot if loaded.recipe.sft else ()
         self._shots = sum(
             len(s.prompt) + len(s.response) + len(s.critique) + len(s.revision) for s in shots
@@ -69,44 +60,68 @@ class Unknown:
             return asking.slot
         return REVISED if isinstance(asking, ReviseAsk) and asking.candidate else None
 
-    def calls(
-        self, asking: Asking, row: Row, known: bool, lost: Sequence[str]
-    ) -> Iterator[tuple[str | None, int]]:
-        """(principle, about how many characters it reads) of each call that cannot be looked up.
+    def calls(self, asking: Asking, row: Row, known: bool) -> Iterator[tuple[str | None, int]]:
+        """(principle, about how many characters it reads) of a text that cannot be looked up.
 
         Args:
             asking: the step.
             row: as far as it is known.
             known: whether the chain of critiques and revisions is known so far.
-            lost: slots of candidates whose text is not known.
         """
-        if isinstance(asking, JudgeAsk):
-            yield from self._votes(asking, row, lost)
-        elif not known and not asking.independent:
-            characters = sum(len(message["content"]) for message in row["prompt"]) + self._answer
-            critique = asking
-            if isinstance(asking, ReviseAsk):
-                critique = self._critiques[asking.round]
-            assert isinstance(critique, CritiqueAsk)
-            principle = critique.principle(row)
-            characters += self._shots + len(principle.critique)
-            if isinstance(asking, ReviseAsk):
-                characters += self._critique + len(principle.revision)
-            yield principle.id, characters
+        if known or asking.independent:
+            return
+        characters = _length(row) + self._answer
+        critique = asking
+        if isinstance(asking, ReviseAsk):
+            critique = self._critiques[asking.round]
+        assert isinstance(critique, CritiqueAsk)
+        principle = critique.principle(row)
+        characters += self._shots + len(principle.critique)
+        if isinstance(asking, ReviseAsk):
+            characters += self._critique + len(principle.revision)
+        yield principle.id, characters
 
-    def _votes(self, asking: JudgeAsk, row: Row, lost: Sequence[str]) -> Iterator[tuple[str, int]]:
-        """The votes on pairs of which a text is not known."""
+    def votes(
+        self, asking: Judging, row: Row, lost: Sequence[str]
+    ) -> Iterator[tuple[str | None, int]]:
+        """The votes on pairs of which a text is not known (`lost`: the slots of such texts)."""
         if not lost:
             return
-        here = {candidate["slot"] for candidate in row.get("candidates") or ()} | set(lost)
-        slots = [slot for slot in self._slots if slot in here]
+        pairs = [(a, b) for a, b in self._pairs(asking, row, lost) if a in lost or b in lost]
+        yield from self._asked(asking, row, pairs)
+
+    def after(
+        self, asking: Judging, row: Row, lost: Sequence[str]
+    ) -> Iterator[tuple[str | None, int]]:
+        """The most votes of a step that goes by what the judge said before, which is not known.
+
+        Which pairs a round of a tournament asks about is not known either: the first ones stand
+        for them.
+        """
+        pairs = self._pairs(asking, row, lost)
+        most = asking.most_pairs(len({slot for pair in pairs for slot in pair}))
+        yield from self._asked(asking, row, pairs[:most])
+
+    def _pairs(self, asking: Judging, row: Row, lost: Sequence[str]) -> list[tuple[str, str]]:
+        made = [candidate["slot"] for candidate in row.get("candidates") or ()]
+        here = {*made, *lost}
+        slots = [slot for slot in self._slots if slot in here] or made
         if asking.pairs == "revised-vs-initial":
             slots = [slot for slot in slots if slot in (INITIAL, REVISED)]
-        prompt = sum(len(message["content"]) for message in row["prompt"])
-        for a, b in itertools.combinations(slots, 2):
-            if a not in lost and b not in lost:
-                continue
-            for principle in _compared(asking, f"{row['prompt_id']}#{a}~{b}"):
-                characters = prompt + 2 * self._answer + len(principle.comparison) + _FRAME
-                for _ in Order:
-                    yield principle.id, characters
+        return list(itertools.combinations(slots, 2))
+
+    def _asked(
+        self, asking: Judging, row: Row, pairs: Sequence[tuple[str, str]]
+    ) -> Iterator[tuple[str, int]]:
+        reads = _length(row) + 2 * self._answer + _FRAME
+        if isinstance(asking, JudgeAsk) and asking.mode == "cot":
+            reads += self._reasons
+        for a, b in pairs:
+            drawn = asking.drawn(pair_key(row["prompt_id"], a, b))
+            for principle in drawn:
+                for _ in range(asking.calls_a_pair() // len(drawn)):
+                    yield principle.id, reads + len(principle.comparison)
+
+
+def _length(row: Row) -> int:
+    return sum(len(message["content"]) for message in row["prompt"])

@@ -113,7 +113,7 @@ def minutes_of(loaded: Loaded, asked: Sequence[tuple[Asking, int]], rates: Rates
         rate = rates.steps.get(asking.name)
         if rate is None:
             return None
-        settings = loaded.recipe.models.role(asking.role)
+        settings = loaded.recipe.role(asking.role)
         at_once = 1 if settings.llm in _HERE else loaded.recipe.run.in_flight
         where = (settings.address or settings.llm, str(settings.model))
         busy[where] = busy.get(where, 0.0) + calls * rate.seconds / at_once

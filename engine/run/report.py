@@ -108,7 +108,7 @@ def _cost(loaded: Loaded, result: RunResult, history: History) -> Iterator[str]:
     tally, found = result.tally, account_of(result)
     rows = []
     for role, (read, written) in tally.tokens.items():
-        settings = loaded.recipe.models.role(role)
+        settings = loaded.recipe.role(role)
         price = settings.price
         each = "" if price is None else f"{price.prompt:g} / {price.completion:g}"
         rows.append((role, settings.model or settings.llm, read, written, each))

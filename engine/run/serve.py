@@ -15,7 +15,7 @@ from pathlib import Path
 
 from charter.errors import Failure, Fault, InputError
 from charter.recipes import Loaded
-from charter.recipes.schema import ROLES, ModelSettings, ServeSettings
+from charter.recipes.schema import ModelSettings, ServeSettings
 from charter.run.progress import Progress
 
 __all__ = ["served_models", "vllm_command"]
@@ -47,8 +47,8 @@ def served_models(loaded: Loaded, folder: Path, progress: Progress) -> Iterator[
         Failure: a server ended, or did not answer in time.
     """
     wanted: dict[int, ModelSettings] = {}
-    for role in ROLES:
-        settings = loaded.recipe.models.role(role)
+    for role in loaded.recipe.roles:
+        settings = loaded.recipe.role(role)
         if settings.serve is not None:
             wanted.setdefault(settings.serve.port, settings)
     if wanted and shutil.which("vllm") is None:

@@ -11,7 +11,7 @@ from charter.models.keys import Keys
 from charter.models.lane import Lane, Patience
 from charter.pipeline import compile_pipeline
 from charter.recipes import Loaded
-from charter.recipes.schema import ModelSettings, Price
+from charter.recipes.schema import ModelSettings, Price, RunSettings
 from charter.run.tally import Stage
 from charter.steps.asking import Asking
 
@@ -26,23 +26,31 @@ def stages_of(loaded: Loaded, tell: Callable[..., None] | None = None) -> list[S
     pipeline = compile_pipeline(loaded)
     steps = [pipeline.dag.get_step(name)["step"] for name in pipeline.dag]
     asked = [(step.asking(), step.llm) for step in steps if hasattr(step, "asking")]
-    return stages_for(loaded, asked, tell)
+    return stages_for(asked, loaded.recipe.role, loaded.recipe.run, tell)
 
 
 def stages_for(
-    loaded: Loaded,
     asked: Iterable[tuple[Asking, Any]],
+    role: Callable[[str], ModelSettings],
+    run: RunSettings,
     tell: Callable[..., None] | None = None,
 ) -> list[Stage]:
-    """Stages from steps and their LLMs, which are loaded."""
+    """Stages from steps and their LLMs, which are loaded.
+
+    Args:
+        asked: each step with its LLM.
+        role: the settings of a role's model.
+        run: how servers are asked.
+        tell: told of changes at a server.
+    """
     lanes: dict[str, Lane] = {}
     stages = []
     for asking, llm in asked:
-        settings = loaded.recipe.models.role(asking.role)
+        settings = role(asking.role)
         load_llm(llm, settings.llm)
         lane = None
         if not isinstance(llm, BatchAnswering) and hasattr(llm, "agenerate"):
-            lane = _lane(loaded, settings, llm, lanes, tell)
+            lane = _lane(run, settings, llm, lanes, tell)
         keys = Keys(identity(settings))
         price = settings.price or (_FREE if settings.llm == "local" else None)
         stages.append(Stage(asking, llm, keys, lane, price, settings.max_tokens))
@@ -50,14 +58,13 @@ def stages_for(
 
 
 def _lane(
-    loaded: Loaded,
+    run: RunSettings,
     settings: ModelSettings,
     llm: Any,
     lanes: dict[str, Lane],
     tell: Callable[..., None] | None,
 ) -> Lane:
     """The lane of a model, shared by all steps that ask it."""
-    run = loaded.recipe.run
     name = f"{getattr(llm, 'address', settings.llm)} {settings.model}"
     if name not in lanes:
         patience = Patience(run.retries, run.retry_budget)

@@ -16,6 +16,9 @@ COMMANDS = [
     ["check", "recipes/quickstart.yaml", "constitutions/hhh.yaml"],
     ["plan", "recipes/quickstart.yaml"],
     ["schema", "recipe"],
+    ["audit", "--help"],
+    ["audit", "constitution", "hhh", "--lint"],
+    ["audit", "injections"],
 ]
 
 

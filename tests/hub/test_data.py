@@ -23,6 +23,7 @@ def _table(n: int, seed: int = 1) -> pa.Table:
     """Votes with texts of very different lengths, and nulls."""
     draw = random.Random(seed)
     row = dict.fromkeys(SCHEMA.names, "é") | {"prompt_tokens": 1, "completion_tokens": 2}
+    row |= {"sample": 0, "score_a": 0.5, "score_b": -0.5}
     return pa.Table.from_pylist(
         [
             row

@@ -56,8 +56,8 @@ def test_a_write_that_fails_leaves_the_old_file_alone(
 
 
 def test_a_newer_schema_is_refused(tmp_path: Path, manifest: Manifest) -> None:
-    path = _written(tmp_path, manifest, schema_version=2, something="new")
-    with pytest.raises(InputError, match=r"2 is newer than 1.*install a newer"):
+    path = _written(tmp_path, manifest, schema_version=3, something="new")
+    with pytest.raises(InputError, match=r"3 is newer than 2.*install a newer"):
         load_manifest(path)
 
 

@@ -100,7 +100,7 @@ def manifest(make_draft: Any, store: Any) -> Manifest:
 
 CHANGES: list[tuple[str, Any, str, str, str]] = [
     # a change of the facts, its size, the next tag after v0.1.0, and after v1.2.3
-    ("schema_version", 2, "major", "v0.2.0", "v2.0.0"),
+    ("schema_version", 3, "major", "v0.2.0", "v2.0.0"),
     ("constitution.fingerprint", "other", "major", "v0.2.0", "v2.0.0"),
     ("models.judge.model", "other", "major", "v0.2.0", "v2.0.0"),
     ("models.generator.temperature", 0.8, "major", "v0.2.0", "v2.0.0"),

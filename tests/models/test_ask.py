@@ -18,7 +18,7 @@ from charter.models.ask import (
     gather_labels,
     trier,
 )
-from charter.models.call import Answer, Call
+from charter.models.call import FLOOR, Answer, Call
 from charter.models.lane import TransientError
 
 TEXT = Call("respond", "p", 0, 1, ({"role": "user", "content": "Why?"},))
@@ -63,15 +63,22 @@ def test_no_generation_is_a_failed_call(output):
     ("logprobs", "found"),
     [
         ([[entries(A=-0.5, B=-1.5)]], {"A": -0.5, "B": -1.5}),
-        ([[entries(A=-0.5), entries(B=-0.1)]], {"A": -0.5}),  # the first token alone
-        ([[entries(C=-0.5)]], {}),
+        # The first token alone; of the other label it is known what the list leaves over.
+        (
+            [[entries(A=-0.5), entries(B=-0.1)]],
+            {"A": -0.5, FLOOR: pytest.approx(math.log(1 - math.exp(-0.5)))},
+        ),
+        ([[entries(C=-0.5)]], {FLOOR: pytest.approx(math.log(1 - math.exp(-0.5)))}),
         ([[[]]], {}),
         ([[None]], {}),
         ([[]], {}),
         ([None], {}),
         ([], {}),
         (None, {}),
-        ([[[*entries(A=None), *entries(B=-1.0)]]], {"B": -1.0}),
+        (
+            [[[*entries(A=None), *entries(B=-1.0)]]],
+            {"B": -1.0, FLOOR: pytest.approx(math.log(1 - math.exp(-1.0)))},
+        ),
     ],
     ids=str,
 )
@@ -93,6 +100,28 @@ def test_spellings_of_a_label_are_summed():
     )
     assert found["A"] == pytest.approx(math.log(0.6)) and found["B"] == -9.0
     assert gather_labels([], ("A", "B")) == {}
+
+
+def test_a_label_that_is_not_listed_has_at_most_what_is_left():
+    """No more than the least of the tokens listed, and no more than all of them leave over."""
+    found = gather_labels([("A", math.log(0.9)), ("C", math.log(0.02))], ("A", "B"))
+    assert found[FLOOR] == pytest.approx(math.log(0.02))
+    found = gather_labels([("A", math.log(0.9)), ("C", math.log(0.09))], ("A", "B"))
+    assert found[FLOOR] == pytest.approx(math.log(0.01))
+    # Rounded probabilities may leave nothing or less; certainty is still not made of it.
+    for listed in ([("A", 0.0)], [("A", 0.001)], [("A", -1e-9), ("C", -30.0)]):
+        assert -31 < gather_labels(listed, ("A", "B"))[FLOOR] < -13
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0.001, 1), min_size=2, max_size=25), st.integers(1, 20))
+def test_the_bound_holds_whatever_the_server_lists(weights, listed):
+    """B is the token that was not listed; what is said of it is never less than it has."""
+    shares = sorted((w / sum(weights) for w in weights), reverse=True)
+    names = ["A", *[f"t{i}" for i in range(len(shares) - 2)], "B"]
+    shown = min(listed, len(shares) - 1)
+    entries = [(n, math.log(s)) for n, s in zip(names[:shown], shares, strict=False)]
+    assert gather_labels(entries, ("A", "B"))[FLOOR] >= math.log(shares[-1]) - 1e-6
 
 
 def test_tokens_of_no_probability_add_nothing():

@@ -26,7 +26,8 @@ constitution: concise
 prompts:
   path: prompts/shipped.jsonl
   split: train
-  columns: {id: id, prompt: prompt, source: source}
+  columns: {id: id, prompt: prompt, source: source, candidates: candidates, chosen: chosen,
+    rejected: rejected, label: label, model: model}
   limit: 24
   seed: 1
   test_fraction: 0.15
@@ -61,9 +62,15 @@ preference:
   pairs: all
   principles: 2
   mode: logprob
+  votes: 3
+  clamp: [0.2, 0.8]
+  orders: both
   keep: margin
   min_margin: 0.02
   tie_band: 0.01
+  min_order_consistency: 0.5
+  near_equal: 0.95
+  injections: ignore
 publish: {to: local, repo: me/full, version: auto}
 review: {n: 8, uncertain: 0.5}
 train:
@@ -223,6 +230,28 @@ def test_a_block_may_be_false():
     assert check({**FULL, "preference": False}) == []
 
 
+def test_a_recipe_that_only_judges_needs_a_judge_alone():
+    block = {"candidates": "given", "principles": {"brief": 2.0, "concrete": 1}}
+    only = {**FULL, "sft": False, "preference": block, "models": {"judge": {"llm": "local"}}}
+    assert check(only) == []
+    recipe = check_recipe(Document(str(HERE), only, {}, set()), HERE)[0].recipe
+    assert recipe.roles == ("judge",)
+
+
+def test_a_judge_that_votes_is_no_greedy_one():
+    loaded, faults = check_recipe(
+        Document(str(HERE), {**FULL, "preference": {"mode": "vote"}}, {}, set()), HERE
+    )
+    assert faults == [] and loaded.recipe.role("judge").temperature == 0.7
+    assert loaded.recipe.models.role("judge").temperature == 0.0
+
+
+def test_a_judge_of_any_kind_may_be_asked_for_log_odds():
+    """Whether it can give them is found when the recipe is run: else it votes."""
+    models = {"generator": {"llm": "local"}, "judge": {"llm": "anthropic", "model": "m"}}
+    assert check({**FULL, "models": models}) == []
+
+
 @pytest.mark.parametrize(
     ("block", "path", "words"),
     [
@@ -250,8 +279,27 @@ def test_a_block_may_be_false():
         ({"principles": 0}, "preference.principles", "or use 'all'"),
         ({"principles": "two"}, "preference.principles", "use 'all'"),
         ({"principles": 7}, "preference.principles", "asks for 7 of 6"),
-        ({"mode": "text"}, "preference.mode", "use 'verdict' or 'logprob'"),
+        ({"mode": "text"}, "preference.mode", "use 'verdict', 'logprob', 'cot' or 'vote'"),
         ({"keep": None}, "preference.keep", "no such value null"),
+        ({"principles": {"brief": 0}}, "preference.principles", "no weight above 0"),
+        ({"principles": {"breif": 1}}, "preference.principles.breif", 'did you mean "brief"?'),
+        ({"principles": {}}, "preference.principles", "no weight above 0"),
+        ({"orders": "single"}, "preference", "set keep: margin"),
+        (
+            {"orders": "single", "keep": "margin", "min_order_consistency": 0.5},
+            "preference",
+            "needs both orders",
+        ),
+        ({"mode": "cot", "clamp": [0.4, 0.7]}, "preference", "not even around 0.5"),
+        ({"mode": "cot", "clamp": [0.6, 0.4]}, "preference", "not even around 0.5"),
+        ({"mode": "cot", "clamp": [0.4]}, "preference.clamp[1]", "add"),
+        ({"mode": "cot", "tie_band": 0.1}, "preference", "widen clamp"),
+        ({"mode": "vote", "votes": 0}, "preference.votes", "at least 1"),
+        ({"candidates": "gven"}, "preference.candidates", "given"),
+        ({"candidates": "given", "sources": ["sampled"]}, "preference", "has no sources"),
+        ({"candidates": "given", "pairs": "revised-vs-initial"}, "preference", "needs our"),
+        ({"near_equal": 0.5}, "preference.near_equal", "above 0.5"),
+        ({"injections": "keep"}, "preference.injections", "use 'reject' or 'ignore'"),
     ],
     ids=str,
 )
@@ -297,6 +345,9 @@ def test_sft_settings_that_do_not_fit(block, path, words):
     assert words in f"{fault.what}; {fault.fix}"
 
 
+GREEDY = {"generator": {"llm": "local"}, "judge": {"llm": "local", "temperature": 0.0}}
+
+
 @pytest.mark.parametrize(
     ("changes", "path", "words"),
     [
@@ -326,16 +377,10 @@ def test_sft_settings_that_do_not_fit(block, path, words):
             "models.generator",
             "has no base_url",
         ),
-        (
-            {
-                "models": {
-                    "generator": {"llm": "local"},
-                    "judge": {"llm": "anthropic", "model": "m"},
-                }
-            },
-            "",
-            "gives no log-probabilities",
-        ),
+        ({"preference": {"mode": "vote"}, "models": GREEDY}, "", "asks a greedy judge"),
+        ({"preference": {"candidates": "given"}}, "", "set sft: false"),
+        ({"models": {"judge": {"llm": "local"}}}, "", "models has no generator"),
+        ({"models": {"critic": {"llm": "local"}}}, "models", '"generator" is missing'),
     ],
     ids=str,
 )

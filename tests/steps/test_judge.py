@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from charter.constitutions import load_constitution, shipped_constitutions
 from charter.models.call import Answer
 from charter.rows import Order, Verdict
-from charter.steps.judge import JudgeAsk, Pair, judge_messages, logprob_verdict, pairs_of
+from charter.steps.frame import judge_messages
+from charter.steps.judge import JudgeAsk
+from charter.steps.pairs import Pair, pairs_of
+from charter.steps.votes import logprob_vote
 
 CONCISE = load_constitution(shipped_constitutions()["concise"])
 SLOTS = ("initial", "revised", "sampled-1", "sampled-2", "sampled-3")
@@ -97,7 +100,7 @@ def test_pairs():
     ]
     assert [p.id for p in pairs_of(row, "revised-vs-initial")] == ["p1#initial~revised"]
     pair = Pair("x", {"text": "ﬁne  day"}, {"text": "Fine day\n"})
-    assert pair.identical
+    assert pair.alike()
 
 
 def shows(verdicts):
@@ -156,7 +159,7 @@ LOGPROBS = [
 @pytest.mark.parametrize(("found", "odds"), LOGPROBS, ids=str)
 @pytest.mark.parametrize("order", list(Order))
 def test_log_odds_of_a_vote(found, odds, order):
-    vote = logprob_verdict(Answer(label_logprobs=found), order)
+    vote = logprob_vote(Answer(label_logprobs=found), order)
     expected = odds if order is Order.AB else -odds
     assert vote.log_odds == pytest.approx(expected)
     assert vote.p_a == pytest.approx(1 / (1 + math.exp(-expected)))
@@ -172,10 +175,10 @@ def test_log_odds_of_a_vote(found, odds, order):
 )
 @pytest.mark.parametrize("order", list(Order))
 def test_one_label_alone_says_nothing(found, order):
-    vote = logprob_verdict(Answer(label_logprobs=found), order)
+    vote = logprob_vote(Answer(label_logprobs=found), order)
     assert (vote.verdict, vote.p_a, vote.log_odds) == (Verdict.UNPARSED, None, None)
     failed = Answer(label_logprobs={"A": -1.0, "B": -2.0}, error="down")
-    assert logprob_verdict(failed, order).verdict is Verdict.UNPARSED
+    assert logprob_vote(failed, order).verdict is Verdict.UNPARSED
 
 
 def test_log_probabilities_are_shown_as_they_came():
@@ -231,7 +234,11 @@ def test_no_text_breaks_its_frame(texts, prompt, seed):
     calls = ask.calls(row)
     for call in calls:
         found = framed(call)
-        assert found["conversation"] == f"User: {prompt}"
+        # A line that would pass for a speaker's is broken by a space that nobody sees.
+        assert found["conversation"].replace("\u200b", "") == f"User: {prompt}".replace(
+            "\u200b", ""
+        )
+        assert len(re.findall(r"(?m)^(?:System|User|Assistant):", found["conversation"])) == 1
         assert found["response A"] in texts and found["response B"] in texts
         assert found["response A"] != found["response B"]
         assert not any(found["nonce"] in text for text in [prompt, *texts])
@@ -256,8 +263,8 @@ def test_conversations_are_shown_with_who_speaks():
 def test_what_is_asked_for_is_last():
     principle = CONCISE.principles[0]
     prompt = [{"role": "user", "content": "x"}]
-    for letter, words in ((True, "one letter, A or B."), (False, "one word: A, B or TIE.")):
-        messages = judge_messages(prompt, "a", "b", principle, nonce="00", letter=letter)
+    for want, words in (("letter", "one letter, A or B."), ("word", "one word: A, B or TIE.")):
+        messages = judge_messages(prompt, "a", "b", principle, nonce="00", want=want)
         assert messages[-1]["content"].endswith(
             f"{principle.comparison}\n\nAnswer with exactly {words}"
         )

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from charter.constitutions import load_constitution, shipped_constitutions
 from charter.models.call import Answer
 from charter.rows import Order
-from charter.steps.judge import logprob_verdict
-from charter.steps.keep import KeepRule, kept, label_votes
+from charter.steps.keep import kept
+from charter.steps.label import KeepRule, label_votes
+from charter.steps.votes import logprob_vote
 
 P_OF = {"A": 1.0, "TIE": 0.5, "B": 0.0, "UNPARSED": None}
 
@@ -163,7 +164,7 @@ def test_a_biased_judge_is_cancelled_from_its_answers_on():
     votes = []
     for order in Order:
         shown = {"A": -0.0 if order is Order.AB else -0.4, "B": -50.0}
-        cast = logprob_verdict(Answer(label_logprobs=shown), order)
+        cast = logprob_vote(Answer(label_logprobs=shown), order)
         votes.append(vote("p", order.value, cast.verdict.value, cast.p_a, cast.log_odds))
     # p is 1 and 2e-22: only the odds still say that the answer in order AB was the surer one.
     assert votes[0]["p_a"] == 1.0

@@ -25,6 +25,7 @@ from charter.steps import (
     Critique,
     Judge,
     Keep,
+    Reason,
     Respond,
     Revise,
     ToJudgments,
@@ -256,6 +257,7 @@ def test_every_task_can_be_made_with_its_defaults_and_its_columns_are_named():
             Respond(name="a", llm=llm),
             Critique(name="b", llm=llm, constitution="concise"),
             Revise(name="c", llm=llm, constitution="concise"),
+            Reason(name="r", llm=llm, constitution="concise"),
             Judge(name="d", llm=llm, constitution="concise"),
             Keep(name="e", constitution="concise"),
             ToSft(name="f"),
@@ -265,14 +267,14 @@ def test_every_task_can_be_made_with_its_defaults_and_its_columns_are_named():
         ]
     assert {type(step).__name__ for step in made} == set(charter_steps.__all__)
     row = {"prompt": "Why?", "prompt_id": "p"}
-    for step in made[:4]:
+    for step in made[:5]:
         step.llm.load()
         rows = next(step.process([row]))
         assert set(step.outputs) <= rows[0].keys()
         row = rows[0]
-    row = next(made[4].process([row]))[0]
+    row = next(made[5].process([row]))[0]
     assert row["labels"] == []
-    for step in made[5:]:
+    for step in made[6:]:
         for out in next(step.process([row])):
             assert set(step.outputs) <= out.keys()
 

@@ -1,0 +1,156 @@
+"""What people say of pairs: rows from a file or of a version's `reviews`."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from charter.errors import Fault, InputError
+from charter.evals.judge_lines import Lines
+from charter.evals.judge_votes import swapped
+from charter.rows import Verdict
+
+__all__ = ["People", "people_of_file", "people_of_rows"]
+
+_IDS: Final = ("comparison_id", "pair_id", "row_id", "id")
+_LABELS: Final = ("human_label", "label", "verdict")
+
+
+@dataclass(slots=True)
+class People:
+    """People's labels by pair.
+
+    Attributes:
+        labels: A, B or TIE: what most say of the pair; TIE where as many say one as the other.
+        sampling: one over the probability with which a pair was shown to people; None where the
+            rows say nothing of it.
+        noted: what was left out, and how often.
+    """
+
+    labels: dict[str, Verdict] = field(default_factory=dict)
+    sampling: dict[str, float] | None = None
+    noted: Counter[str] = field(default_factory=Counter)
+
+
+def people_of_file(path: Path, winners: Mapping[str, Verdict]) -> People:
+    """People's labels from a jsonl file, plain or gzipped.
+
+    A row has the pair's id (`comparison_id`, `pair_id`, `row_id` or `id`), a label
+    (`human_label`, `label` or `verdict`: A, B, TIE, or `chosen`, `rejected`, `tie`), and perhaps
+    `weight` or `inclusion_probability`. Several rows on a pair are several people.
+
+    Args:
+        path: the file.
+        winners: the judge's label of each pair there is, for `chosen` and `rejected`.
+
+    Raises:
+        InputError: lines that are no such rows, or no row on any of the pairs.
+    """
+    lines = Lines(path)
+    found = _gathered(lines, lines, winners)
+    lines.check(1, "rows")
+    if not found.labels:
+        what = "has no label for any of the judged pairs"
+        raise InputError(Fault(str(path), "", what, "give the ids as `judgments` has them"))
+    return found
+
+
+def people_of_rows(
+    rows: Iterable[Mapping[str, Any]], winners: Mapping[str, Verdict], place: Path
+) -> People:
+    """People's labels from rows, as `people_of_file` reads them.
+
+    Raises:
+        InputError: rows that are none; `place` is named.
+    """
+    lines = Lines(place)
+    found = _gathered(enumerate((dict(row) for row in rows), 1), lines, winners)
+    lines.check(1, "rows")
+    return found
+
+
+def _gathered(
+    rows: Iterable[tuple[int, dict[str, Any]]], lines: Lines, winners: Mapping[str, Verdict]
+) -> People:
+    said: dict[str, Counter[Verdict]] = {}
+    weights: dict[str, float] = {}
+    found = People()
+    for number, row in rows:
+        pair = _one(lines, number, row, _IDS)
+        label = _one(lines, number, row, _LABELS)
+        weight = _weight(lines, number, row)
+        if pair is None or label is None:
+            continue
+        if pair not in winners:
+            found.noted["labels of pairs that were not judged (left out)"] += 1
+            continue
+        verdict = _verdict(label, winners[pair])
+        if isinstance(verdict, str) and not isinstance(verdict, Verdict):
+            found.noted[verdict] += 1
+            continue
+        said.setdefault(pair, Counter())[verdict] += 1
+        if weight is not None and weights.setdefault(pair, weight) != weight:
+            lines.fault(number, "weight", f"{pair} has another weight before", "keep one")
+    for pair, counts in said.items():
+        found.labels[pair] = _most(counts)
+        found.noted["pairs on which people disagree (the majority counts)"] += len(counts) > 1
+    found.noted = +found.noted
+    if weights:
+        found.sampling = weights
+        missing = next((pair for pair in found.labels if pair not in weights), None)
+        if missing is not None:
+            lines.fault(0, "weight", f"{missing} has no weight, others have", "give all, or none")
+    return found
+
+
+def _one(lines: Lines, number: int, row: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
+    """The text under the first of the keys that is there; a fault where there is none."""
+    key = next((key for key in keys if key in row), None)
+    if key is None:
+        what = f"none of the keys {', '.join(keys)} is there"
+        lines.fault(number, keys[0], what, f"add `{keys[0]}`")
+        return None
+    value = row[key]
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        lines.fault(number, key, "is not text", "give text")
+        return None
+    return value
+
+
+def _verdict(label: str, winner: Verdict) -> Verdict | str:
+    """The label in terms of A and B, or why it has to be left out."""
+    word = label.strip().upper()
+    if not word:
+        return "rows without a label (left out)"
+    if word in ("A", "B", "TIE"):
+        return Verdict(word)
+    if word not in ("CHOSEN", "REJECTED"):
+        return "labels that are none of A, B, TIE, chosen, rejected (left out)"
+    if winner not in (Verdict.A, Verdict.B):
+        return "labels `chosen` or `rejected` of pairs that the judge did not decide (left out)"
+    return winner if word == "CHOSEN" else swapped(winner)
+
+
+def _most(counts: Counter[Verdict]) -> Verdict:
+    best = max(counts.values())
+    first = [verdict for verdict, count in counts.items() if count == best]
+    return first[0] if len(first) == 1 else Verdict.TIE
+
+
+def _weight(lines: Lines, number: int, row: Mapping[str, Any]) -> float | None:
+    """One over the probability of having been drawn; None where the row says nothing of it."""
+    for key in ("weight", "inclusion_probability"):
+        value = row.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, int | float) or not 0 < value < math.inf:
+            lines.fault(number, key, "is no number above 0", "mend it, or leave it out of all rows")
+            return None
+        return float(value) if key == "weight" else 1 / float(value)
+    return None

@@ -1,0 +1,123 @@
+"""The block `preference` of a recipe: candidates, comparisons and labels."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from charter.constitutions.schema import Identifier
+from charter.documents import Settings
+
+__all__ = ["PreferenceSettings", "Source"]
+
+Source = Literal["sampled", "revised", "initial"]
+_SOURCES: tuple[Source, ...] = ("sampled", "revised")
+
+
+class PreferenceSettings(Settings):
+    """Candidates, comparisons and labels (Bai et al. 2022, section 4)."""
+
+    candidates: Annotated[int, Field(ge=2, le=16)] | Literal["given"] = Field(
+        default=2,
+        description="Candidates a prompt; `given`: the prompts bring them, and are only judged.",
+    )
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)] = Field(
+        default=_SOURCES,
+        description="`initial` and `revised` give one candidate each, `sampled` the rest.",
+    )
+    pairs: Literal["all", "revised-vs-initial", "best-worst", "adaptive"] = Field(
+        default="all",
+        description="Which pairs of candidates become rows: all; these two; the best against the "
+        "worst by the judgments on all; or those that a tournament needs to find the best.",
+    )
+    principles: (
+        Annotated[int, Field(ge=1)]
+        | Literal["all"]
+        | dict[Identifier, Annotated[float, Field(ge=0)]]
+    ) = Field(
+        default=1,
+        description="Principles drawn for each pair; all of them; or those named, by weight.",
+    )
+    mode: Literal["verdict", "logprob", "cot", "vote"] = Field(
+        default="verdict",
+        description="The judge's text; the log-odds of its first token; its reasons and then the "
+        "label; or the share of several answers.",
+    )
+    votes: int = Field(
+        default=5, ge=1, le=64, description="`vote`: answers to each question in each order."
+    )
+    clamp: tuple[float, float] = Field(
+        default=(0.4, 0.6), description="`cot`: what a vote's probability is held to."
+    )
+    orders: Literal["both", "single"] = Field(
+        default="both",
+        description="Each pair in both orders; or in one that is drawn, at half the cost and with "
+        "the judge's liking for a place in every label.",
+    )
+    keep: Literal["consistent", "margin"] = Field(
+        default="consistent",
+        description="Keep pairs whose two orders agree, or whose p_chosen is far enough from 0.5.",
+    )
+    min_margin: float = Field(
+        default=0.0, ge=0, lt=0.5, description="Smallest |p - 0.5| under `keep: margin`."
+    )
+    tie_band: float = Field(
+        default=0.0, ge=0, lt=0.5, description="|p - 0.5| up to this is a TIE in every mode."
+    )
+    min_order_consistency: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Smallest share of a pair's principles, by weight, whose two orders agree.",
+    )
+    near_equal: float = Field(
+        default=0.98,
+        gt=0.5,
+        le=1,
+        description="Two candidates with this share of their words in common are not judged.",
+    )
+    injections: Literal["reject", "ignore"] = Field(
+        default="reject",
+        description="What becomes of a pair whose winner speaks to the judge.",
+    )
+
+    @model_validator(mode="after")
+    def _sources_fit(self) -> PreferenceSettings:
+        if len(set(self.sources)) != len(self.sources):
+            raise ValueError("sources names one twice; name each once")
+        if self.candidates == "given":
+            if self.sources != _SOURCES:
+                raise ValueError("candidates: given has no sources; remove sources")
+            if self.pairs == "revised-vs-initial":
+                raise ValueError("pairs: revised-vs-initial needs our candidates; set pairs: all")
+            return self
+        fixed = sum(source != "sampled" for source in self.sources)
+        sampled = "sampled" in self.sources
+        if self.candidates < len(self.sources) or (not sampled and self.candidates != fixed):
+            fix = f"set candidates: {len(self.sources)}, or change sources"
+            raise ValueError(f"{self.candidates} candidates cannot come from these sources; {fix}")
+        if self.pairs == "revised-vs-initial" and set(self.sources) != {"revised", "initial"}:
+            # A sampled candidate would be paid for and be in no pair.
+            fix = "set candidates: 2 and sources: [initial, revised]"
+            raise ValueError(f"pairs: revised-vs-initial compares these two alone; {fix}")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_fit(self) -> PreferenceSettings:
+        if self.min_margin and self.keep != "margin":
+            raise ValueError("min_margin counts under keep: margin alone; set keep or remove it")
+        if self.orders == "single" and self.keep == "consistent":
+            fix = "set keep: margin, or orders: both"
+            raise ValueError(f"keep: consistent needs both orders; {fix}")
+        if self.orders == "single" and self.min_order_consistency:
+            fix = "remove it, or set orders: both"
+            raise ValueError(f"min_order_consistency needs both orders; {fix}")
+        low, high = self.clamp
+        if not (0 <= low < 0.5 < high <= 1) or abs(low + high - 1) > 1e-9:
+            # Held to other ends on one side than on the other, A and B would not be alike.
+            raise ValueError("clamp is not even around 0.5; write it like [0.4, 0.6]")
+        if self.mode == "cot" and max(self.min_margin, self.tie_band) >= high - 0.5:
+            what = f"no label of mode: cot is further from 0.5 than {high - 0.5:g}"
+            raise ValueError(f"{what}; widen clamp, or lower min_margin and tie_band")
+        return self

@@ -12,7 +12,7 @@ from charter.errors import Fault, InputError, nearest
 from charter.hub.data import data_path
 from charter.hub.manifest import MANIFEST, Manifest, check_repo, load_manifest
 from charter.hub.number import Tag, best_match, is_tag, parse_tag
-from charter.hub.schema import CONFIGS, SPLITS
+from charter.hub.schema import CONFIGS, SCHEMA_VERSION, SPLITS
 
 if TYPE_CHECKING:
     import datasets
@@ -101,11 +101,16 @@ class Version:
         """
         import datasets
 
-        features = datasets.Features.from_arrow_schema(CONFIGS[self._known(config)])
+        schema = CONFIGS[self._known(config)]
         files = list(self._files(config, split))
         if not files:
-            return datasets.Dataset(CONFIGS[config].empty_table())
+            return datasets.Dataset(schema.empty_table())
         name, file = files[0]
+        if self.manifest.schema_version < SCHEMA_VERSION:
+            from pyarrow.parquet import read_schema
+
+            schema = read_schema(file)  # an older version has fewer columns
+        features = datasets.Features.from_arrow_schema(schema)
         cache = Path(datasets.config.HF_DATASETS_CACHE) / "charter" / self.manifest.files[name][:32]
         return datasets.Dataset.from_parquet(
             str(file), split=split, features=features, cache_dir=str(cache)

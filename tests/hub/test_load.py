@@ -213,3 +213,32 @@ def test_exported_names_are_there_and_cost_nothing_until_used() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "set()"
+
+
+def test_a_version_of_the_first_schema_is_read_with_its_own_columns(
+    version: Version, tmp_path: Path, hf: Any
+) -> None:
+    """Schema 1 had neither `sample`, scores nor a source's label."""
+    import hashlib
+
+    import polars as pl
+
+    old = tmp_path / "old"
+    shutil.copytree(version.path, old)
+    added = {"sample", "score_a", "score_b", "source_label"}
+    data = json.loads((old / "charter.json").read_text())
+    data["schema_version"] = 1
+    for path in old.rglob("*.parquet"):
+        path.parent.chmod(0o755)
+        path.chmod(0o644)
+        frame = pl.read_parquet(path)
+        frame.select(c for c in frame.columns if c not in added).write_parquet(path)
+        name = str(path.relative_to(old))
+        data["files"][name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (old / "charter.json").chmod(0o644)
+    (old / "charter.json").write_text(json.dumps(data))
+    found = open_version(old)
+    rows = found.dataset("preference", "train")
+    assert "source_label" not in rows.column_names and len(rows) > 0
+    assert rows[0]["chosen"] == version.dataset("preference", "train")[0]["chosen"]
+    assert "sample" not in found.rows("judgments").columns

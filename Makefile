@@ -4,13 +4,14 @@ PYTHON ?= python3
 export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup quickstart test test-slow bench-engine check format lock types fields clean
+.PHONY: help setup quickstart test test-slow bench-engine bench-judge check format lock types fields clean
 
 help:
 	@echo "make quickstart   the whole loop on the embedded model, about 10 minutes"
 	@echo "make test         the fast tests"
 	@echo "make test-slow    the tests that take minutes"
 	@echo "make bench-engine the runner beside a bare client and plain distilabel, under 20 minutes"
+	@echo "make bench-judge  the judge on the embedded model, naive to prefix tree, about 6 minutes"
 	@echo "make check        format, lint, types, import contracts"
 	@echo "make lock         remake requirements.lock"
 
@@ -41,6 +42,9 @@ test-slow: setup
 
 bench-engine: setup
 	$(PY) benchmarks/engine.py $(BENCH)
+
+bench-judge: setup
+	$(PY) benchmarks/judge.py $(BENCH)
 
 types: setup
 	@$(PY) tests/make_types.py

@@ -1,22 +1,41 @@
 """Log-probabilities of labels as the first token of an answer: one pass, shared prefixes once.
 
 Comparisons of one prompt begin alike: instruction, conversation, often the first candidate.
-Sorted by their tokens they form a tree, and each branch of it that is worth a pass is read once.
+Sorted by their tokens they form a tree. Where the model allows it, whole trees are read in one
+pass (`charter.models.tree`); elsewhere each branch that is worth a pass of its own is read once.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import DynamicCache
 
-from charter.models.prefill import PASS_TOKENS, Ids, common_prefix, read_batch, read_prefix
+from charter.models.prefill import (
+    PASS_TOKENS,
+    Ids,
+    common_prefix,
+    read_batch,
+    read_prefix,
+    split_batches,
+)
+from charter.models.tree import can_read_trees, cut_trees, grow, read_tree
 
-__all__ = ["label_spellings", "next_logprobs"]
+__all__ = ["MOST_ROWS", "Sharing", "label_spellings", "next_logprobs"]
+
+Sharing = Literal["tree", "branches", "prefix", "none"]
+
+# Prompts of a pass in the ways that read a padded batch.
+MOST_ROWS = 32
+# Tokens of a pass: more gain nothing on a CPU, and the larger tensors of a batch would be
+# fetched from the system anew for every layer.
+MOST_TOKENS = 4096
+# Prompts of a tree: each leaves a row of logits over the whole vocabulary.
+MOST_LEAVES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +73,24 @@ def next_logprobs(
     prompts: Sequence[Ids],
     spellings: Sequence[Mapping[str, Sequence[int]]],
     *,
-    share: bool = True,
+    share: Sharing = "tree",
 ) -> list[dict[str, float]]:
     """Natural-log probability of each label as the token after its prompt, prompt by prompt.
+
+    The prompts are sorted and cut into passes by their content, so their order changes nothing.
 
     Args:
         model: a causal language model of transformers.
         prompts: token ids, none of them empty.
         spellings: for each prompt its labels and their tokens (see `label_spellings`).
-        share: read common prefixes once; False is the plain way, for comparison.
+        share: what is read once: the tree of all that begins alike, in one pass where the model
+            allows it; the same `branches` pass by pass; the `prefix` of all prompts of a pass and
+            nothing beyond it; or nothing.
     """
     order = sorted(range(len(prompts)), key=lambda i: tuple(prompts[i]))
     ordered = [prompts[i] for i in order]
-    rows = tuple(range(len(ordered)))
-    plan = _plan(ordered, rows, 0) if share else _Pass(rows, 0, (), 0)
     found: list[dict[str, float]] = [{} for _ in prompts]
-    for read, logits in _walk(model, ordered, plan, None):
+    for read, logits in _read(model, ordered, share):
         logprobs = torch.log_softmax(logits.double(), -1).cpu()
         for place, row in enumerate(read):
             found[order[row]] = {
@@ -77,6 +98,35 @@ def next_logprobs(
                 for label, tokens in spellings[order[row]].items()
             }
     return found
+
+
+_Found = Iterator[tuple[tuple[int, ...], torch.Tensor]]
+
+
+def _read(model: Any, prompts: Sequence[Ids], share: Sharing) -> _Found:
+    """Sorted prompts in passes; rows and their next-token logits, (rows, vocabulary) each."""
+    if share == "none":
+        lengths = {row: len(prompt) for row, prompt in enumerate(prompts)}
+        by_length = sorted(lengths, key=lambda row: (lengths[row], row))
+        for batch in split_batches(by_length, lengths, MOST_ROWS, most_tokens=MOST_TOKENS):
+            yield tuple(batch), read_batch(model, [prompts[row] for row in batch]).logits
+        return
+    whole = share == "tree" and can_read_trees(model)
+    for first, end in cut_trees(prompts, MOST_TOKENS, MOST_LEAVES if whole else MOST_ROWS):
+        rows = tuple(range(first, end))
+        if whole:
+            yield rows, read_tree(model, grow(prompts[first:end]))
+        elif share == "prefix":
+            yield from _walk(model, prompts, _together(prompts, rows), None)
+        else:
+            yield from _walk(model, prompts, _plan(prompts, rows, 0), None)
+
+
+def _together(prompts: Sequence[Ids], rows: tuple[int, ...]) -> _Pass:
+    """What all rows begin with, and then each to its end."""
+    first, last = prompts[rows[0]], prompts[rows[-1]]
+    shared = min(common_prefix(first, last), *(len(prompts[row]) - 1 for row in rows))
+    return _Pass(rows, shared, (), 0)
 
 
 def _plan(prompts: Sequence[Ids], rows: tuple[int, ...], read: int) -> _Pass:
@@ -111,14 +161,13 @@ def _branches(rows: tuple[int, ...], near: Sequence[int], shared: int) -> list[t
     return [group for group in groups if len(group) > 1] + ([alone] if alone else [])
 
 
-def _walk(
-    model: Any, prompts: Sequence[Ids], part: _Pass, cache: DynamicCache | None
-) -> list[tuple[tuple[int, ...], torch.Tensor]]:
-    """Carries a plan out; rows and their next-token logits, (rows, vocabulary) each."""
+def _walk(model: Any, prompts: Sequence[Ids], part: _Pass, cache: DynamicCache | None) -> _Found:
+    """Carries a plan out."""
     read = int(cache.get_seq_length()) if cache is not None else 0
     if part.shared > read:
         cache = read_prefix(model, prompts[part.rows[0]][read : part.shared], cache)
-    if part.parts:
-        return [found for sub in part.parts for found in _walk(model, prompts, sub, cache)]
-    rest = [prompts[row][part.shared :] for row in part.rows]
-    return [(part.rows, read_batch(model, rest, cache).logits)]
+    if not part.parts:
+        rest = [prompts[row][part.shared :] for row in part.rows]
+        yield part.rows, read_batch(model, rest, cache).logits
+    for sub in part.parts:
+        yield from _walk(model, prompts, sub, cache)

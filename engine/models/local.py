@@ -31,7 +31,7 @@ from charter.models.checkpoint import (
     resolve_base,
 )
 from charter.models.decode import Sampling, Written, decode_batch
-from charter.models.labels import label_spellings, next_logprobs
+from charter.models.labels import Sharing, label_spellings, next_logprobs
 from charter.models.pack import pack_linears
 from charter.models.prefill import split_batches
 
@@ -110,14 +110,15 @@ class LocalModel:
                     answers[place] = self._answer(row, lengths[place], stop)
         return [answers[place] for place in range(len(calls))]
 
-    def label_logprobs(self, calls: Sequence[Call], *, share: bool = True) -> list[Answer]:
+    def label_logprobs(self, calls: Sequence[Call], *, share: Sharing = "tree") -> list[Answer]:
         """The log-probability of each label of each call as the first token of its answer.
 
         A label is summed over its spellings `A` and ` A`, where these are single tokens.
 
         Args:
             calls: what is asked, each with its `labels`.
-            share: read once what several conversations begin with; False for comparison.
+            share: how much of what several conversations begin with is read once (see
+                `labels.next_logprobs`); less than the tree is for comparison.
 
         Returns:
             An answer a call, with `finish_reason` `logprobs`; a label that no single token
@@ -130,22 +131,20 @@ class LocalModel:
             if unspelt := [label for label, ids in spellings[place].items() if not ids]:
                 answers[place] = Answer(error=f"not a single token of {self.name}: {unspelt}")
                 del prompts[place]
-        lengths = {place: len(ids) for place, ids in prompts.items()}
-        alike = sorted(prompts, key=lambda place: (tuple(prompts[place]), place))
+        places = list(prompts)
         with self._working:
-            for batch in split_batches(alike, lengths, MAX_BATCH):
-                found = next_logprobs(
-                    self.model,
-                    [prompts[place] for place in batch],
-                    [spellings[place] for place in batch],
-                    share=share,
-                )
-                for place, logprobs in zip(batch, found, strict=True):
-                    answers[place] = Answer(
-                        label_logprobs=logprobs,
-                        finish_reason="logprobs",
-                        prompt_tokens=lengths[place],
-                    )
+            found = next_logprobs(
+                self.model,
+                [prompts[place] for place in places],
+                [spellings[place] for place in places],
+                share=share,
+            )
+        for place, logprobs in zip(places, found, strict=True):
+            answers[place] = Answer(
+                label_logprobs=logprobs,
+                finish_reason="logprobs",
+                prompt_tokens=len(prompts[place]),
+            )
         return [answers[place] for place in range(len(calls))]
 
     def _prompts(

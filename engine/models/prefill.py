@@ -39,7 +39,12 @@ class Read:
 
 
 def split_batches(
-    order: Iterable[int], lengths: Mapping[int, int], max_rows: int, more: int = 0
+    order: Iterable[int],
+    lengths: Mapping[int, int],
+    max_rows: int,
+    more: int = 0,
+    *,
+    most_tokens: int = MAX_BATCH_TOKENS,
 ) -> list[list[int]]:
     """The fixed rule by which many prompts become batches: in the order given, until one is full.
 
@@ -48,6 +53,7 @@ def split_batches(
         lengths: tokens of each prompt, by position.
         max_rows: most rows of a batch.
         more: tokens that will be added to each row.
+        most_tokens: rows times the longest of them, at most.
 
     Returns:
         Positions, a list a batch. A prompt above the token budget gets a batch alone.
@@ -57,7 +63,7 @@ def split_batches(
     for position in order:
         longest = max(longest, lengths[position] + more)
         rows = len(batches[-1]) + 1 if batches else max_rows + 1
-        if rows > max_rows or rows * longest > MAX_BATCH_TOKENS:
+        if rows > max_rows or rows * longest > most_tokens:
             batches.append([])
             longest = lengths[position] + more
         batches[-1].append(position)

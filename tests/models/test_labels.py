@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-SHARINGS = ("none", "conversation", "branches", "tree")
+SHARINGS = ("none", "prefix", "branches", "tree")
 
 # Few different tokens, so that prompts begin alike, repeat and continue one another.
 prompts_of_few_tokens = st.lists(
@@ -62,6 +62,7 @@ def comparisons(prompts: int, seed: int = 1) -> list[list[int]]:
     return found
 
 
+@settings(deadline=None)  # torch is imported meanwhile
 @given(prompts_of_few_tokens)
 def test_a_trees_branches_spell_its_prompts_and_hold_nothing_twice(prompts: list[Any]) -> None:
     from charter.models.tree import grow
@@ -80,6 +81,7 @@ def test_a_trees_branches_spell_its_prompts_and_hold_nothing_twice(prompts: list
     assert len(tree.ids) == len(tree.positions) == len(prefixes)
 
 
+@settings(deadline=None)
 @given(prompts_of_few_tokens, st.integers(1, 20), st.integers(1, 5))
 def test_cuts_keep_every_prompt_and_the_bounds(prompts: list[Any], tokens: int, rows: int) -> None:
     from charter.models.tree import cut_trees, grow

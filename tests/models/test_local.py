@@ -257,7 +257,7 @@ def test_shared_prefixes_give_the_plain_figures(
         if one != two
     ]
     calls.append(calls[0])  # the same conversation twice
-    plain = embedded.label_logprobs(calls, share=False)
+    plain = embedded.label_logprobs(calls, share="none")
     plain_tokens = sum(passes)
     passes.clear()
     shared = embedded.label_logprobs(calls)

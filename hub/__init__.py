@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from charter.hub.manifest import CheckResult, Ledgers, Lineage, Manifest
     from charter.hub.number import Tag, next_tag, parse_tag
     from charter.hub.publish import Draft, Published, publish_local
+    from charter.hub.push import HubOptions, held_on_hub, publish_hub
+    from charter.hub.remote import heads_of, open_remote
     from charter.hub.schema import CONFIGS, SCHEMA_VERSION
     from charter.hub.splits import Splits, assign_splits, ensure_train
     from charter.hub.stored import RowWriter, StoredRows
@@ -26,6 +28,7 @@ __all__ = [
     "CheckResult",
     "Draft",
     "Found",
+    "HubOptions",
     "Ledgers",
     "Lineage",
     "Manifest",
@@ -38,10 +41,14 @@ __all__ = [
     "assign_splits",
     "check_rows",
     "ensure_train",
+    "heads_of",
+    "held_on_hub",
     "list_versions",
     "next_tag",
+    "open_remote",
     "open_version",
     "parse_tag",
+    "publish_hub",
     "publish_local",
     "published_splits",
 ]
@@ -53,6 +60,7 @@ _HOMES = {
     "CheckResult": "manifest",
     "Draft": "publish",
     "Found": "load",
+    "HubOptions": "push",
     "Ledgers": "manifest",
     "Lineage": "manifest",
     "Manifest": "manifest",
@@ -65,10 +73,14 @@ _HOMES = {
     "assign_splits": "splits",
     "check_rows": "gate",
     "ensure_train": "splits",
+    "heads_of": "remote",
+    "held_on_hub": "push",
     "list_versions": "load",
     "next_tag": "number",
+    "open_remote": "remote",
     "open_version": "load",
     "parse_tag": "number",
+    "publish_hub": "push",
     "publish_local": "publish",
     "published_splits": "held",
 }

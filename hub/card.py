@@ -51,6 +51,7 @@ def card(
     sizes: Sizes,
     constitution_yaml: str,
     recipe_yaml: str,
+    pictures: Mapping[str, str] | None = None,
 ) -> str:
     """The README of a version, with the YAML that `datasets` and the Hub read on top.
 
@@ -60,6 +61,7 @@ def card(
         sizes: config -> split -> its file; only splits that have rows.
         constitution_yaml: the constitution as run.
         recipe_yaml: the recipe as run.
+        pictures: path of each picture beside the card -> what it shows.
     """
     meta = yaml.safe_dump(
         _meta(manifest, sizes), sort_keys=False, allow_unicode=True, default_flow_style=False
@@ -69,6 +71,7 @@ def card(
         *_load(manifest, sizes),
         *_made(manifest, sizes, recipe_yaml),
         *_figures(manifest),
+        *(f"![{escaped(shown)}]({path})" for path, shown in (pictures or {}).items()),
         *_constitution(manifest, constitution_yaml),
         *_examples(rows, sizes),
         *_limits(manifest),

@@ -47,10 +47,12 @@ class Version:
     Attributes:
         path: its folder.
         manifest: its `charter.json`.
+        commit: of a Hub, where it was read from one; else None.
     """
 
     path: Path
     manifest: Manifest
+    commit: str | None = None
 
     @property
     def repo(self) -> str:

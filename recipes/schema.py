@@ -235,9 +235,16 @@ class SftSettings(Settings):
 class PublishSettings(Settings):
     """Where the version goes and what it is called."""
 
-    to: Literal["local"] = Field(default="local", description="The store of this machine.")
+    to: Literal["local", "hub"] = Field(
+        default="local",
+        description="The store of this machine; `hub`: the Hub at HF_ENDPOINT, with HF_TOKEN.",
+    )
+    private: bool = Field(default=False, description="`hub`: of a repo that is made for it.")
     repo: Repo | None = Field(default=None, description="`owner/name`; default `local/NAME`.")
-    version: Text = Field(default="auto", description="`auto`, or a tag such as v1.0.0.")
+    version: Text = Field(
+        default="auto",
+        description="`auto`, `rc` for a candidate of it, or a tag such as v1.0.0.",
+    )
 
 
 class RefusalSettings(Settings):

@@ -179,10 +179,10 @@ def _recorded_source(given: Mapping[str, Any]) -> _Source:
 
 
 def _version_source(name: str, people: Path | None, store: Path) -> _Source:
+    from charter.cli.options import open_named
     from charter.evals.judge_sources import votes_of_version
-    from charter.hub import open_version
 
-    version = open_version(name, store=store)
+    version = open_named(name, store)
     found = votes_of_version(version, people)
     return _Source(
         name=f"{version.repo}@{version.tag}",

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from charter.errors import Fault, InputError
 from charter.recipes import Loaded, load_recipe
 
-__all__ = ["DEFAULT_OUT", "load", "out_option", "recipe_options", "store_option", "train_faults"]
+if TYPE_CHECKING:
+    from charter.hub import Version
+
+__all__ = [
+    "DEFAULT_OUT",
+    "load",
+    "on_hub",
+    "open_named",
+    "out_option",
+    "recipe_options",
+    "store_option",
+    "train_faults",
+]
 
 DEFAULT_OUT = Path("out")
 
@@ -45,15 +58,60 @@ def out_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """--store, where versions are looked up by name."""
-    option = click.option(
-        "--store",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=DEFAULT_OUT / "versions",
-        show_default=True,
-        help="Where REPO@TAG is looked up.",
-    )
-    return option(function)
+    """--store and --local, which say where versions are looked up by name."""
+
+    def local(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        ctx.meta["charter.local"] = value
+
+    for option in (
+        click.option(
+            "--local",
+            is_flag=True,
+            expose_value=False,
+            callback=local,
+            help="Look REPO@TAG up in the store, whatever HF_ENDPOINT says.",
+        ),
+        click.option(
+            "--store",
+            type=click.Path(path_type=Path, file_okay=False),
+            default=DEFAULT_OUT / "versions",
+            show_default=True,
+            help="Local store of REPO@TAG; what is not in it is looked up on the Hub.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def on_hub(repo: str, store: Path) -> bool:
+    """Whether a repo is to be looked up on a Hub.
+
+    Yes where HF_ENDPOINT names one, unless --local or --store was given; else where the local
+    store does not have it.
+    """
+    from charter.hub import list_versions
+
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        given = context.get_parameter_source("store")
+        if context.meta.get("charter.local") or given is click.core.ParameterSource.COMMANDLINE:
+            return False
+    return bool(os.environ.get("HF_ENDPOINT")) or not list_versions(store, repo)
+
+
+def open_named(version: str, store: Path) -> Version:
+    """Open a version by its folder, in the local store, or on a Hub (`on_hub`).
+
+    Raises:
+        InputError: there is no such version.
+        Failure: the Hub is not reached.
+    """
+    from charter.hub import open_remote, open_version
+
+    repo, at, _ = version.partition("@")
+    if Path(version).is_dir() or not at or "/" not in repo or not on_hub(repo, store):
+        return open_version(version, store=store)
+    return open_remote(version)
 
 
 def load(recipe: Path, settings: tuple[str, ...], limit: int | None) -> Loaded:

@@ -9,6 +9,7 @@ import click
 
 from charter.cli.options import load, out_option, recipe_options
 from charter.cli.output import Output, common
+from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from charter.recipes import Recipe
@@ -30,6 +31,16 @@ if TYPE_CHECKING:
     help="End the run when more rows than this share lose a call.  [default: the recipe's, 0.2]",
 )
 @click.option("--retry-rejects", is_flag=True, help="Ask again for what failed for good before.")
+@click.option("--pr", is_flag=True, help="`to: hub`: open a pull request.")
+@click.option("--rebase", is_flag=True, help="`to: hub`: take the next number if need be.")
+@click.option("--dry-run", is_flag=True, help="`to: hub`: check and decide, send nothing.")
+@click.option(
+    "--card",
+    type=click.Choice(["fail", "keep", "replace"]),
+    default="fail",
+    show_default=True,
+    help="`to: hub`: what becomes of a card that people changed there.",
+)
 @click.option("--no-train", is_flag=True, help="Leave out the recipe's train and evaluate blocks.")
 @common
 def command(
@@ -42,6 +53,10 @@ def command(
     max_cost: float | None,
     max_reject_rate: float | None,
     retry_rejects: bool,
+    pr: bool,
+    rebase: bool,
+    dry_run: bool,
+    card: str,
     no_train: bool,
     as_json: bool,
     debug: bool,
@@ -60,6 +75,7 @@ def command(
     """  # noqa: D301
     from charter.cli.account import print_account
     from charter.cli.follow import evaluate_models, train_models
+    from charter.hub import HubOptions
     from charter.run import run_recipe
     from charter.run.limits import Limits
     from charter.run.report_account import account_of
@@ -68,9 +84,14 @@ def command(
     loaded = load(recipe, settings, limit)
     rate = loaded.recipe.run.max_reject_rate if max_reject_rate is None else max_reject_rate
     limits = Limits(max_calls, max_cost, rate)
+    hub = HubOptions(rebase=rebase, pr=pr, dry_run=dry_run, card=card)
+    if loaded.recipe.publish.to != "hub" and hub != HubOptions():
+        what = "--pr, --rebase, --dry-run and --card belong to a Hub"
+        fix = "set publish.to: hub, or leave them out"
+        raise InputError(Fault(str(recipe), "publish.to", what, fix))
     with output.progress() as progress:
         result = run_recipe(
-            loaded, out, progress, version, limits=limits, retry_rejects=retry_rejects
+            loaded, out, progress, version, limits=limits, retry_rejects=retry_rejects, hub=hub
         )
     print_account(output, result)
     found: dict[str, Any] = result.as_json() | account_of(result)

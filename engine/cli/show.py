@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from charter.cli.options import store_option
+from charter.cli.options import open_named, store_option
 from charter.cli.output import Output, common
 from charter.cli.trace import print_prompt, print_revisions, print_votes
 from charter.errors import Fault, InputError, nearest
@@ -32,10 +32,8 @@ def command(version: str, row: str | None, store: Path, as_json: bool, debug: bo
       charter show me/quickstart@v0.1.0
       charter show me/quickstart@v0.1.0 ship-001
     """  # noqa: D301
-    from charter.hub import open_version
-
     output = Output(as_json)
-    opened = open_version(version, store=store)
+    opened = open_named(version, store)
     if row is None:
         _show_version(output, opened)
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from charter.cli.options import store_option
+from charter.cli.options import open_named, store_option
 from charter.cli.output import Output, common
 
 
@@ -52,11 +52,10 @@ def command(
       charter train dpo --dataset me/quickstart@v0.1.0 --model my-sft --out my-dpo --set lora=true
     """  # noqa: D301
     from charter.cli.follow import train_model
-    from charter.hub import open_version
     from charter.trainers.settings import read_settings
 
     output = Output(as_json)
-    opened = open_version(version, store=store)
+    opened = open_named(version, store)
     settings = read_settings(method, opened, out, model=model, values=values)
     trained = train_model(output, settings)
     output.result(

@@ -8,7 +8,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from charter.hub import Draft, Splits, assign_splits, ensure_train, published_splits
+from charter.hub import (
+    Draft,
+    Splits,
+    assign_splits,
+    ensure_train,
+    held_on_hub,
+    published_splits,
+)
 from charter.hub.stored import RowWriter, StoredRows
 from charter.models.build import lineage
 from charter.pipeline import paired_slots
@@ -111,7 +118,9 @@ def _splits(
         (prompt.id, "\n".join(m["content"] for m in prompt.messages if m["role"] != "system"))
         for prompt in prompts.prompts
     ]
-    before = published_splits(store, loaded.recipe.repo)
+    on_hub = loaded.recipe.publish.to == "hub"
+    repo = loaded.recipe.repo
+    before = held_on_hub(repo) if on_hub else published_splits(store, repo)
     fraction = loaded.recipe.prompts.test_fraction
     splits = assign_splits(texts, test_fraction=fraction, kept=before)
     used = {

@@ -6,13 +6,13 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from charter.errors import CharterError, Failure, Fault, InputError, Interrupted
-from charter.hub import Published, publish_local
+from charter.hub import HubOptions, Published, publish_hub, publish_local
 from charter.hub.stored import RowWriter
 from charter.models.cache import CallCache, default_cache_path
 from charter.pipeline import keep_rule, paired_slots, prompt_row
@@ -234,6 +234,7 @@ def run_recipe(
     *,
     limits: Limits | None = None,
     retry_rejects: bool = False,
+    hub: HubOptions | None = None,
 ) -> RunResult:
     """Run a recipe and publish its version.
 
@@ -246,6 +247,7 @@ def run_recipe(
         version: a tag instead of the recipe's `publish.version`.
         limits: what the run may use; by default what the recipe's `run` block says.
         retry_rejects: ask again for what failed when this run was made before.
+        hub: how a version goes to a Hub, for `publish: {to: hub}`.
 
     Raises:
         InputError: no prompts, an unknown model, a tag that is taken.
@@ -270,7 +272,7 @@ def run_recipe(
                 stored, tally, seconds = run.walk(cache, retry_rejects)
                 if cache.damaged:
                     progress.say(f"{cache.damaged} damaged entries of the call cache were not used")
-            return _publish(run, stored, tally, seconds, out, version)
+            return _publish(run, stored, tally, seconds, out, version, hub)
         except KeyboardInterrupt:
             fix = "run the same command again to go on; every answered call is kept"
             raise Interrupted(Fault(str(folder.path), "", "interrupted", fix)) from None
@@ -294,13 +296,20 @@ def _publish(
     seconds: float,
     out: Path,
     version: str | None,
+    hub: HubOptions | None,
 ) -> RunResult:
     from charter.run.report import write_report
 
     loaded, folder, summary = run.loaded, run.folder, run.summary
     run.progress.say("checking and writing the version")
     draft = draft_of(loaded, run.prompts, stored, tally, summary, out / "versions", version)
-    published = publish_local(draft, out / "versions")
+    if loaded.recipe.publish.to == "hub":
+        options = hub or HubOptions()
+        private = options.private or loaded.recipe.publish.private
+        options = replace(options, private=private)
+        published = publish_hub(draft, out / "versions", options, run.progress.say)
+    else:
+        published = publish_local(draft, out / "versions")
     counts = {config: len(stored.get(config, ())) for config in CONFIGS}
     cost = None if tally.unpriced else tally.cost
     result = RunResult(folder.id, folder.path, published, counts, tally, cost, seconds, summary)

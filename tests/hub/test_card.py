@@ -112,7 +112,12 @@ def test_data_stays_data(make_draft: Any, store: Path) -> None:
     meta, body = _card(hostile, store)
     assert meta.keys() == clean_meta.keys()
     assert _kinds(body) == _kinds(clean)
-    assert not _kinds(body) & {"html_block", "html_inline", "link_open", "image"}
+    assert not _kinds(body) & {"html_block", "html_inline", "link_open"}
+    # The version's own pictures, and no other one.
+    inline = [child for token in MarkdownIt().parse(body) for child in token.children or ()]
+    assert {child.attrs["src"] for child in inline if child.type == "image"} == {
+        f"figures/{name}.png" for name in ("lengths", "p_chosen", "rejects", "verdicts")
+    }
     assert len(re.findall("^#+ ", body, re.MULTILINE)) == len(
         re.findall("^#+ ", clean, re.MULTILINE)
     )

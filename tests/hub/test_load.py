@@ -144,7 +144,7 @@ def test_a_name_needs_a_store_and_a_folder_a_manifest(tmp_path: Path) -> None:
 
 def test_a_changed_file_is_refused(version: Version) -> None:
     names = [*version.manifest.files]
-    assert len(names) == 10
+    assert len(names) == 14
     for name in names:
         path = version.path / name
         before = path.read_bytes()

@@ -24,6 +24,10 @@ from charter.hub.schema import CONFIGS, yaml_features
 FILES = {
     "README.md",
     "charter.json",
+    "figures/lengths.png",
+    "figures/p_chosen.png",
+    "figures/rejects.png",
+    "figures/verdicts.png",
     "constitution.yaml",
     "recipe.yaml",
     "judgments/test.parquet",
@@ -128,7 +132,7 @@ def test_without_test_rows_or_without_a_config_the_rest_still_loads(
     rows = {"sft": draft.rows["sft"], "preference": [], "judgments": [], "rejects": rejects}
     ledgers = {**draft.ledgers, "pairs_formed": 0}
     published = publish_local(_changed(draft, rows=rows, ledgers=ledgers), store)
-    assert {f for f in _files(published.path) if "/" in f} == {
+    assert {f for f in _files(published.path) if f.endswith(".parquet")} == {
         "sft/train.parquet",
         "rejects/train.parquet",
     }

@@ -71,7 +71,7 @@ preference:
   min_order_consistency: 0.5
   near_equal: 0.95
   injections: ignore
-publish: {to: local, repo: me/full, version: auto}
+publish: {to: local, private: false, repo: me/full, version: auto}
 review: {n: 8, uncertain: 0.5}
 train:
   sft: {max_steps: 6}

@@ -1,0 +1,155 @@
+"""A release from a candidate: the same rows under the final number."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from charter.errors import Failure, Fault, InputError
+from charter.hub.content import Files
+from charter.hub.load import Version, list_versions
+from charter.hub.manifest import MANIFEST, Manifest, dump_manifest, now
+from charter.hub.number import Tag, parse_tag
+from charter.hub.publish import Published, place_version
+from charter.hub.remote import heads_of, hub_faults
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+__all__ = ["promote_hub", "promote_local"]
+
+
+def promote_local(version: Version, store: Path, require: Sequence[str] = ()) -> Published:
+    """Make the release of a candidate in the local store.
+
+    Args:
+        version: the candidate, opened and so verified.
+        store: where the release goes.
+        require: what its manifest must hold: `reviews`, `evaluations`, or a name in one of them.
+
+    Raises:
+        InputError: it is no candidate, or something required is missing.
+        Failure: there is a release of that number already.
+    """
+    release = _release(version, require)
+    tags = list_versions(store, version.repo)
+    _check_free(version, release, tags)
+    parent = _latest(tags)
+    folder = store / version.repo
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".staged-", dir=folder) as staged:
+        manifest, files = _files(version, release, parent, Path(staged))
+        path = place_version(files, version.repo, str(release), store)
+    return Published(version.repo, str(release), path, manifest, new=True)
+
+
+def promote_hub(
+    version: Version,
+    store: Path,
+    require: Sequence[str] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> Published:
+    """The same on the Hub that the candidate was read from: one commit and one tag.
+
+    Raises:
+        InputError: see `promote_local`.
+        Failure: see `promote_local`; or something was published after the candidate.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    release = _release(version, require)
+    api: HfApi = HfApi()
+    heads = heads_of(api, version.repo)
+    _check_free(version, release, list(heads.tags))
+    if heads.head != version.commit:
+        what = f"the repo has changed since {version.tag}"
+        fix = "publish a new candidate, and promote that one"
+        raise Failure(Fault(f"{version.repo}@{version.tag}", "", what, fix))
+    folder = store / version.repo
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".staged-", dir=folder) as staged:
+        manifest, files = _files(version, release, _latest(list(heads.tags)), Path(staged))
+        sent = [
+            CommitOperationAdd(name, data)
+            for name, data in files.items()
+            if isinstance(data, bytes)
+        ]
+        with hub_faults(version.repo):
+            done = api.create_commit(
+                version.repo,
+                sent,
+                commit_message=f"{release}: promoted from {version.tag}",
+                repo_type="dataset",
+                parent_commit=heads.head,
+            )
+            api.create_tag(
+                version.repo,
+                tag=str(release),
+                tag_message=f"Charter version {release}, promoted from {version.tag}",
+                revision=done.oid,
+                repo_type="dataset",
+            )
+        say(f"{version.repo}@{release} is published ({str(done.oid)[:12]})")
+        path = place_version(files, version.repo, str(release), store)
+    return Published(version.repo, str(release), path, manifest, new=True)
+
+
+def _release(version: Version, require: Sequence[str]) -> Tag:
+    tag = parse_tag(version.tag)
+    place = f"{version.repo}@{version.tag}"
+    if tag.final:
+        fix = "publish one with `charter run RECIPE --version rc`"
+        raise InputError(Fault(place, "", "is a release, not a candidate", fix))
+    manifest = version.manifest
+    known = {"reviews": bool(manifest.reviews), "evaluations": bool(manifest.evaluations)}
+    held = {*(manifest.reviews or {}), *(manifest.evaluations or {})}
+    missing = [name for name in require if not known.get(name, name in held)]
+    if missing:
+        fix = "measure it on the candidate first, or leave it out of --require"
+        raise InputError(
+            [Fault(place, name, "is missing from the manifest", fix) for name in missing]
+        )
+    return tag._replace(final=True, rc=0)
+
+
+def _check_free(version: Version, release: Tag, tags: Sequence[Tag]) -> None:
+    place = f"{version.repo}@{version.tag}"
+    if release in tags:
+        raise Failure(Fault(place, "", f"{release} is published already", "nothing is left to do"))
+    latest = _latest(tags)
+    if latest is not None and release < latest:
+        what = f"{release} comes before {latest}, the latest version"
+        raise Failure(Fault(place, "", what, "publish a new candidate"))
+
+
+def _latest(tags: Sequence[Tag]) -> Tag | None:
+    return max((tag for tag in tags if tag.final), default=None)
+
+
+def _files(
+    version: Version, release: Tag, parent: Tag | None, staged: Path
+) -> tuple[Manifest, Files]:
+    """The candidate's files under the release's name: only card and manifest are others."""
+    card = (version.path / "README.md").read_text(encoding="utf-8")
+    card = card.replace(version.tag, str(release))
+    readme = card.encode()
+    sums = {**version.manifest.files, "README.md": hashlib.sha256(readme).hexdigest()}
+    changed = {
+        "tag": str(release),
+        "created": now(),
+        "parent": None if parent is None else str(parent),
+        "files": sums,
+    }
+    manifest = version.manifest.model_copy(update=changed)
+    files: Files = {"README.md": readme, MANIFEST: dump_manifest(manifest)}
+    for name in version.manifest.files:
+        if name != "README.md":
+            target = staged / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(version.path / name, target)
+            files[name] = target
+    return manifest, files

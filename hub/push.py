@@ -1,0 +1,391 @@
+"""Publish a version to a Hub: one commit with everything in it, then one tag.
+
+Nothing of a version is seen before its commit, and nothing of it changes after its tag. A
+publisher that died between the two left a head without a tag, which the next one tags.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from charter.errors import Failure, Fault, InputError
+from charter.hub.columns import some
+from charter.hub.content import Content, Draft, Files, built, content_of, decided
+from charter.hub.data import data_path
+from charter.hub.load import Version
+from charter.hub.manifest import MANIFEST, Manifest, check_repo, load_manifest
+from charter.hub.number import Tag, is_tag, parse_tag
+from charter.hub.publish import Published, place_version
+from charter.hub.remote import Heads, Pinned, heads_of, hub_faults, pin, snapshot
+from charter.hub.schema import CONFIGS
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+__all__ = ["HubOptions", "held_on_hub", "publish_hub"]
+
+_STAGED: Final = ".staged-"
+_TRIES: Final = 5
+# What a new repo has of its own.
+_BLANK: Final = frozenset({".gitattributes", "README.md"})
+
+
+@dataclass(frozen=True, slots=True)
+class HubOptions:
+    """How a version goes to a Hub.
+
+    Attributes:
+        private: of a repo that is made.
+        rebase: where another publisher was faster, take the next number instead of failing.
+        pr: open a pull request; for whoever may not write. Its merge is tagged by the next run.
+        dry_run: decide and check, and send nothing.
+        card: what becomes of a card that people changed on the Hub: `fail`, `keep` or `replace`.
+    """
+
+    private: bool = False
+    rebase: bool = False
+    pr: bool = False
+    dry_run: bool = False
+    card: str = "fail"
+
+
+def publish_hub(
+    draft: Draft,
+    store: Path,
+    options: HubOptions | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Published:
+    """Publish a version to the Hub at `HF_ENDPOINT`, and put the same files into a local store.
+
+    Args:
+        draft: what to publish.
+        store: the folder of all local versions.
+        options: see `HubOptions`.
+        say: told what is going on.
+
+    Raises:
+        InputError: the repo or the tag can't be used, or no token may write there.
+        Failure: a check failed, another publisher was faster, or the Hub is not reached. Then
+            nothing was published.
+    """
+    options = options or HubOptions()
+    folder = store / check_repo(draft.repo)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=_STAGED, dir=folder) as staged:
+            return _Push(draft, store, Path(staged), options, say).publish()
+    except OSError as error:
+        what = f"the version cannot be written: {error.strerror or error}"
+        raise Failure(Fault(str(folder), "", what, "make room or permission there")) from error
+
+
+class _Push:
+    """One publication under way."""
+
+    def __init__(
+        self,
+        draft: Draft,
+        store: Path,
+        staged: Path,
+        options: HubOptions,
+        say: Callable[[str], None],
+    ) -> None:
+        from huggingface_hub import HfApi
+
+        self._draft, self._store, self._staged = draft, store, staged
+        self._options, self._say = options, say
+        self._api: HfApi = HfApi()
+        self._repo = draft.repo
+
+    def publish(self) -> Published:
+        heads = self._settled(self._heads())
+        content = content_of(self._draft, held_at(self._api, self._repo, heads), self._staged)
+        for attempt in range(_TRIES):
+            found = self._once(content, heads)
+            if found is not None:
+                return found
+            if not self._options.rebase or attempt == _TRIES - 1:
+                what = "another publisher was faster: the repo's head has moved"
+                fix = "run it again with --rebase, which takes the next version"
+                raise Failure(Fault(self._repo, "", what, fix))
+            self._say("another publisher was faster; taking the next version")
+            heads = self._settled(self._heads())
+            self._still_fits(heads)
+        raise AssertionError  # the last try returns or raises
+
+    # What there is
+
+    def _heads(self) -> Heads:
+        """The refs; of a repo that there is not, none, and it is made unless this is a dry run."""
+        from huggingface_hub.errors import RepositoryNotFoundError
+
+        with hub_faults(self._repo):
+            try:
+                self._api.repo_info(self._repo, repo_type="dataset")
+            except RepositoryNotFoundError:
+                if self._options.dry_run:
+                    return Heads(None, {})
+                self._api.create_repo(
+                    self._repo, repo_type="dataset", private=self._options.private, exist_ok=True
+                )
+                self._say(f"made the dataset repo {self._repo}")
+        return heads_of(self._api, self._repo)
+
+    def _settled(self, heads: Heads) -> Heads:
+        """The refs after a publisher that died was helped on: its head gets the tag it wanted."""
+        if heads.head is None or heads.head in heads.tags.values():
+            return heads
+        found = manifest_at(self._api, self._repo, heads.head)
+        if found is None:
+            return heads
+        tag = parse_tag(found[0].tag)
+        if tag in heads.tags:
+            return heads  # a commit of somebody's after the version: a card was edited
+        if not self._options.dry_run:
+            self._tag(str(tag), heads.head)
+            self._say(f"{tag} had no tag: its publisher ended before that; tagged")
+        tags = dict(sorted({**heads.tags, tag: heads.head}.items()))
+        return Heads(heads.head, tags)
+
+    def _still_fits(self, heads: Heads) -> None:
+        """What another publisher has published may hold our prompts in the other split."""
+        held = held_at(self._api, self._repo, heads)
+        splits = self._draft.splits
+        moved = [name for name, split in splits.items() if held.get(name, split) != split]
+        if moved:
+            what = f"another publisher put prompts into another split: {some(moved)}"
+            raise Failure(Fault(self._repo, "", what, "run it again: they keep their split"))
+
+    # What is sent
+
+    def _once(self, content: Content, heads: Heads) -> Published | None:
+        """Publish on top of a head; None where it has moved in the meantime."""
+
+        def opened(tag: Tag) -> Version:
+            commit = heads.tags[tag]
+            found = manifest_at(self._api, self._repo, commit)
+            if found is None:
+                raise _foreign(self._repo, f"{tag} has no {MANIFEST}")
+            manifest, folder = found
+            # The same writer gives the same bytes for the same rows: checksums are enough then.
+            if manifest.packages.get("pyarrow") != content.lineage.packages.get("pyarrow"):
+                folder = snapshot(Pinned(self._repo, tag, commit))
+            return Version(folder, manifest, commit)
+
+        tags = list(heads.tags)
+        tag, there, new = decided(self._repo, self._draft.version, content, tags, opened)
+        if not new:
+            assert there is not None
+            self._say(f"{self._repo}@{tag} says the same already")
+            path = self._copied(there)
+            return Published(self._repo, tag, path, there.manifest, new=False)
+        manifest, files = built(self._draft, content, tag, there.tag if there else None)
+        old = self._old_files(heads, there)
+        manifest, files = self._with_card(manifest, files, heads, there)
+        self._say(self._summary(tag, there, files, content))
+        if self._options.dry_run:
+            place = self._store.parent / "dry-run"
+            shutil.rmtree(place / self._repo / tag, ignore_errors=True)
+            path = place_version(files, self._repo, tag, place)
+            return Published(self._repo, tag, path, manifest, new=True)
+        commit = self._commit(tag, manifest, files, old, heads.head)
+        if commit is None:
+            return None
+        if not self._options.pr:
+            self._tag(tag, commit)
+        path = place_version(files, self._repo, tag, self._store)
+        return Published(self._repo, tag, path, manifest, new=True)
+
+    def _copied(self, there: Version) -> Path:
+        """The folder of a version in the local store, copied from the client's cache."""
+        assert there.commit is not None
+        folder = snapshot(Pinned(self._repo, parse_tag(there.tag), there.commit))
+        files: Files = {}
+        for name in [*there.manifest.files, MANIFEST]:
+            target = self._staged / "copied" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, target)
+            files[name] = target
+        return place_version(files, self._repo, there.tag, self._store)
+
+    def _old_files(self, heads: Heads, there: Version | None) -> set[str]:
+        """Files at the head that a version wrote; those of other people's stay.
+
+        Raises:
+            InputError: there are files, and no version wrote any.
+        """
+        if heads.head is None:
+            return set()
+        with hub_faults(self._repo):
+            names = set(
+                self._api.list_repo_files(self._repo, repo_type="dataset", revision=heads.head)
+            )
+        if there is None:
+            if foreign := sorted(names - _BLANK):
+                raise _foreign(self._repo, f"it has {foreign[0]} and no version")
+            return set()
+        ours = {*there.manifest.files, MANIFEST}
+        for config in CONFIGS:
+            ours |= {name for name in names if name.startswith(f"{config}/")}
+        return names & ours
+
+    def _with_card(
+        self, manifest: Manifest, files: Files, heads: Heads, there: Version | None
+    ) -> tuple[Manifest, Files]:
+        """The same, with people's own card where they changed it and it is to be kept."""
+        import hashlib
+
+        from charter.hub.manifest import dump_manifest
+
+        if there is None or heads.head is None or heads.head == there.commit:
+            return manifest, files
+        with hub_faults(self._repo):
+            path = self._api.hf_hub_download(
+                self._repo, "README.md", repo_type="dataset", revision=heads.head
+            )
+        card = Path(path).read_bytes()
+        edited = hashlib.sha256(card).hexdigest() != there.manifest.files["README.md"]
+        if not edited or self._options.card == "replace":
+            return manifest, files
+        if self._options.card == "fail":
+            what = "people have changed the card since the last version"
+            fix = "use --card keep to publish theirs, or --card replace to write ours anew"
+            raise InputError(Fault(self._repo, "README.md", what, fix))
+        sums = {**manifest.files, "README.md": hashlib.sha256(card).hexdigest()}
+        manifest = manifest.model_copy(update={"files": sums})
+        return manifest, {**files, "README.md": card, MANIFEST: dump_manifest(manifest)}
+
+    def _summary(self, tag: str, there: Version | None, files: Files, content: Content) -> str:
+        size = sum(f.stat().st_size if isinstance(f, Path) else len(f) for f in files.values())
+        after = f", after {there.tag}" if there else ""
+        what = "would be published" if self._options.dry_run else "is published"
+        counts = ", ".join(f"{name} {len(rows)}" for name, rows in content.rows.items())
+        return f"{self._repo}@{tag}{after} {what}: {counts}; {len(files)} files, {size:,} bytes"
+
+    def _commit(
+        self, tag: str, manifest: Manifest, files: Files, old: set[str], head: str | None
+    ) -> str | None:
+        """Send the commit; its id, or None where the head has moved."""
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+        from huggingface_hub.errors import HfHubHTTPError
+
+        operations: list[Any] = [
+            CommitOperationAdd(name, str(data) if isinstance(data, Path) else data)
+            for name, data in files.items()
+        ]
+        operations += [CommitOperationDelete(name) for name in sorted(old - files.keys())]
+        with hub_faults(self._repo):
+            try:
+                done = self._api.create_commit(
+                    self._repo,
+                    operations,
+                    commit_message=f"{tag}: {_sentence(manifest)}",
+                    repo_type="dataset",
+                    parent_commit=head,
+                    create_pr=self._options.pr,
+                )
+            except HfHubHTTPError as error:
+                if error.response is not None and error.response.status_code in (409, 412):
+                    return None
+                raise
+        if self._options.pr:
+            self._say(f"pull request: {done.pr_url}")
+        return str(done.oid)
+
+    def _tag(self, tag: str, commit: str) -> None:
+        from huggingface_hub.errors import HfHubHTTPError
+
+        assert is_tag(tag)
+        with hub_faults(self._repo):
+            try:
+                self._api.create_tag(
+                    self._repo,
+                    tag=tag,
+                    tag_message=f"Charter version {tag}",
+                    revision=commit,
+                    repo_type="dataset",
+                )
+            except HfHubHTTPError as error:
+                if error.response is None or error.response.status_code != 409:
+                    raise
+                # Another publisher tagged our head for us, or the tag is somebody else's.
+                if pin(self._repo, tag).commit != commit:
+                    what = f"{tag} was made by somebody else in the meantime; ours is {commit[:12]}"
+                    fix = "run it again: it takes the next version"
+                    raise Failure(Fault(self._repo, "version", what, fix)) from None
+
+
+def held_on_hub(repo: str) -> dict[str, str]:
+    """Prompt id -> split, over all versions of a repo on the Hub; empty where there is none.
+
+    Raises:
+        InputError: the repo is not of this layout.
+        Failure: the Hub is not reached.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    api = HfApi()
+    with hub_faults(repo):
+        try:
+            api.repo_info(repo, repo_type="dataset")
+        except RepositoryNotFoundError:
+            return {}
+    return held_at(api, repo, heads_of(api, repo))
+
+
+def held_at(api: HfApi, repo: str, heads: Heads) -> dict[str, str]:
+    """The same by refs that are known; only the ids are read of each version."""
+    import polars as pl
+    import pyarrow.parquet as pq
+    from huggingface_hub import HfFileSystem
+
+    files = HfFileSystem()
+    held: dict[str, str] = {}
+    for tag, commit in heads.tags.items():
+        found = manifest_at(api, repo, commit)
+        if found is None:
+            raise _foreign(repo, f"{tag} has no {MANIFEST}")
+        for config in ("sft", "preference", "judgments"):
+            for split, rows in found[0].counts.get(config, {}).items():
+                if not rows:
+                    continue
+                name = f"datasets/{repo}@{commit}/{data_path(config, split)}"
+                with hub_faults(repo), files.open(name, "rb") as file:
+                    column = pq.read_table(file, columns=["prompt_id"]).column(0)
+                for prompt_id in pl.Series(values=column).unique(maintain_order=True):
+                    held.setdefault(prompt_id, split)
+    return held
+
+
+def manifest_at(api: HfApi, repo: str, commit: str) -> tuple[Manifest, Path] | None:
+    """The manifest at a commit, and the folder of that commit in the client's cache."""
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    with hub_faults(repo):
+        try:
+            path = api.hf_hub_download(repo, MANIFEST, repo_type="dataset", revision=commit)
+        except LocalEntryNotFoundError:
+            raise
+        except EntryNotFoundError:
+            return None
+    return load_manifest(Path(path)), Path(path).parent
+
+
+def _foreign(repo: str, what: str) -> InputError:
+    fix = "publish to a repo of its own"
+    return InputError(Fault(repo, "publish.repo", f"is not of this layout: {what}", fix))
+
+
+def _sentence(manifest: Manifest) -> str:
+    counts = [
+        f"{sum(splits.values())} {config}"
+        for config, splits in manifest.counts.items()
+        if sum(splits.values())
+    ]
+    return f"{', '.join(counts)} rows under {manifest.constitution.name}"

@@ -1,0 +1,214 @@
+"""Versions on a Hub: which there are, and one of them on this disk, pinned by its commit.
+
+`load_dataset(repo, revision=...)` may return another version's rows from its cache when the Hub is
+not reached. Here a tag becomes a commit first, that commit's snapshot is downloaded, and its
+folder is opened and held against the checksums of its manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from charter.errors import CharterError, Failure, Fault, InputError
+from charter.hub.load import Version, open_version
+from charter.hub.manifest import check_repo
+from charter.hub.number import Tag, best_match, is_tag, parse_tag
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+__all__ = ["Heads", "Pinned", "heads_of", "hub_faults", "open_remote", "pin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A version that is known by its commit.
+
+    Attributes:
+        repo: `owner/name`.
+        tag: its tag.
+        commit: 40 hex digits.
+    """
+
+    repo: str
+    tag: Tag
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """What a repo's refs say.
+
+    Attributes:
+        head: commit of `main`; None for a repo without one.
+        tags: version tags and their commits, oldest version first; other tags are left out.
+    """
+
+    head: str | None
+    tags: dict[Tag, str]
+
+
+@contextmanager
+def hub_faults(repo: str) -> Iterator[None]:
+    """Errors of the client as errors of ours; what a server says may hold no token, and is cut."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        yield
+    except CharterError:
+        raise
+    except RepositoryNotFoundError:
+        fix = "check the name; a private repo needs a token that may read it (`hf auth login`)"
+        raise InputError(
+            Fault(repo, "", "there is no such dataset repo, or not for you", fix)
+        ) from None
+    except RevisionNotFoundError:
+        fix = f"see `charter versions {repo}`"
+        raise InputError(Fault(repo, "version", "there is no such revision", fix)) from None
+    except GatedRepoError:
+        fix = "ask for access on its page, and log in with `hf auth login`"
+        raise InputError(Fault(repo, "", "the repo is gated", fix)) from None
+    except HFValidationError as error:
+        raise InputError(Fault(repo, "", _line(error), "write it as owner/name")) from None
+    except LocalEntryNotFoundError as error:
+        fix = "connect, or take a version that is in the cache"
+        raise Failure(
+            Fault(repo, "", f"not in the cache, and no Hub: {_line(error)}", fix)
+        ) from None
+    except OfflineModeIsEnabled:
+        fix = "unset HF_HUB_OFFLINE, or take a version that is in the cache"
+        raise Failure(Fault(repo, "", "the Hub is not asked (offline mode)", fix)) from None
+    except HfHubHTTPError as error:
+        raise _refused(repo, error) from None
+    except OSError as error:
+        fix = "check the network and HF_ENDPOINT; nothing was changed"
+        raise Failure(Fault(repo, "", f"the Hub is not reached: {_line(error)}", fix)) from None
+    except RuntimeError as error:
+        # What the client makes of any failure of an upload.
+        if not str(error).startswith("Error while uploading"):
+            raise
+        cause = _line(error.__cause__) if isinstance(error.__cause__, Exception) else ""
+        what = f"{_line(error)} ({cause})" if cause else _line(error)
+        raise Failure(Fault(repo, "", what, "run it again; nothing was published")) from None
+    except Exception as error:
+        # The client lets the errors of its transport through, whose classes are not its own.
+        if not type(error).__module__.startswith(("httpx", "httpcore", "h11")):
+            raise
+        fix = "check the network and HF_ENDPOINT; run it again"
+        raise Failure(Fault(repo, "", f"the Hub is not reached: {_line(error)}", fix)) from None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _refused(repo: str, error: Any) -> CharterError:
+    status = error.response.status_code if error.response is not None else 0
+    said = error.server_message or f"status {status}"
+    what = f"the Hub says {status}: {' '.join(said.split())[:200]}"
+    if status in (401, 403):
+        fix = "log in with a token that may write there (`hf auth login`, or HF_TOKEN), or use --pr"
+        return InputError(Fault(repo, "", what, fix))
+    return Failure(Fault(repo, "", what, "try again; nothing was published"))
+
+
+def heads_of(api: HfApi, repo: str) -> Heads:
+    """The refs of a repo, asked of the Hub.
+
+    Raises:
+        InputError: there is no such repo.
+        Failure: the Hub is not reached.
+    """
+    with hub_faults(repo):
+        refs = api.list_repo_refs(check_repo(repo), repo_type="dataset")
+    head = next((b.target_commit for b in refs.branches if b.name == "main"), None)
+    found = {parse_tag(t.name): t.target_commit for t in refs.tags if is_tag(t.name)}
+    return Heads(head, dict(sorted(found.items())))
+
+
+def pin(repo: str, wanted: str) -> Pinned:
+    """The commit of a tag, or of the newest release in a range (`>=1.2,<2`).
+
+    Without a Hub a tag is looked up in the client's cache; a range is not, since a newer version
+    than those in the cache may be in it.
+
+    Raises:
+        InputError: there is no such version.
+        Failure: the Hub is not reached, and the cache does not have the tag.
+    """
+    from huggingface_hub import HfApi
+
+    bare = wanted if wanted.startswith("v") else f"v{wanted}"
+    try:
+        heads = heads_of(HfApi(), repo)
+    except Failure:
+        if not is_tag(bare) or (commit := _cached_commit(repo, bare)) is None:
+            raise
+        return Pinned(repo, parse_tag(bare), commit)
+    tag = parse_tag(bare) if is_tag(bare) else best_match(heads.tags, wanted)
+    if tag is None or tag not in heads.tags:
+        there = ", ".join(map(str, heads.tags))
+        fix = f"use one of: {there}" if there else "nothing is published there yet"
+        raise InputError(Fault(f"{repo}@{wanted}", "", "no such version on the Hub", fix))
+    return Pinned(repo, tag, heads.tags[tag])
+
+
+def _cached_commit(repo: str, tag: str) -> str | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(repo, repo_type="dataset", revision=tag, local_files_only=True)
+    except (LocalEntryNotFoundError, OSError):
+        return None
+    return Path(folder).name
+
+
+def open_remote(where: str, *, progress: Callable[[str], None] | None = None) -> Version:
+    """A version of a Hub, downloaded whole and verified.
+
+    Args:
+        where: `owner/name@TAG` or `owner/name@RANGE`.
+        progress: told what is downloaded.
+
+    Raises:
+        InputError: there is no such version, or it is none of ours, or a file of it is damaged.
+        Failure: the Hub is not reached, and the cache does not have it.
+    """
+    repo, at, wanted = where.partition("@")
+    if not at or not wanted:
+        raise InputError(Fault(where, "", "names no version", "write owner/name@v0.1.0"))
+    found = pin(repo, wanted)
+    if progress is not None:
+        progress(f"reading {repo}@{found.tag} ({found.commit[:12]})")
+    folder = snapshot(found)
+    version = open_version(folder)
+    manifest = version.manifest
+    if manifest.tag != str(found.tag):
+        what = f"its manifest says {manifest.tag}, its tag {found.tag}"
+        raise InputError(Fault(f"{repo}@{found.tag}", "", what, "ask its publisher; use another"))
+    return Version(folder, manifest, found.commit)
+
+
+def snapshot(found: Pinned) -> Path:
+    """The folder of a version's files in the client's cache; downloaded where need be."""
+    from huggingface_hub import snapshot_download
+
+    with hub_faults(found.repo):
+        # By its tag, so that the cache knows the name as well; a tag never moves.
+        folder = Path(snapshot_download(found.repo, repo_type="dataset", revision=str(found.tag)))
+        if folder.name != found.commit:
+            folder = Path(snapshot_download(found.repo, repo_type="dataset", revision=found.commit))
+    return folder

@@ -83,6 +83,8 @@ def lineage(
         "dataset": {
             "repo": settings.dataset.repo,
             "tag": settings.dataset.tag,
+            # Of a Hub, where the version was read from one.
+            "commit": getattr(settings.dataset, "commit", None),
             "config": method.config,
             "rows": {"train": len(rows.train), "test": len(rows.test) if rows.test else 0},
             "manifest_sha256": _manifest_sha256(settings.dataset),
@@ -156,7 +158,8 @@ def _readme(name: str, method: Method, base: Base, facts: Mapping[str, Any]) -> 
         f"`{base.name}` (revision `{base.revision}`) after {method.title}, made with "
         f"Charter and TRL; {how}.",
         "## Data",
-        f"The config `{dataset['config']}` of `{dataset['repo']}` at `{dataset['tag']}`: "
+        f"The config `{dataset['config']}` of `{dataset['repo']}` at `{dataset['tag']}`"
+        f"{_commit(dataset)}: "
         f"{facts['metrics']['rows']} rows of `train`, none of `test`. Of them "
         f"{facts['metrics']['truncated_rows']} were cut at the window's end and "
         f"{facts['metrics']['dropped_rows']} left out, since their prompt alone filled it.",
@@ -184,6 +187,10 @@ def _readme(name: str, method: Method, base: Base, facts: Mapping[str, Any]) -> 
         f"Licence: {licence}.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _commit(dataset: Mapping[str, Any]) -> str:
+    return f" (commit `{dataset['commit']}`)" if dataset["commit"] else ""
 
 
 def _table(head: tuple[str, str], rows: Sequence[tuple[str, str]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -29,6 +30,8 @@ from charter.cli.output import Output, common
 @click.option(
     "--set", "values", multiple=True, metavar="FIELD=VALUE", help="Any field of the TRL config."
 )
+@click.option("--push", metavar="OWNER/NAME", help="Then upload the model to the Hub.")
+@click.option("--private", is_flag=True, help="Of a repo that --push makes.")
 @store_option
 @common
 def command(
@@ -37,6 +40,8 @@ def command(
     model: str | None,
     out: Path,
     values: tuple[str, ...],
+    push: str | None,
+    private: bool,
     store: Path,
     as_json: bool,
     debug: bool,
@@ -50,18 +55,28 @@ def command(
     Example:
       charter train sft --dataset me/quickstart@v0.1.0 --out my-sft --set max_steps=20
       charter train dpo --dataset me/quickstart@v0.1.0 --model my-sft --out my-dpo --set lora=true
+      charter train sft --dataset 'me/quickstart@>=0.1,<1' --out my-sft --push me/my-sft
     """  # noqa: D301
     from charter.cli.follow import train_model
+    from charter.hub.manifest import check_repo
     from charter.trainers.settings import read_settings
 
     output = Output(as_json)
     opened = open_named(version, store)
     settings = read_settings(method, opened, out, model=model, values=values)
+    if push is not None:
+        check_repo(push)
     trained = train_model(output, settings)
-    output.result(
-        {
-            "model": str(trained.model),
-            "dataset": f"{opened.repo}@{opened.tag}",
-            "metrics": trained.metrics,
-        }
-    )
+    found: dict[str, Any] = {
+        "model": str(trained.model),
+        "dataset": f"{opened.repo}@{opened.tag}",
+        "commit": opened.commit,
+        "metrics": trained.metrics,
+    }
+    if push is not None:
+        from charter.trainers.push import push_model
+
+        pushed = push_model(trained.model, push, private=private)
+        output.line(f"pushed to {pushed.url} ({pushed.commit[:12]})")
+        found["pushed"] = {"repo": pushed.repo, "commit": pushed.commit}
+    output.result(found)

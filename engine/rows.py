@@ -83,6 +83,9 @@ class Reason(StrEnum):
     EMPTY_RESPONSE = "EMPTY_RESPONSE"
     EMPTY_CRITIQUE = "EMPTY_CRITIQUE"
     EMPTY_REVISION = "EMPTY_REVISION"
+    # sft and preference: taken out of a published version, or held back by its publisher
+    RETRACTED = "RETRACTED"
+    SECRET = "SECRET"  # noqa: S105
     # preference: the pair has no label
     NO_PAIR = "NO_PAIR"
     IDENTICAL = "IDENTICAL"

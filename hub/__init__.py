@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from charter.hub.gate import check_rows
     from charter.hub.held import published_splits
-    from charter.hub.load import Found, Version, list_versions, open_version
+    from charter.hub.held_remote import held_on_hub, retracted_on_hub
     from charter.hub.manifest import CheckResult, Ledgers, Lineage, Manifest
     from charter.hub.number import Tag, next_tag, parse_tag
     from charter.hub.publish import Draft, Published, publish_local
-    from charter.hub.push import HubOptions, held_on_hub, publish_hub
-    from charter.hub.remote import heads_of, open_remote
+    from charter.hub.push import HubOptions, publish_hub
+    from charter.hub.remote import heads_of, load, open_remote
     from charter.hub.schema import CONFIGS, SCHEMA_VERSION
     from charter.hub.splits import Splits, assign_splits, ensure_train
     from charter.hub.stored import RowWriter, StoredRows
+    from charter.hub.version import Found, Version, list_versions, open_version
 
 __all__ = [
     "CONFIGS",
@@ -44,6 +45,7 @@ __all__ = [
     "heads_of",
     "held_on_hub",
     "list_versions",
+    "load",
     "next_tag",
     "open_remote",
     "open_version",
@@ -51,6 +53,7 @@ __all__ = [
     "publish_hub",
     "publish_local",
     "published_splits",
+    "retracted_on_hub",
 ]
 
 # `gate` is not exported: it has the name of its module, which an import would set over it.
@@ -59,7 +62,7 @@ _HOMES = {
     "SCHEMA_VERSION": "schema",
     "CheckResult": "manifest",
     "Draft": "publish",
-    "Found": "load",
+    "Found": "version",
     "HubOptions": "push",
     "Ledgers": "manifest",
     "Lineage": "manifest",
@@ -69,20 +72,22 @@ _HOMES = {
     "Splits": "splits",
     "StoredRows": "stored",
     "Tag": "number",
-    "Version": "load",
+    "Version": "version",
     "assign_splits": "splits",
     "check_rows": "gate",
     "ensure_train": "splits",
     "heads_of": "remote",
-    "held_on_hub": "push",
-    "list_versions": "load",
+    "held_on_hub": "held_remote",
+    "list_versions": "version",
+    "load": "remote",
     "next_tag": "number",
     "open_remote": "remote",
-    "open_version": "load",
+    "open_version": "version",
     "parse_tag": "number",
     "publish_hub": "push",
     "publish_local": "publish",
     "published_splits": "held",
+    "retracted_on_hub": "held_remote",
 }
 
 

@@ -257,6 +257,8 @@ def _figures(manifest: Manifest) -> Iterator[str]:
     if "verdicts" in figures:
         yield table(("verdict", "votes"), figures["verdicts"].items())
     yield from _judge(figures)
+    if isinstance(figures.get("retracted"), dict):
+        yield from _retracted(figures["retracted"])
     if "rejects" in figures:
         yield table(
             ("ledger", "reason", "rejects"),
@@ -298,6 +300,18 @@ def _judge(figures: Mapping[str, Any]) -> Iterator[str]:
             f"Of {agreed + other} labels whose source names a winner of its own, {agreed} are the "
             f"same; {said.get('tie', 0)} more are ties there (`source_label`)."
         )
+
+
+def _retracted(entry: Mapping[str, Any]) -> Iterator[str]:
+    """What was taken out of earlier versions, the latest first."""
+    lines = []
+    found: Any = entry
+    while isinstance(found, dict):
+        rows = ", ".join(f"{n} {escaped(name)}" for name, n in found.get("rows", {}).items() if n)
+        lines.append(f"- from {escaped(found.get('from'))}: {rows}. {escaped(found.get('reason'))}")
+        found = found.get("before")
+    yield "Retracted rows (earlier versions still hold them; do not train on those):"
+    yield "\n".join(lines)
 
 
 _OF_JUDGE: Final = {

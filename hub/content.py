@@ -14,7 +14,6 @@ from charter.hub.card import card
 from charter.hub.columns import Row
 from charter.hub.data import DataFile, data_path, same_rows, write_data
 from charter.hub.gate import surveyed
-from charter.hub.load import Version
 from charter.hub.manifest import (
     MANIFEST,
     CheckResult,
@@ -30,6 +29,7 @@ from charter.hub.number import Tag, bump, change, next_tag, parse_tag
 from charter.hub.pictures import pictures_of
 from charter.hub.schema import CONFIGS, SCHEMA_VERSION, SPLITS
 from charter.hub.stored import StoredRows, stored_rows
+from charter.hub.version import Version
 
 __all__ = ["Content", "Draft", "Files", "built", "content_of", "decided"]
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from charter.errors import Failure, Fault, InputError
 from charter.hub.content import Files
-from charter.hub.load import Version, list_versions
 from charter.hub.manifest import MANIFEST, Manifest, dump_manifest, now
 from charter.hub.number import Tag, parse_tag
 from charter.hub.publish import Published, place_version
 from charter.hub.remote import heads_of, hub_faults
+from charter.hub.version import Version, list_versions
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

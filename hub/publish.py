@@ -16,9 +16,9 @@ from typing import Final
 from charter.errors import Failure, Fault
 from charter.hub.content import Draft, Files, built, content_of, decided
 from charter.hub.held import published_splits
-from charter.hub.load import Version, list_versions, open_version
 from charter.hub.manifest import Manifest, check_repo
 from charter.hub.number import Tag, parse_tag
+from charter.hub.version import Version, list_versions, open_version
 
 __all__ = ["Draft", "Published", "place_version", "publish_local"]
 

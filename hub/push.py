@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any, Final
 from charter.errors import Failure, Fault, InputError
 from charter.hub.columns import some
 from charter.hub.content import Content, Draft, Files, built, content_of, decided
-from charter.hub.data import data_path
-from charter.hub.load import Version
-from charter.hub.manifest import MANIFEST, Manifest, check_repo, load_manifest
+from charter.hub.held_remote import foreign, held_at, manifest_at
+from charter.hub.manifest import MANIFEST, Manifest, check_repo
 from charter.hub.number import Tag, is_tag, parse_tag
 from charter.hub.publish import Published, place_version
 from charter.hub.remote import Heads, Pinned, heads_of, hub_faults, pin, snapshot
 from charter.hub.schema import CONFIGS
+from charter.hub.version import Version
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["HubOptions", "held_on_hub", "publish_hub"]
+__all__ = ["HubOptions", "publish_hub"]
 
 _STAGED: Final = ".staged-"
 _TRIES: Final = 5
@@ -170,7 +170,7 @@ class _Push:
             commit = heads.tags[tag]
             found = manifest_at(self._api, self._repo, commit)
             if found is None:
-                raise _foreign(self._repo, f"{tag} has no {MANIFEST}")
+                raise foreign(self._repo, f"{tag} has no {MANIFEST}")
             manifest, folder = found
             # The same writer gives the same bytes for the same rows: checksums are enough then.
             if manifest.packages.get("pyarrow") != content.lineage.packages.get("pyarrow"):
@@ -226,8 +226,8 @@ class _Push:
                 self._api.list_repo_files(self._repo, repo_type="dataset", revision=heads.head)
             )
         if there is None:
-            if foreign := sorted(names - _BLANK):
-                raise _foreign(self._repo, f"it has {foreign[0]} and no version")
+            if others := sorted(names - _BLANK):
+                raise foreign(self._repo, f"it has {others[0]} and no version")
             return set()
         ours = {*there.manifest.files, MANIFEST}
         for config in CONFIGS:
@@ -318,68 +318,6 @@ class _Push:
                     what = f"{tag} was made by somebody else in the meantime; ours is {commit[:12]}"
                     fix = "run it again: it takes the next version"
                     raise Failure(Fault(self._repo, "version", what, fix)) from None
-
-
-def held_on_hub(repo: str) -> dict[str, str]:
-    """Prompt id -> split, over all versions of a repo on the Hub; empty where there is none.
-
-    Raises:
-        InputError: the repo is not of this layout.
-        Failure: the Hub is not reached.
-    """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    api = HfApi()
-    with hub_faults(repo):
-        try:
-            api.repo_info(repo, repo_type="dataset")
-        except RepositoryNotFoundError:
-            return {}
-    return held_at(api, repo, heads_of(api, repo))
-
-
-def held_at(api: HfApi, repo: str, heads: Heads) -> dict[str, str]:
-    """The same by refs that are known; only the ids are read of each version."""
-    import polars as pl
-    import pyarrow.parquet as pq
-    from huggingface_hub import HfFileSystem
-
-    files = HfFileSystem()
-    held: dict[str, str] = {}
-    for tag, commit in heads.tags.items():
-        found = manifest_at(api, repo, commit)
-        if found is None:
-            raise _foreign(repo, f"{tag} has no {MANIFEST}")
-        for config in ("sft", "preference", "judgments"):
-            for split, rows in found[0].counts.get(config, {}).items():
-                if not rows:
-                    continue
-                name = f"datasets/{repo}@{commit}/{data_path(config, split)}"
-                with hub_faults(repo), files.open(name, "rb") as file:
-                    column = pq.read_table(file, columns=["prompt_id"]).column(0)
-                for prompt_id in pl.Series(values=column).unique(maintain_order=True):
-                    held.setdefault(prompt_id, split)
-    return held
-
-
-def manifest_at(api: HfApi, repo: str, commit: str) -> tuple[Manifest, Path] | None:
-    """The manifest at a commit, and the folder of that commit in the client's cache."""
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-    with hub_faults(repo):
-        try:
-            path = api.hf_hub_download(repo, MANIFEST, repo_type="dataset", revision=commit)
-        except LocalEntryNotFoundError:
-            raise
-        except EntryNotFoundError:
-            return None
-    return load_manifest(Path(path)), Path(path).parent
-
-
-def _foreign(repo: str, what: str) -> InputError:
-    fix = "publish to a repo of its own"
-    return InputError(Fault(repo, "publish.repo", f"is not of this layout: {what}", fix))
 
 
 def _sentence(manifest: Manifest) -> str:

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charter.errors import CharterError, Failure, Fault, InputError
-from charter.hub.load import Version, open_version
 from charter.hub.manifest import check_repo
 from charter.hub.number import Tag, best_match, is_tag, parse_tag
+from charter.hub.version import Version, open_version
 
 if TYPE_CHECKING:
+    import datasets
     from huggingface_hub import HfApi
 
-__all__ = ["Heads", "Pinned", "heads_of", "hub_faults", "open_remote", "pin"]
+__all__ = ["Heads", "Pinned", "heads_of", "hub_faults", "load", "open_remote", "pin", "snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,59 +56,67 @@ class Heads:
 @contextmanager
 def hub_faults(repo: str) -> Iterator[None]:
     """Errors of the client as errors of ours; what a server says may hold no token, and is cut."""
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
     try:
         yield
     except CharterError:
         raise
-    except RepositoryNotFoundError:
-        fix = "check the name; a private repo needs a token that may read it (`hf auth login`)"
-        raise InputError(
-            Fault(repo, "", "there is no such dataset repo, or not for you", fix)
-        ) from None
-    except RevisionNotFoundError:
-        fix = f"see `charter versions {repo}`"
-        raise InputError(Fault(repo, "version", "there is no such revision", fix)) from None
-    except GatedRepoError:
-        fix = "ask for access on its page, and log in with `hf auth login`"
-        raise InputError(Fault(repo, "", "the repo is gated", fix)) from None
-    except HFValidationError as error:
-        raise InputError(Fault(repo, "", _line(error), "write it as owner/name")) from None
-    except LocalEntryNotFoundError as error:
-        fix = "connect, or take a version that is in the cache"
-        raise Failure(
-            Fault(repo, "", f"not in the cache, and no Hub: {_line(error)}", fix)
-        ) from None
-    except OfflineModeIsEnabled:
-        fix = "unset HF_HUB_OFFLINE, or take a version that is in the cache"
-        raise Failure(Fault(repo, "", "the Hub is not asked (offline mode)", fix)) from None
-    except HfHubHTTPError as error:
-        raise _refused(repo, error) from None
-    except OSError as error:
-        fix = "check the network and HF_ENDPOINT; nothing was changed"
-        raise Failure(Fault(repo, "", f"the Hub is not reached: {_line(error)}", fix)) from None
-    except RuntimeError as error:
-        # What the client makes of any failure of an upload.
-        if not str(error).startswith("Error while uploading"):
-            raise
-        cause = _line(error.__cause__) if isinstance(error.__cause__, Exception) else ""
-        what = f"{_line(error)} ({cause})" if cause else _line(error)
-        raise Failure(Fault(repo, "", what, "run it again; nothing was published")) from None
     except Exception as error:
-        # The client lets the errors of its transport through, whose classes are not its own.
-        if not type(error).__module__.startswith(("httpx", "httpcore", "h11")):
+        found = _of_the_repo(repo, error) or _of_the_line(repo, error)
+        if found is None:
             raise
-        fix = "check the network and HF_ENDPOINT; run it again"
-        raise Failure(Fault(repo, "", f"the Hub is not reached: {_line(error)}", fix)) from None
+        raise found from None
+
+
+def _of_the_repo(repo: str, error: Exception) -> CharterError | None:
+    """What the Hub says of a repo, a revision or a name."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    if isinstance(error, GatedRepoError):
+        fix = "ask for access on its page, and log in with `hf auth login`"
+        return InputError(Fault(repo, "", "the repo is gated", fix))
+    if isinstance(error, RepositoryNotFoundError):
+        what = "there is no such dataset repo, or not for you"
+        fix = "check the name; a private repo needs a token that may read it (`hf auth login`)"
+        return InputError(Fault(repo, "", what, fix))
+    if isinstance(error, RevisionNotFoundError):
+        fix = f"see `charter versions {repo}`"
+        return InputError(Fault(repo, "version", "there is no such revision", fix))
+    if isinstance(error, HFValidationError):
+        return InputError(Fault(repo, "", _line(error), "write it as owner/name"))
+    return None
+
+
+def _of_the_line(repo: str, error: Exception) -> CharterError | None:
+    """What it means that the Hub was not reached, or did not do what it was asked."""
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
+
+    if isinstance(error, LocalEntryNotFoundError):
+        what = f"not in the cache, and no Hub: {_line(error)}"
+        return Failure(Fault(repo, "", what, "connect, or take a version that is in the cache"))
+    if isinstance(error, OfflineModeIsEnabled):
+        fix = "unset HF_HUB_OFFLINE, or take a version that is in the cache"
+        return Failure(Fault(repo, "", "the Hub is not asked (offline mode)", fix))
+    if isinstance(error, HfHubHTTPError):
+        return _refused(repo, error)
+    fix = "check the network and HF_ENDPOINT, and run it again; nothing was published"
+    if isinstance(error, RuntimeError) and str(error).startswith("Error while uploading"):
+        # What the client makes of any failure of an upload.
+        cause = f" ({_line(error.__cause__)})" if isinstance(error.__cause__, Exception) else ""
+        return Failure(Fault(repo, "", _line(error) + cause, fix))
+    # The client lets the errors of its transport through, whose classes are not its own.
+    transport = type(error).__module__.startswith(("httpx", "httpcore", "h11"))
+    if transport or isinstance(error, OSError):
+        return Failure(Fault(repo, "", f"the Hub is not reached: {_line(error)}", fix))
+    return None
 
 
 def _line(error: Exception) -> str:
@@ -200,6 +209,31 @@ def open_remote(where: str, *, progress: Callable[[str], None] | None = None) ->
         what = f"its manifest says {manifest.tag}, its tag {found.tag}"
         raise InputError(Fault(f"{repo}@{found.tag}", "", what, "ask its publisher; use another"))
     return Version(folder, manifest, found.commit)
+
+
+def load(
+    repo: str, config: str, version: str, *, split: str | None = None
+) -> datasets.Dataset | datasets.DatasetDict:
+    """The rows of one config of a version on a Hub, for a trainer: pinned and verified.
+
+    Args:
+        repo: `owner/name`.
+        config: `sft`, `preference`, `judgments`, `rejects`.
+        version: a tag or a range of tags.
+        split: one split instead of all that have rows.
+
+    Raises:
+        InputError: there is no such version, config or split, or a file is damaged.
+        Failure: the Hub is not reached, and the cache does not have the version.
+    """
+    import datasets
+
+    opened = open_remote(f"{repo}@{version}")
+    if split is not None:
+        return opened.dataset(config, split)
+    return datasets.DatasetDict(
+        {each: opened.dataset(config, each) for each in opened.splits(config)}
+    )
 
 
 def snapshot(found: Pinned) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from charter.errors import Fault, InputError
+from charter.errors import Failure, Fault, InputError
 from charter.recipes import Loaded, load_recipe
 
 if TYPE_CHECKING:
@@ -111,7 +111,13 @@ def open_named(version: str, store: Path) -> Version:
     repo, at, _ = version.partition("@")
     if Path(version).is_dir() or not at or "/" not in repo or not on_hub(repo, store):
         return open_version(version, store=store)
-    return open_remote(version)
+    try:
+        return open_remote(version)
+    except Failure:
+        if os.environ.get("HF_ENDPOINT"):
+            raise
+        # Nobody named a Hub, and the usual one is not reached: what counts is the local store.
+        return open_version(version, store=store)
 
 
 def load(recipe: Path, settings: tuple[str, ...], limit: int | None) -> Loaded:

@@ -15,12 +15,14 @@ from charter.hub import (
     ensure_train,
     held_on_hub,
     published_splits,
+    retracted_on_hub,
 )
+from charter.hub.held import Retracted, retracted_rows
 from charter.hub.stored import RowWriter, StoredRows
 from charter.models.build import lineage
 from charter.pipeline import paired_slots
 from charter.recipes import Loaded, PromptSet
-from charter.rows import Row
+from charter.rows import Ledger, Reason, Row
 from charter.run.summary import Summary
 from charter.run.tally import Tally
 from charter.steps.shape import judgment_rows, preference_rows, reject_rows, sft_rows
@@ -39,6 +41,7 @@ def draft_of(
     summary: Summary,
     store: Path,
     version: str | None,
+    retracted: Retracted | None = None,
 ) -> Draft:
     """The draft of a version.
 
@@ -50,6 +53,7 @@ def draft_of(
         summary: what was counted over the rows.
         store: the local store, for the splits of earlier versions.
         version: a tag instead of the recipe's.
+        retracted: what was taken out of the repo.
     """
     recipe = loaded.recipe
     return Draft(
@@ -61,7 +65,7 @@ def draft_of(
             "prompts": len(prompts.prompts),
             "pairs_formed": summary.pairs_formed,
         },
-        lineage=_lineage(loaded, prompts, tally),
+        lineage=_lineage(loaded, prompts, tally, retracted),
         constitution_yaml=loaded.constitution_yaml,
         recipe_yaml=loaded.recipe_yaml,
         version=version or recipe.publish.version,
@@ -69,10 +73,20 @@ def draft_of(
     )
 
 
-def row_maker(loaded: Loaded, prompts: PromptSet, writer: RowWriter) -> Callable[[Row], None]:
+def retracted_of(loaded: Loaded, store: Path) -> Retracted:
+    """What was taken out of the recipe's repo, where it is published."""
+    repo = loaded.recipe.repo
+    if loaded.recipe.publish.to == "hub":
+        return retracted_on_hub(repo)
+    return retracted_rows(store, repo)
+
+
+def row_maker(
+    loaded: Loaded, prompts: PromptSet, writer: RowWriter, retracted: Retracted | None = None
+) -> Callable[[Row], None]:
     """What writes the published rows of each walked row; input rejects are written at once.
 
-    A config that the recipe does not ask for stays absent.
+    A config that the recipe does not ask for stays absent. What was retracted stays out.
     """
     recipe = loaded.recipe
     slots = paired_slots(loaded)
@@ -88,15 +102,46 @@ def row_maker(loaded: Loaded, prompts: PromptSet, writer: RowWriter) -> Callable
         writer.declare("judgments")
 
     def add(row: Row) -> None:
-        if sft:
-            writer.add("sft", sft_rows(row))
+        made = {"sft": sft_rows(row) if sft else []}
         if judged:
-            writer.add("preference", preference_rows(row, judge))
-            writer.add("judgments", judgment_rows(row, judge))
-        if rejects := reject_rows(row, slots, sft, judged):
+            made["preference"] = preference_rows(row, judge)
+            made["judgments"] = judgment_rows(row, judge)
+        rejects = reject_rows(row, slots, sft, judged)
+        if retracted:
+            rejects += _without(made, retracted)
+        for config, rows in made.items():
+            if rows:
+                writer.add(config, rows)
+        if rejects:
             writer.add("rejects", rejects)
 
     return add
+
+
+def _without(made: dict[str, list[Row]], retracted: Retracted) -> list[Row]:
+    """Take what was retracted out of a prompt's rows; the rejects that stand for it."""
+    rejects = []
+    for config, ledger, gone, key in (
+        ("sft", Ledger.SFT, retracted.sft, "prompt_id"),
+        ("preference", Ledger.PREFERENCE, retracted.pairs, "id"),
+    ):
+        for row in made.get(config, ()):
+            if row[key] in gone:
+                rejects.append(
+                    {
+                        "ledger": ledger.value,
+                        "prompt_id": row["prompt_id"],
+                        "pair_id": row["id"] if config == "preference" else None,
+                        "stage": "retract",
+                        "reason": Reason.RETRACTED.value,
+                        "detail": gone[row[key]],
+                    }
+                )
+        if config in made:
+            made[config] = [row for row in made[config] if row[key] not in gone]
+    votes = made.get("judgments", [])
+    made["judgments"] = [v for v in votes if v["comparison_id"] not in retracted.pairs]
+    return rejects
 
 
 def _input_reject(reject: Any) -> Row:
@@ -131,7 +176,9 @@ def _splits(
     return ensure_train(splits, used, before)
 
 
-def _lineage(loaded: Loaded, prompts: PromptSet, tally: Tally) -> dict[str, Any]:
+def _lineage(
+    loaded: Loaded, prompts: PromptSet, tally: Tally, retracted: Retracted | None
+) -> dict[str, Any]:
     recipe, constitution = loaded.recipe, loaded.constitution
     return {
         "constitution": {
@@ -154,6 +201,7 @@ def _lineage(loaded: Loaded, prompts: PromptSet, tally: Tally) -> dict[str, Any]
             "preference": recipe.preference.model_dump(mode="json") if recipe.preference else None,
             "judge_logprobs": loaded.judge_logprobs,
             "calls": dict(tally.calls),
+            **({"retracted": retracted.figure} if retracted else {}),
             "input_rejects": dict(Counter(reject.reason.value for reject in prompts.rejects)),
         },
     }

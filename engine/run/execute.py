@@ -13,12 +13,13 @@ from typing import Any
 
 from charter.errors import CharterError, Failure, Fault, InputError, Interrupted
 from charter.hub import HubOptions, Published, publish_hub, publish_local
+from charter.hub.held import Retracted
 from charter.hub.stored import RowWriter
 from charter.models.cache import CallCache, default_cache_path
 from charter.pipeline import keep_rule, paired_slots, prompt_row
 from charter.recipes import Loaded, PromptSet, read_prompts
 from charter.rows import Row
-from charter.run.draft import CONFIGS, draft_of, row_maker
+from charter.run.draft import CONFIGS, draft_of, retracted_of, row_maker
 from charter.run.failed import FailedCalls
 from charter.run.folder import RunFolder, write_whole
 from charter.run.journal import Journal
@@ -146,6 +147,7 @@ class _Run:
     progress: Progress
     limits: Limits
     asked_before: int = 0
+    retracted: Retracted = field(default_factory=Retracted)
     summary: Summary = field(default_factory=Summary)
 
     def tell(self, event: str, **facts: Any) -> None:
@@ -202,7 +204,7 @@ class _Run:
         rate = RejectRate(self.limits.max_reject_rate, len(self.prompts.prompts))
         slots = paired_slots(self.loaded)
         judged = bool(self.loaded.recipe.preference)
-        add = row_maker(self.loaded, self.prompts, writer)
+        add = row_maker(self.loaded, self.prompts, writer, self.retracted)
         see = self.summary.see
 
         def emit(row: Row) -> None:
@@ -262,7 +264,8 @@ def run_recipe(
         loaded, asked = settled(loaded, cache, progress.say)
         folder = opened.enter_context(RunFolder(out / "runs", loaded, prompts))
         journal = opened.enter_context(closing(Journal(folder.path / "events.jsonl")))
-        run = _Run(loaded, prompts, folder, journal, progress, limits, asked)
+        retracted = retracted_of(loaded, out / "versions")
+        run = _Run(loaded, prompts, folder, journal, progress, limits, asked, retracted)
         journal.event("start", run=folder.id, prompts=len(prompts.prompts))
         folder.log(f"{len(prompts.prompts)} prompts, {len(prompts.rejects)} input rejects")
         try:
@@ -302,7 +305,9 @@ def _publish(
 
     loaded, folder, summary = run.loaded, run.folder, run.summary
     run.progress.say("checking and writing the version")
-    draft = draft_of(loaded, run.prompts, stored, tally, summary, out / "versions", version)
+    draft = draft_of(
+        loaded, run.prompts, stored, tally, summary, out / "versions", version, run.retracted
+    )
     if loaded.recipe.publish.to == "hub":
         options = hub or HubOptions()
         private = options.private or loaded.recipe.publish.private

@@ -125,7 +125,10 @@ def _commit_on(git: Git, draft: Draft, revision: str, author: str) -> Sha:
 
 
 def _stale(head: Sha) -> HubError:
-    what = f"A commit has happened since. Please refresh and try again. Head: {head.decode()}"
+    what = (
+        "A commit has happened since. The branch was updated since you opened this page. "
+        f"Please refresh and try again. Its head is {head.decode()}"
+    )
     return HubError(412, what)
 
 
@@ -133,7 +136,7 @@ def _propose(call: Call, repo: RepoId, git: Git, draft: Draft, revision: str, au
     ref = commit_ref(revision)
     head = git.ref(ref)
     if head is None or not ref.startswith(b"refs/heads/"):
-        raise bad_request("a pull request is opened against a branch")
+        raise revision_missing(revision)
     parent = git.resolve(draft.header.parent) if draft.header.parent else head
     made = write_on(git, draft, parent, author)
     number = open_pull_request(

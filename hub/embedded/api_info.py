@@ -124,12 +124,12 @@ def list_repos(call: Call) -> Reply:
     if order not in _SORTS:
         raise HubError(400, f"cannot sort by that: use one of {', '.join(_SORTS)}")
     found.sort(key=lambda one: (one[order], one["id"]), reverse=call.query.get("direction") != "1")
-    shown, headers = call.page(found, max(call.whole("limit", _PAGE, _PAGE), 1))
+    page, headers = call.page(found, max(call.whole("limit", _PAGE, _PAGE), 1))
     wanted = set(call.many("expand"))
     if wanted:
-        keep = wanted & _EXPANDABLE | {"_id", "id"}
-        shown = [{key: value for key, value in one.items() if key in keep} for one in shown]
-    return reply_json(shown, headers=headers)
+        keep = (wanted & _EXPANDABLE) | {"_id", "id"}
+        page = [{key: value for key, value in one.items() if key in keep} for one in page]
+    return reply_json(page, headers=headers)
 
 
 def _wanted(call: Call, repo: RepoId) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from dulwich.objects import Commit, ObjectID, Tag
 
+from charter.hub.embedded.commits import commit_ref
 from charter.hub.embedded.errors import HubError, bad_request, forbidden, revision_missing
 from charter.hub.embedded.git import Git, Sha, make_commit
 from charter.hub.embedded.http import Call, Reply, reply_json
@@ -103,11 +104,11 @@ def create_branch(call: Call) -> Reply:
     with call.hub.store.lock(repo), call.hub.store.open(repo) as git:
         call.hub.writer(repo, call.account)
         if git.ref(ref) is not None:
-            raise HubError(409, f"Reference already exists: {ref.decode()}")
+            raise HubError(409, f"Reference {ref.decode()} already exists")
         _unshadowed(git, ref)
         at = _empty(git, call) if value.get("emptyBranch") is True else git.resolve(start or "main")
         if not git.move(ref, None, at):
-            raise HubError(409, f"Reference already exists: {ref.decode()}")
+            raise HubError(409, f"Reference {ref.decode()} already exists")
     return reply_json({"ref": ref.decode(), "targetCommit": at.decode()})
 
 
@@ -135,7 +136,7 @@ def delete_branch(call: Call) -> Reply:
     call.hub.writer(repo, call.account)
     ref = check_branch(name)
     if ref == _MAIN:
-        raise forbidden("Cannot delete branch main: it is protected")
+        raise forbidden("Cannot delete refs/heads/main: it is protected")
     _drop(call, ref)
     return reply_json({})
 
@@ -157,16 +158,16 @@ def create_tag(call: Call) -> Reply:
     name, message = value.get("tag"), value.get("message")
     if not isinstance(name, str) or not (message is None or isinstance(message, str)):
         raise bad_request('"tag" or "message" is not a text')
-    ref = check_tag(name)
     with call.hub.store.lock(repo), call.hub.store.open(repo) as git:
         call.hub.writer(repo, call.account)
         at = git.resolve(revision)
+        ref = check_tag(name)
         if git.ref(ref) is not None:
-            raise HubError(409, f"Tag reference exists already: {ref.decode()}")
+            raise HubError(409, f"Tag reference {ref.decode()} already exists")
         _unshadowed(git, ref)
         made = git.add(_annotated(name, message, at, account.name)) if message else at
         if not git.move(ref, None, made):
-            raise HubError(409, f"Tag reference exists already: {ref.decode()}")
+            raise HubError(409, f"Tag reference {ref.decode()} already exists")
     return reply_json({"ref": ref.decode(), "targetCommit": at.decode()})
 
 
@@ -199,7 +200,7 @@ def squash(call: Call) -> Reply:
     with call.hub.store.lock(repo), call.hub.store.open(repo) as git:
         call.hub.writer(repo, call.account)
         is_tag = git.ref(f"refs/tags/{branch}".encode("utf-8", "replace")) is not None
-        ref = check_branch(branch)
+        ref = commit_ref(branch)
         head = git.ref(ref)
         if head is None and is_tag:
             raise bad_request(f"Invalid reference for a branch: refs/tags/{branch}")

@@ -77,7 +77,7 @@ def create(call: Call) -> Reply:
 
 
 def _made(call: Call, repo: RepoId, facts: RepoFacts, author: str) -> Reply:
-    address = _address(call, repo)
+    address = _address(call, call.hub.store.actual(repo))
     try:
         call.hub.store.create(repo, facts, author)
     except HubError as error:
@@ -88,7 +88,8 @@ def _made(call: Call, repo: RepoId, facts: RepoFacts, author: str) -> Reply:
 
 def delete(call: Call) -> Reply:
     """Remove a repo for good."""
-    repo = _named(call.json(), call)
+    # The name of old does not delete: whoever types it may mean a repo that is gone.
+    repo = call.hub.store.spelled(_named(call.json(), call))
     with call.hub.store.lock(repo):
         call.hub.writer(repo, call.account)
         call.hub.store.delete(repo)
@@ -108,6 +109,7 @@ def move(call: Call) -> Reply:
     source, target = repos
     if source == target:
         raise bad_request("a repo cannot be moved to its own name")
+    source = call.hub.store.spelled(source)
     with call.hub.store.lock(source, target):
         call.hub.writer(source, call.account)
         call.hub.creator(target.namespace, call.account)

@@ -88,7 +88,7 @@ class HubApp:
 
     def _account(self, request: Request) -> Account | None:
         sent = request.headers.get("authorization")
-        if sent is None or request.url.path.startswith("/lfs-objects/"):
+        if sent is None or request.url.path.startswith(("/lfs-objects/", "/xet/")):
             return None
         scheme, _, value = sent.partition(" ")
         value = value.strip()

@@ -33,6 +33,8 @@ _LISTED: Final = (
 # What the metadata of a card may not be: the real Hub refuses these too.
 _TEXTS: Final = ("license", "language", "tags", "task_categories", "size_categories", "datasets")
 
+_LISTS: Final = ("model-index", "configs")
+
 
 class CardFault(Exception):
     """The metadata cannot be used."""
@@ -94,6 +96,9 @@ def check_card(content: str) -> tuple[list[str], list[str]]:
         items = value if isinstance(value, list) else [value]
         if value is not None and not all(isinstance(one, str) for one in items):
             faults.append(f'"{name}" must be a string or a list of strings')
+    for name in _LISTS:
+        if card.get(name) is not None and not isinstance(card[name], list):
+            faults.append(f'"{name}" must be a list')
     return faults, []
 
 

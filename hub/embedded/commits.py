@@ -148,13 +148,11 @@ def write_on(git: Git, draft: Draft, parent: Sha, author: str) -> Sha:
 
 
 def _delete(files: Flat, step: Deleted, parent: Sha) -> None:
-    if not step.folder:
-        if files.pop(step.path, None) is None:
-            raise _nothing(step.path, parent, "file")
+    if not step.folder and files.pop(step.path, None) is not None:
         return
     gone = _below(files, step.path)
     if not gone:
-        raise _nothing(step.path, parent, "folder")
+        raise _nothing(step.path, parent, "folder" if step.folder else "file")
     for path in gone:
         del files[path]
 

@@ -9,12 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["locked", "move_in", "sync_folder", "write_whole"]
+__all__ = ["locked", "move_in", "sync_file", "sync_folder", "write_whole"]
 
 
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder last: a rename alone may be lost."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's content last."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -71,7 +71,10 @@ class Hub:
                 what = f"Access to {repo.type} {repo.full} is restricted. Please log in."
                 raise HubError(401, what, code="GatedRepo")
             if facts.access.get(account.name) != "accepted":
-                what = f"Access to {repo.type} {repo.full} is restricted."
+                what = (
+                    f"Access to {repo.type} {repo.full} is restricted and you are not in the "
+                    "authorized list."
+                )
                 raise HubError(403, what, code="GatedRepo")
         return facts
 
@@ -137,6 +140,6 @@ def named_repo(call: Call, parts: tuple[str, ...] | None = None) -> RepoId:
     kind, namespace, name = (call.parts[1:] if parts is None else parts)[:3]
     assert kind in KINDS
     try:
-        return parse_repo_id(kind, namespace, name)
+        return call.hub.store.actual(parse_repo_id(kind, namespace, name))
     except HubError:
         raise repo_hidden(call.account is None) from None

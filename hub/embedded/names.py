@@ -95,13 +95,13 @@ def check_path(path: str) -> bytes:
     """The bytes of a file's path in a repo, or of a folder's.
 
     Raises:
-        HubError: 400 for what would leave the repo, name `.git`, or not fit on a disk.
+        HubError: 422 for what would leave the repo, name `.git`, or not fit on a disk.
     """
     raw = utf8(path, "a path")
     if not raw or len(raw) > _LONGEST_PATH:
-        raise bad_request("a path is empty or too long")
+        raise HubError(422, "a path is empty or too long")
     if any(unicodedata.category(char) == "Cc" for char in path) or "\\" in path:
-        raise bad_request("a path holds a control character or a backslash")
+        raise HubError(422, "a path holds a control character or a backslash")
     for part in raw.split(b"/"):
         fine = (
             part not in (b"", b".", b"..")
@@ -110,7 +110,7 @@ def check_path(path: str) -> bytes:
             and validate_path_element_hfs(part)
         )
         if not fine:
-            raise bad_request(f'Invalid path: "{path[:200]}"')
+            raise HubError(422, f'Invalid path: "{path[:200]}"')
     return raw
 
 

@@ -64,7 +64,12 @@ class LargeFile:
 
 @dataclass(frozen=True)
 class Deleted:
-    """A file, or a folder with all in it; the empty path is the whole repo."""
+    """A file, or a folder with all in it; the empty path is the whole repo.
+
+    Attributes:
+        path: what goes.
+        folder: whether the client knows it for a folder; without it, either may be meant.
+    """
 
     path: bytes
     folder: bool

@@ -15,8 +15,9 @@ from charter.hub.embedded import (
     api_lfs,
     api_refs,
     api_repos,
+    api_xet,
 )
-from charter.hub.embedded.errors import HubError
+from charter.hub.embedded.errors import HubError, repo_hidden
 from charter.hub.embedded.http import Call, Reply
 from charter.hub.embedded.names import KINDS
 
@@ -50,6 +51,7 @@ _OF_REPO: Final[dict[tuple[str, str], Route]] = {
     ("POST", "super-squash"): Route(api_refs.squash),
     ("POST", "preupload"): Route(api_commit.preupload),
     ("POST", "commit"): Route(api_commit.commit, "file"),
+    ("GET", "xet-write-token"): Route(api_xet.write_token),
 }
 _FIXED: Final[dict[tuple[str, ...], Route]] = {
     ("GET", "api", "whoami-v2"): Route(api_account.whoami),
@@ -62,6 +64,15 @@ _FIXED: Final[dict[tuple[str, ...], Route]] = {
     ("GET", "api", "spaces"): Route(api_info.list_repos),
     ("GET", "api", "settings", "repositories"): Route(api_info.own_repos),
 }
+_ACTIONS: Final = {action for _, action in _OF_REPO} | {"discussions"}
+
+
+def _no_repo(call: Call) -> Reply:
+    """An id of one word: the real Hub has a few such repos, this one has none."""
+    raise repo_hidden(call.account is None)
+
+
+_NO_REPO: Final = Route(_no_repo)
 _UPLOAD: Final = Route(lambda call: Reply(500, b""), "blob")
 _NEEDS_MORE: Final = {"revision", "tree", "branch", "tag", "preupload", "commit"}
 
@@ -97,15 +108,24 @@ def _api(method: str, parts: tuple[str, ...]) -> Route | None:
     if len(parts) < 3 or parts[1] not in KINDS:
         return None
     if len(parts) == 3 or (len(parts) == 5 and parts[3] == "revision"):
-        # An id of one word: the real Hub has a few such repos, this one has none.
-        raise HubError(404, "Repository not found", code="RepoNotFound")
+        return _NO_REPO
     if len(parts) == 4:
         return Route(api_info.info) if method == "GET" else None
+    if parts[3] in _ACTIONS and parts[4] not in _ACTIONS:
+        return _NO_REPO
     if parts[4] == "discussions":
         return _discussions(method, parts)
     if parts[4] in _NEEDS_MORE and len(parts) < 6:
         return None
     return _OF_REPO.get((method, parts[4]))
+
+
+def _xet(method: str, rest: tuple[str, ...]) -> Route:
+    if method == "POST" and rest[:2] == ("v1", "xorbs") and len(rest) == 4:
+        return Route(api_xet.put_xorb, "file")
+    if method == "POST" and rest in (("v1", "shards"), ("shards",)):
+        return Route(api_xet.put_shard, "file")
+    return Route(api_xet.missing)
 
 
 def _discussions(method: str, parts: tuple[str, ...]) -> Route | None:
@@ -120,7 +140,11 @@ def _discussions(method: str, parts: tuple[str, ...]) -> Route | None:
 def _content(method: str, parts: tuple[str, ...]) -> Route | None:
     if parts[0] == "lfs-objects" and len(parts) == 5:
         return {"PUT": _UPLOAD, "GET": Route(api_lfs.download)}.get(method)
+    if parts[0] == "xet" and len(parts) > 6:
+        return _xet(method, parts[5:])
     rest = parts[1:] if parts[0] in KINDS else parts
+    if len(rest) > 2 and rest[1] in ("resolve", "raw") and rest[2] not in ("resolve", "raw"):
+        return _NO_REPO
     if len(rest) > 4 and rest[2] in ("resolve", "raw"):
         return Route(api_files.resolve) if method == "GET" else None
     if len(rest) == 6 and rest[1].endswith(".git") and rest[2:5] == ("info", "lfs", "objects"):

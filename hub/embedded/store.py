@@ -126,10 +126,31 @@ class Store:
         """Whether there is such a repo."""
         return (self.path(repo) / "hub.json").is_file()
 
+    def actual(self, repo: RepoId) -> RepoId:
+        """The repo that a name leads to: in any case, and from the name before a move."""
+        if self.exists(repo):
+            return repo
+        try:
+            moved = json.loads(self._moved(repo).read_bytes())
+            return self.actual(RepoId((repo.kind, moved["namespace"], moved["name"])))
+        except FileNotFoundError:
+            return self.spelled(repo)
+
+    def spelled(self, repo: RepoId) -> RepoId:
+        """The repo of that name in whatever case it was made, where it is now."""
+        wanted = repo.full.lower()
+        for folder in (self.root / "repos" / repo.kind).glob("*/*.git"):
+            name = folder.name.removesuffix(".git")
+            if f"{folder.parent.name}/{name}".lower() == wanted:
+                return RepoId((repo.kind, folder.parent.name, name))
+        return repo
+
     @contextmanager
     def lock(self, *repos: RepoId) -> Iterator[None]:
         """Hold the locks of repos, in one order whoever asks."""
-        names = sorted({hashlib.sha256("/".join(repo).encode()).hexdigest() for repo in repos})
+        names = sorted(
+            {hashlib.sha256("/".join(repo).lower().encode()).hexdigest() for repo in repos}
+        )
         first, *rest = names
         with locked(self._locks / first):
             if rest:
@@ -170,18 +191,26 @@ class Store:
         try:
             Repo.init_bare(str(made), default_branch=b"main").close()
             with opened(made) as git:
-                self._first_commit(git, repo.kind, author)
+                self._first_commit(git, repo, facts, author)
             self._write_facts(made, facts)
             with self.lock(repo):
-                if self.exists(repo):
+                if self.exists(self.spelled(repo)):
                     raise HubError(409, "You already created this repo")
+                self._moved(repo).unlink(missing_ok=True)
                 self._place(made, repo)
         finally:
             shutil.rmtree(made, ignore_errors=True)
 
-    def _first_commit(self, git: Git, kind: str, author: str) -> None:
-        blob = git.add(Blob.from_string(ATTRIBUTES[kind].encode()))
-        tree = git.write_tree({b".gitattributes": (FILE_MODE, blob)})
+    def _first_commit(self, git: Git, repo: RepoId, facts: RepoFacts, author: str) -> None:
+        files = {b".gitattributes": ATTRIBUTES[repo.kind]}
+        if facts.sdk:
+            files[b"README.md"] = f"---\ntitle: {repo.name}\nsdk: {facts.sdk}\n---\n"
+        tree = git.write_tree(
+            {
+                path: (FILE_MODE, git.add(Blob.from_string(text.encode())))
+                for path, text in files.items()
+            }
+        )
         commit = git.add(make_commit(tree, [], b"initial commit", author, time.time()))
         git.move(b"refs/heads/main", None, commit)
 
@@ -205,10 +234,19 @@ class Store:
         Raises:
             HubError: 409 where the new name is taken.
         """
-        if self.exists(target):
-            raise HubError(409, "A repo of that name exists")
+        taken = self.spelled(target)
+        if taken != repo and self.exists(taken):
+            what = f"A {target.type} repository called {target.full} already exists"
+            raise HubError(409, what)
+        # An old name leads to the new one, never round in a circle.
+        self._moved(target).unlink(missing_ok=True)
         self._place(self.path(repo), target)
         sync_folder(self.path(repo).parent)
+        note = {"namespace": target.namespace, "name": target.name}
+        write_whole(self._moved(repo), _dump(note), self.scratch)
+
+    def _moved(self, repo: RepoId) -> Path:
+        return self.root / "moved" / repo.kind / repo.namespace / f"{repo.name}.json"
 
     def repos(self, kind: str) -> Iterator[RepoId]:
         """All repos of a kind, by namespace and name."""

@@ -17,9 +17,9 @@ import pytest
 
 from charter.errors import Failure, InputError
 from charter.hub import data, publish
-from charter.hub.load import list_versions, open_version
 from charter.hub.publish import Draft, publish_local
 from charter.hub.schema import CONFIGS, yaml_features
+from charter.hub.version import list_versions, open_version
 
 FILES = {
     "README.md",

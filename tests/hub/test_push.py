@@ -89,7 +89,7 @@ def test_a_version_is_one_commit_and_one_tag(hub: Any, make_draft: Any, store: P
     refs = hub.list_repo_refs(REPO, repo_type="dataset")
     assert [t.name for t in refs.tags] == ["v0.1.0"]
     commits = hub.list_repo_commits(REPO, repo_type="dataset")
-    assert [c.title for c in commits][0].startswith("v0.1.0: ")
+    assert next(c.title for c in commits).startswith("v0.1.0: ")
     assert refs.tags[0].target_commit == commits[0].commit_id
     # What is there is what lies in the local store, byte for byte.
     names = set(hub.list_repo_files(REPO, repo_type="dataset")) - {".gitattributes"}
@@ -176,7 +176,7 @@ def test_private_repos_need_a_token(
     assert hub.repo_info(REPO, repo_type="dataset").private
     for token in (None, READ, "hf_wrong_0123456789"):
         pointed(server, token, tmp_path / str(token), monkeypatch)
-        with pytest.raises(InputError, match="no such dataset repo|says 401") as caught:
+        with pytest.raises(InputError, match=r"no such dataset repo|says 401") as caught:
             open_remote(f"{REPO}@v0.1.0")
         assert not token or token not in str(caught.value)
 
@@ -236,7 +236,7 @@ def test_a_candidate_becomes_the_release(hub: Any, make_draft: Any, store: Path)
     found = open_remote(f"{REPO}@>=0.1")
     assert found.tag == "v0.1.1" and found.manifest.parent == "v0.1.0"
     assert found.rows("preference").equals(opened.rows("preference"))
-    with pytest.raises(Failure, match="published already|has changed"):
+    with pytest.raises(Failure, match=r"published already|has changed"):
         promote_hub(opened, store)
 
 
@@ -296,7 +296,7 @@ def test_offline_the_cache_serves_what_it_has_and_says_what_it_lacks(
     assert offline.commit == online.commit
     assert offline.rows("preference").equals(online.rows("preference"))
     for wanted in ("v0.1.0", ">=0.1"):
-        with pytest.raises(Failure, match="not reached|not in the cache"):
+        with pytest.raises(Failure, match=r"not reached|not in the cache"):
             open_remote(f"{REPO}@{wanted}")
 
 
@@ -310,3 +310,45 @@ def test_a_damaged_download_is_refused(hub: Any, make_draft: Any, store: Path) -
     with pytest.raises(InputError, match="changed after publication"):
         open_remote(f"{REPO}@v0.1.0")
     assert hashlib.sha256(data).hexdigest() in opened.manifest.files.values()
+
+
+def test_a_pinned_version_loads_where_plain_datasets_gives_another_ones_rows(
+    hub: Any, hf: Any, make_draft: Any, store: Path, monkeypatch: Any
+) -> None:
+    """The fault that `charter.hub.load` is there for, as `datasets` has it, and ours without it."""
+    import datasets
+    from huggingface_hub import constants
+
+    import charter.hub
+
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", constants.ENDPOINT)
+    publish_hub(make_draft(), store)
+    publish_hub(relabelled(make_draft()), store)
+    newer = hf.load_dataset(REPO, "preference", revision="v0.1.1", split="train")
+    dead = "http://127.0.0.1:9"
+    for place in (constants, datasets.config):
+        monkeypatch.setattr(place, "ENDPOINT" if place is constants else "HF_ENDPOINT", dead)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", dead + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    with contextlib.nullcontext():
+        wrong = hf.load_dataset(REPO, "preference", revision="v0.1.0", split="train")
+    assert wrong.to_list() == newer.to_list()  # asked for v0.1.0
+    with pytest.raises(Failure, match=r"not reached|not in the cache"):
+        charter.hub.load(REPO, "preference", "v0.1.0")
+
+
+def test_rows_for_a_trainer_by_tag_and_by_range(
+    hub: Any, make_draft: Any, store: Path, hf: Any
+) -> None:
+    import charter.hub
+
+    published = publish_hub(make_draft(), store)
+    found = charter.hub.load(REPO, "preference", ">=0.1,<1")
+    local = open_version(published.path)
+    assert {split: rows.to_list() for split, rows in found.items()} == {
+        split: local.dataset("preference", split).to_list() for split in local.splits("preference")
+    }
+    assert len(charter.hub.load(REPO, "sft", "v0.1.0", split="test")) == len(
+        local.rows("sft", "test")
+    )

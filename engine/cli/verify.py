@@ -1,0 +1,57 @@
+"""`charter verify`: a published version looked at again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from charter.cli.options import on_hub, store_option
+from charter.cli.output import Output, common
+
+if TYPE_CHECKING:
+    from charter.hub import Version
+
+
+@click.command("verify")
+@click.argument("version")
+@store_option
+@common
+@click.pass_context
+def command(context: click.Context, version: str, store: Path, as_json: bool, debug: bool) -> None:
+    """Check a version again: fingerprints, counts, columns, the gate over all rows, the card.
+
+    VERSION is REPO@TAG, REPO@RANGE, or the folder of a version. Exits with 1 when a check fails.
+
+    \b
+    Example:
+      charter verify me/quickstart@v0.1.0
+    """  # noqa: D301
+    from charter.hub.verify import verify_version
+
+    output = Output(as_json)
+    opened = _opened(version, store)
+    found = verify_version(opened)
+    output.line(f"{found.version} in {opened.path}")
+    output.table(
+        ("check", "", "found"),
+        [(c.check, "passed" if c.passed else "FAILED", c.detail) for c in found.checks],
+    )
+    failed = sum(not check.passed for check in found.checks)
+    output.line(f"{failed} of {len(found.checks)} checks failed" if failed else "all checks passed")
+    output.result(found.as_json())
+    if failed:
+        context.exit(1)
+
+
+def _opened(name: str, store: Path) -> Version:
+    """The version with its files not looked at yet, downloaded where it is on a Hub."""
+    from charter.hub.verify import open_unchecked
+
+    repo, at, wanted = name.partition("@")
+    if Path(name).is_dir() or not at or "/" not in repo or not on_hub(repo, store):
+        return open_unchecked(name, store=store)
+    from charter.hub.remote import pin, snapshot
+
+    return open_unchecked(snapshot(pin(repo, wanted)))

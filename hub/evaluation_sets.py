@@ -1,0 +1,254 @@
+"""Sets of prompts that models are evaluated on, read from files, as hashes of their n-grams."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from charter.errors import Fault, InputError
+from charter.hub.ngrams import grams
+from charter.hub.twice import Hash
+from charter.recipes.load import resolve
+from charter.rows import digest
+
+__all__ = ["COLUMNS", "EvaluationSet", "load_sets"]
+
+COLUMNS: Final = ("prompt", "question", "text", "instruction", "input", "problem", "goal", "query")
+"""The columns that a record's prompt is looked for in, the first that a file has."""
+
+_COMMON: Final = 10
+"""Records of one set that share an n-gram before it counts as the set's own frame, not as text."""
+_BATCH: Final = 4096
+_SCHEME: Final = 1
+
+Ints = npt.NDArray[np.int32]
+_Pairs = tuple[Hash, Ints, Hash, Ints]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSet:
+    """One evaluation set.
+
+    Attributes:
+        name: of its file, without endings.
+        records: how many it has.
+        hashes: of its n-grams and of its records as a whole, sorted; one for each record it is in.
+        owners: for each hash the record.
+        framed: n-grams left out because more than ten records share them.
+        fingerprint: of the hashes: another one when the set is another.
+    """
+
+    name: str
+    records: int
+    hashes: Hash
+    owners: Ints
+    framed: int
+    fingerprint: str
+
+    @classmethod
+    def load(cls, path: Path | str) -> EvaluationSet:
+        """Read the prompts of a jsonl, csv, parquet or txt file (also .gz).
+
+        Of a record the first of `COLUMNS` that the file has is read: text, or a list of messages,
+        of which all but the system's count. Of a txt file each line is a record.
+
+        Raises:
+            InputError: the file can't be read, has no such column, or a record has no text.
+        """
+        path = Path(path)
+        suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
+        read = _READERS.get(suffixes[-1] if suffixes else "")
+        if read is None:
+            raise _fault(path, "has no known ending", f"use one of {', '.join(_READERS)}, or .gz")
+        try:
+            return cls.of(path.name.split(".")[0], _texts(path, read(path)))
+        except (OSError, EOFError, zlib.error) as error:
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise _fault(path, f"cannot be read ({said})", "check the file") from None
+
+    @classmethod
+    def of(cls, name: str, records: Iterable[Iterable[str]]) -> EvaluationSet:
+        """A set of records, each of one or more texts."""
+        found: list[_Pairs] = []
+        count = 0
+        source = iter(records)
+        while batch := [list(texts) for texts in islice(source, _BATCH)]:
+            sizes = [len(each) for each in batch]
+            owner = np.repeat(np.arange(count, count + len(batch), dtype=np.int32), sizes)
+            made = grams(pl.Series([text for each in batch for text in each], dtype=pl.String))
+            said = made.whole != 0
+            found.append((made.grams, owner[made.text], made.whole[said], owner[said]))
+            count += len(batch)
+        no_hash, no_owner = np.empty(0, np.uint64), np.empty(0, np.int32)
+        empty: _Pairs = (no_hash, no_owner, no_hash, no_owner)
+        parts = [np.concatenate(each) for each in zip(empty, *found, strict=True)]
+        hashes, owners = _once(parts[0], parts[1])
+        _, run, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+        rare = (counts <= _COMMON)[run]
+        framed = int(np.count_nonzero(counts > _COMMON))
+        # What a record says as a whole is its own, however many others say the same.
+        hashes, owners = _once(
+            np.concatenate((hashes[rare], parts[2])), np.concatenate((owners[rare], parts[3]))
+        )
+        held = hashlib.sha256(hashes.astype("<u8").tobytes()).hexdigest()
+        return cls(name, count, hashes, owners, framed, digest("set", _SCHEME, held))
+
+    def hit(self, hashes: Hash) -> npt.NDArray[np.bool_]:
+        """Which of some hashes are the set's."""
+        if not len(self.hashes):
+            return np.zeros(len(hashes), bool)
+        places = np.searchsorted(self.hashes, hashes)
+        places[places == len(self.hashes)] = 0
+        found: npt.NDArray[np.bool_] = self.hashes[places] == hashes
+        return found
+
+    def records_of(self, hashes: Hash) -> int:
+        """How many of the set's records some hashes stand in."""
+        return len(np.unique(self.owners[np.isin(self.hashes, hashes)]))
+
+
+def _once(hashes: Hash, owners: Ints) -> tuple[Hash, Ints]:
+    """Each hash once for each of its owners, sorted."""
+    order = np.lexsort((owners, hashes))
+    hashes, owners = hashes[order], owners[order]
+    new = np.ones(len(hashes), bool)
+    new[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
+    return hashes[new], owners[new]
+
+
+def load_sets(names: Sequence[str], beside: Path) -> tuple[EvaluationSet, ...]:
+    """The sets that a recipe names: paths or globs, from the working folder or the recipe's.
+
+    Raises:
+        InputError: each name without a file, each file that can't be read, two sets of one name.
+    """
+    sets: dict[str, EvaluationSet] = {}
+    faults: list[Fault] = []
+    for name in names:
+        files = resolve(name, beside)
+        if not files:
+            fault = Fault("", "publish.decontaminate", f'no such file "{name}"', "check the path")
+            faults.append(fault)
+        for file in files:
+            try:
+                found = EvaluationSet.load(file)
+            except InputError as error:
+                faults += error.faults
+                continue
+            if found.name in sets:
+                what = f'there is another evaluation set "{found.name}"'
+                faults += _fault(file, what, "rename one of the files").faults
+            sets[found.name] = found
+    if faults:
+        raise InputError(faults)
+    return tuple(sets.values())
+
+
+def _fault(path: Path | str, what: str, fix: str) -> InputError:
+    return InputError(Fault(str(path), "publish.decontaminate", what, fix))
+
+
+def _texts(path: Path, records: Iterator[tuple[int, Any]]) -> Iterator[list[str]]:
+    """The texts of each record; of a file without any, or of a record without, a fault."""
+    column: str | None = None
+    none = True
+    for number, record in records:
+        none = False
+        if not isinstance(record, Mapping):
+            what = "is no object of keys and values"
+            raise _fault(f"{path}:{number}", what, "mend the record")
+        if column is None:
+            column = next((name for name in COLUMNS if record.get(name)), None)
+            if column is None:
+                fix = f"name the column of the prompts one of {', '.join(COLUMNS)}"
+                raise _fault(f"{path}:{number}", "has no column of prompts", fix)
+        value = record.get(column)
+        if isinstance(value, list) and value and all(isinstance(m, Mapping) for m in value):
+            texts = [m.get("content") for m in value if m.get("role") != "system"]
+        else:
+            texts = [value]
+        if not texts or not all(isinstance(text, str) for text in texts) or not any(texts):
+            what = f"has no text in {column}"
+            raise _fault(f"{path}:{number}", what, "give text or messages, or take it out")
+        yield cast(list[str], texts)
+    if none:
+        raise _fault(path, "has no record", "name a file of prompts")
+
+
+def _open(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    with _open(path) as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            except UnicodeDecodeError:
+                raise _fault(f"{path}:{number}", "is not UTF-8", "write it as UTF-8") from None
+            if text:
+                yield number, text
+
+
+def _txt(path: Path) -> Iterator[tuple[int, Any]]:
+    for number, text in _lines(path):
+        yield number, {COLUMNS[0]: text}
+
+
+def _jsonl(path: Path) -> Iterator[tuple[int, Any]]:
+    for number, text in _lines(path):
+        try:
+            yield number, json.loads(text)
+        except (ValueError, RecursionError):
+            raise _fault(f"{path}:{number}", "is not JSON", "write one object a line") from None
+
+
+def _csv(path: Path) -> Iterator[tuple[int, Any]]:
+    csv.field_size_limit(sys.maxsize)
+    with _open(path) as raw:
+        reader = csv.DictReader(io.TextIOWrapper(raw, "utf-8-sig", newline=""), strict=True)
+        try:
+            for record in reader:
+                yield reader.line_num, record
+        except (csv.Error, UnicodeDecodeError) as error:
+            where = f"{path}:{reader.line_num}"
+            raise _fault(where, f"is no CSV in UTF-8 ({error})", "mend the line") from None
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
+    """Read with pyarrow: on a damaged file polars asks for all memory and aborts the process."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with _open(path) as stream, ParquetFile(stream) as source:
+            names = [name for name in source.schema_arrow.names if name in COLUMNS]
+            number = 0
+            for batch in source.iter_batches(_BATCH, columns=names):
+                for record in batch.to_pylist():
+                    number += 1
+                    yield number, record
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise OSError(str(error)) from None
+
+
+_READERS: Final[dict[str, Callable[[Path], Iterator[tuple[int, Any]]]]] = {
+    ".jsonl": _jsonl,
+    ".csv": _csv,
+    ".parquet": _parquet,
+    ".txt": _txt,
+}

@@ -1,0 +1,266 @@
+"""The rules by which keys and personal data are known in a text.
+
+Each rule has a sieve, which Rust's regex engine runs over whole columns, and a pattern with a
+check, which Python runs over the few texts that the sieve leaves. A sieve lets through all that its
+pattern could match. All repetitions are bounded: the cost is linear in the length of a text.
+
+What documentation writes is left alone: `AKIA...EXAMPLE`, `sk-your-key`, the card numbers of test
+shops, addresses at example.com. So is what only names a secret: `password=os.environ["PW"]`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from charter.hub import secret_checks as checks
+from charter.hub.secret_checks import Span
+
+__all__ = ["KEYS", "OPTIONAL", "PERSONAL", "RULES", "Rule", "SecretKind"]
+
+
+class SecretKind(StrEnum):
+    """What a passage is."""
+
+    PRIVATE_KEY = "PRIVATE_KEY"
+    AWS_KEY = "AWS_KEY"
+    AWS_SECRET = "AWS_SECRET"  # noqa: S105  a name, as all of these
+    GITHUB_TOKEN = "GITHUB_TOKEN"  # noqa: S105
+    GITLAB_TOKEN = "GITLAB_TOKEN"  # noqa: S105
+    HUGGINGFACE_TOKEN = "HUGGINGFACE_TOKEN"  # noqa: S105
+    ANTHROPIC_KEY = "ANTHROPIC_KEY"
+    OPENAI_KEY = "OPENAI_KEY"
+    GOOGLE_KEY = "GOOGLE_KEY"
+    SLACK_TOKEN = "SLACK_TOKEN"  # noqa: S105
+    STRIPE_KEY = "STRIPE_KEY"
+    NPM_TOKEN = "NPM_TOKEN"  # noqa: S105
+    PYPI_TOKEN = "PYPI_TOKEN"  # noqa: S105
+    TWILIO_KEY = "TWILIO_KEY"
+    SENDGRID_KEY = "SENDGRID_KEY"
+    TOKEN = "TOKEN"  # noqa: S105
+    JWT = "JWT"
+    URL_PASSWORD = "URL_PASSWORD"  # noqa: S105
+    SECRET = "SECRET"  # noqa: S105
+    EMAIL = "EMAIL"
+    IBAN = "IBAN"
+    CARD = "CARD"
+    PHONE = "PHONE"
+    IP_ADDRESS = "IP_ADDRESS"
+
+
+_K = SecretKind
+OPTIONAL: Final = frozenset({_K.PHONE, _K.IP_ADDRESS})
+"""Looked for only when asked for: order numbers, dates and versions look the same, and the numbers
+of help lines and of name servers belong into good answers."""
+PERSONAL: Final = frozenset({_K.EMAIL, _K.IBAN, _K.CARD}) | OPTIONAL
+"""What belongs to a person."""
+KEYS: Final = frozenset(SecretKind) - PERSONAL
+"""What opens a door."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one kind is known.
+
+    Attributes:
+        kind: what is found.
+        sieve: a regular expression that Rust and Python read alike; matches wherever `pattern` may.
+        pattern: what it looks like.
+        check: where the secret itself is in a match of the pattern, or None where it is none.
+    """
+
+    kind: SecretKind
+    sieve: str
+    pattern: re.Pattern[str]
+    check: Callable[[re.Match[str]], Span | None]
+
+
+# The names of what is secret, in either case and in the forms of code, headers and prose.
+_WORDS: Final = (
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "api[_ -]?key",
+    "access[_ -]?key",
+    "account[_ -]?key",
+    "credential",
+)
+
+
+def _any_case(pattern: str) -> str:
+    """The pattern for ASCII letters of either case; `(?i)` would fold all of Unicode, slowly."""
+    parts = re.split(r"(\[.*?\])", pattern)
+    return "".join(
+        part if part.startswith("[") else re.sub("[a-z]", lambda m: f"[{m[0].upper()}{m[0]}]", part)
+        for part in parts
+    )
+
+
+_GAP: Final = r"""[A-Za-z0-9_ -]{0,20}["'`\])*]{0,3}\s{0,3}"""
+_NAMES: Final = "(?:" + "|".join(map(_any_case, _WORDS)) + ")"
+_ASSIGNED: Final = _NAMES + _GAP + "[:=]"
+# A tokenizer's name is no secret; Rust's engine, which reads the sieve, knows no looking ahead.
+_NAMED: Final = _NAMES + "(?![Ii][SsZz])" + _GAP
+_VALUE: Final = (
+    r"""(?:(?P<q>["'`])(?P<quoted>[^"'`\s]{8,200})(?P=q)|(?P<bare>[^\s"'`,;<>(){}\[\]]{8,200}))"""
+)
+_SIGNS: Final = "[A-Za-z0-9_-]"
+_BEFORE: Final = r"(?<![A-Za-z0-9])"
+_AFTER: Final = r"(?![A-Za-z0-9])"
+
+
+def _token(
+    kind: SecretKind,
+    pattern: str,
+    sieve: str,
+    check: Callable[[re.Match[str]], Span | None] = checks.key,
+) -> Rule:
+    return Rule(kind, sieve, re.compile(f"{_BEFORE}(?:{pattern}){_AFTER}"), check)
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule(
+        _K.PRIVATE_KEY,
+        "PRIVATE KEY",
+        re.compile(
+            r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+            r"(?P<body>(?:[A-Za-z0-9+/=:,.()\\\s-](?!----BEGIN|----END)){40,8000})"
+            r"(?:-----END [A-Z0-9 ]{1,60}-----)?"
+        ),
+        checks.block,
+    ),
+    _token(
+        _K.AWS_KEY, "(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}", "(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}"
+    ),
+    _token(
+        _K.GITHUB_TOKEN,
+        "gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255}",
+        "gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22}",
+    ),
+    _token(
+        _K.GITLAB_TOKEN,
+        f"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat)-{_SIGNS}{{20,100}}",
+        "gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat)-[A-Za-z0-9_-]{20}",
+    ),
+    _token(
+        _K.HUGGINGFACE_TOKEN,
+        "(?:hf|api_org)_[A-Za-z0-9]{30,60}",
+        "(?:hf|api_org)_[A-Za-z0-9]{30}",
+    ),
+    _token(_K.ANTHROPIC_KEY, f"sk-ant-{_SIGNS}{{20,200}}", "sk-ant-[A-Za-z0-9_-]{20}"),
+    _token(
+        _K.OPENAI_KEY,
+        f"sk-(?:(?:proj|svcacct|admin|or-v1)-{_SIGNS}{{20,250}}|[A-Za-z0-9]{{32,64}})",
+        "sk-[A-Za-z0-9_-]{23}",
+        checks.openai,
+    ),
+    _token(
+        _K.GOOGLE_KEY,
+        f"AIza{_SIGNS}{{35}}|GOCSPX-{_SIGNS}{{28}}",
+        "AIza[A-Za-z0-9_-]{35}|GOCSPX-[A-Za-z0-9_-]{28}",
+    ),
+    _token(
+        _K.SLACK_TOKEN,
+        "xox[abeoprs]-[A-Za-z0-9-]{10,250}|xapp-[0-9]-[A-Za-z0-9-]{20,250}|"
+        r"hooks\.slack\.com/(?:services|workflows)/(?P<key>[A-Za-z0-9/_+-]{30,100})",
+        r"xox[abeoprs]-[A-Za-z0-9-]{10}|xapp-[0-9]-|hooks\.slack\.com/",
+    ),
+    _token(_K.STRIPE_KEY, "[rs]k_live_[A-Za-z0-9]{16,250}", "[rs]k_live_[A-Za-z0-9]{16}"),
+    _token(_K.NPM_TOKEN, "npm_[A-Za-z0-9]{36}", "npm_[A-Za-z0-9]{36}"),
+    _token(_K.PYPI_TOKEN, f"pypi-AgE{_SIGNS}{{50,500}}", "pypi-AgE[A-Za-z0-9_-]{50}"),
+    _token(_K.TWILIO_KEY, "SK[0-9a-f]{32}", "SK[0-9a-f]{32}"),
+    _token(
+        _K.SENDGRID_KEY,
+        rf"SG\.{_SIGNS}{{22}}\.{_SIGNS}{{43}}",
+        r"SG\.[A-Za-z0-9_-]{22}\.",
+    ),
+    _token(
+        _K.TOKEN,
+        "dop_v1_[0-9a-f]{64}|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|gsk_[A-Za-z0-9]{52}|"
+        f"r8_[A-Za-z0-9]{{37}}|dapi[0-9a-f]{{32}}|[0-9]{{8,10}}:AA{_SIGNS}{{33}}|key-[0-9a-f]{{32}}",
+        "dop_v1_|shp(?:at|ca|pa|ss)_|gsk_[A-Za-z0-9]{52}|r8_[A-Za-z0-9]{37}|dapi[0-9a-f]{32}|"
+        "[0-9]:AA[A-Za-z0-9_-]{33}|key-[0-9a-f]{32}",
+    ),
+    _token(
+        _K.JWT,
+        rf"(?P<head>eyJ{_SIGNS}{{8,2000}})\.eyJ{_SIGNS}{{8,8000}}\.{_SIGNS}{{10,2000}}",
+        "eyJ[A-Za-z0-9_-]{8}",
+        checks.jwt,
+    ),
+    Rule(
+        _K.URL_PASSWORD,
+        r"://[^\s/:@]{0,64}:[^\s/@]{1,128}@",
+        re.compile(
+            r"""[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@"'<>]{0,64}:(?P<key>[^\s/@"'<>]{1,128})@[\w\[]"""
+        ),
+        checks.login,
+    ),
+    Rule(
+        _K.AWS_SECRET,
+        _ASSIGNED,
+        re.compile(
+            _NAMED + r"""(?:=>|:=|[:=])\s{0,3}["'`]?(?P<key>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"""
+        ),
+        checks.aws_secret,
+    ),
+    Rule(
+        _K.SECRET,
+        _ASSIGNED,
+        re.compile(_NAMED + r"(?:=>|:=|={1,3}|:)\s{0,3}" + _VALUE),
+        checks.assigned,
+    ),
+    Rule(
+        _K.SECRET,
+        "[Aa]uthorization",
+        re.compile(
+            r"""[Aa]uthorization["']?\s{0,3}[:=]\s{0,3}["']?(?:[Bb]earer|[Bb]asic|[Tt]oken)\s{1,3}"""
+            r"""(?P<key>[A-Za-z0-9+/._~=-]{12,2000})"""
+        ),
+        checks.key,
+    ),
+    Rule(
+        _K.EMAIL,
+        r"[^\s@]@[^\s@]",
+        re.compile(
+            r"(?<![\w.%+-])(?P<name>[\w.%+-]{1,64})@"
+            r"(?P<domain>(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}[^\W\d_]{2,24})(?![\w-])"
+        ),
+        checks.email,
+    ),
+    Rule(
+        _K.IBAN,
+        "[0-9]{2} ?[A-Z0-9]{4} ?[A-Z0-9]{4} ?[A-Z0-9]{3}",
+        re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,29}"),
+        checks.iban,
+    ),
+    Rule(
+        _K.CARD,
+        "[0-9](?:[ -]?[0-9]){12}",
+        re.compile(r"(?<![\w+-])(?<![0-9]\.)[0-9](?:[ -]?[0-9]){12,18}(?![\w-]|\.[0-9])"),
+        checks.card,
+    ),
+    Rule(
+        _K.PHONE,
+        r"[0-9]{2}[ ().-]{0,2}[0-9]{2}|[+][0-9]",
+        re.compile(
+            r"(?<![\w.+-])(?:\+[0-9]{1,3}[ .-]?(?:\([0-9]{1,4}\)[ .-]?)?[0-9]{1,4}"
+            r"(?:[ .-]?[0-9]{2,4}){1,5}|(?:1[ .-])?"
+            r"(?:\([0-9]{3}\) ?|[0-9]{3}[.-])[0-9]{3}[.-][0-9]{4})"
+            r"(?![\w-]|[.,][0-9])"
+        ),
+        checks.phone,
+    ),
+    Rule(
+        _K.IP_ADDRESS,
+        r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]",
+        re.compile(r"(?<![\w.-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w-]|\.[0-9])"),
+        checks.ip,
+    ),
+)
+"""In the order in which they claim a passage that two of them would match."""

@@ -1,0 +1,177 @@
+"""Repos: made, seen, hidden, moved, listed, by those who may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+from .conftest import ADA, BEN, GUEST
+
+Client = Callable[..., Any]
+# The client's own way of sending a file, of which its HTTP library warns.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
+
+def test_who_the_token_belongs_to(api: Any, client: Client) -> None:
+    me = api.whoami()
+    assert (me["name"], [org["name"] for org in me["orgs"]]) == ("ada", ["lab"])
+    assert client(GUEST).whoami()["auth"]["accessToken"]["role"] == "read"
+
+
+def test_a_token_that_nobody_has(call: Client) -> None:
+    for token in ("wrong", "x" * 500, "hf_ad"):
+        assert call("GET", "/api/whoami-v2", token=token).status == 401
+        assert call("GET", "/api/datasets", token=token).status == 401
+    assert call("GET", "/api/whoami-v2").status == 401
+    bad = call("GET", "/api/datasets", headers={"Authorization": "Bearer"})
+    assert (bad.status, ADA in str(bad)) == (401, False)
+
+
+def test_a_repo_that_exists(api: Any, repo: str, call: Client) -> None:
+    assert api.create_repo(repo, repo_type="dataset", exist_ok=True).repo_id == repo
+    again = call(
+        "POST",
+        "/api/repos/create",
+        token=ADA,
+        value={"name": repo.split("/")[1].upper(), "type": "dataset"},
+    )
+    assert (again.status, again.json()["url"].endswith(repo)) == (409, True)
+
+
+def test_each_kind_of_repo(api: Any) -> None:
+    assert api.create_repo("ada/kind-model").url.endswith("/ada/kind-model")
+    space = api.create_repo("ada/kind-space", repo_type="space", space_sdk="static")
+    assert space.url.endswith("/spaces/ada/kind-space")
+    assert api.space_info("ada/kind-space").sdk == "static"
+    assert api.model_info("ada/kind-model").id == "ada/kind-model"
+    with pytest.raises(RepositoryNotFoundError):
+        api.dataset_info("ada/kind-model")
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "code"), [(None, 401, "RepoNotFound"), (BEN, 404, "RepoNotFound")]
+)
+def test_a_private_repo_looks_like_none(
+    api: Any, call: Client, token: str | None, status: int, code: str
+) -> None:
+    api.create_repo("ada/hidden", repo_type="dataset", private=True, exist_ok=True)
+    answers = [
+        call(method, path.format(name), token=token)
+        for name in ("hidden", "never-made")
+        for method, path in (
+            ("GET", "/api/datasets/ada/{}"),
+            ("GET", "/api/datasets/ada/{}/tree/main"),
+            ("GET", "/datasets/ada/{}/resolve/main/.gitattributes"),
+            ("POST", "/api/datasets/ada/{}/commit/main"),
+        )
+    ]
+    assert {(one.status, one.headers["x-error-code"]) for one in answers} == {(status, code)}
+    assert len({one.body for one in answers}) == 1
+    listed = call("GET", "/api/datasets?author=ada&limit=1000", token=token).json()
+    assert "ada/hidden" not in {one["id"] for one in listed}
+    assert call("GET", "/api/datasets/ada/hidden", token=GUEST).status == 200
+
+
+def test_who_may_write(client: Client, repo: str, call: Client) -> None:
+    for token, status in ((None, 401), (GUEST, 403), (BEN, 403)):
+        for method, path in (
+            ("POST", f"/api/datasets/{repo}/branch/b"),
+            ("POST", f"/api/datasets/{repo}/tag/main"),
+            ("PUT", f"/api/datasets/{repo}/settings"),
+            ("POST", f"/api/datasets/{repo}/commit/main"),
+            ("POST", f"/api/datasets/{repo}/preupload/main"),
+        ):
+            assert call(method, path, token=token, value={}).status == status, (token, path)
+        delete = {"name": repo.split("/")[1], "organization": "ada", "type": "dataset"}
+        assert call("DELETE", "/api/repos/delete", token=token, value=delete).status == status
+    for namespace in ("ben", "nobody", "lab"):
+        value = {"name": "taken", "organization": namespace}
+        expected = 200 if namespace == "ben" else 403
+        assert call("POST", "/api/repos/create", token=BEN, value=value).status == expected
+    assert client().create_repo("lab/shared").repo_id == "lab/shared"
+
+
+def test_settings_change_who_sees(api: Any, client: Client, repo: str) -> None:
+    api.update_repo_settings(repo, private=True, repo_type="dataset")
+    with pytest.raises(RepositoryNotFoundError):
+        client(BEN).dataset_info(repo)
+    api.update_repo_settings(repo, visibility="public", gated="manual", repo_type="dataset")
+    assert client(BEN).dataset_info(repo).gated == "manual"
+    from huggingface_hub.errors import GatedRepoError
+
+    with pytest.raises(GatedRepoError):
+        client(BEN).auth_check(repo, repo_type="dataset")
+    with pytest.raises(GatedRepoError):
+        client(None).hf_hub_download(repo, ".gitattributes", repo_type="dataset")
+    api.auth_check(repo, repo_type="dataset", write=True)
+
+
+def test_a_move_leaves_a_trace_until_the_name_is_taken(api: Any, repo: str) -> None:
+    api.move_repo(repo, "lab/moved", repo_type="dataset")
+    assert api.dataset_info(repo).id == "lab/moved"
+    with pytest.raises(RepositoryNotFoundError):
+        api.delete_repo(repo, repo_type="dataset")
+    api.create_repo(repo, repo_type="dataset")
+    assert api.dataset_info(repo).id == repo
+    with pytest.raises(HfHubHTTPError, match="already exists"):
+        api.move_repo("lab/moved", repo, repo_type="dataset")
+    api.delete_repo("lab/moved", repo_type="dataset")
+    assert not api.repo_exists("lab/moved", repo_type="dataset")
+    api.delete_repo("lab/moved", repo_type="dataset", missing_ok=True)
+
+
+def test_lists_are_searched_filtered_and_paged(api: Any) -> None:
+    card = b"---\nlicense: cc-by-4.0\ntags: [rlaif]\nsize_categories: [n<1K]\n---\n# A card\n"
+    for number in range(5):
+        name = f"lab/paged-{number}"
+        api.create_repo(name, repo_type="dataset", private=number == 4)
+        if number % 2:
+            api.upload_file(
+                path_or_fileobj=card, path_in_repo="README.md", repo_id=name, repo_type="dataset"
+            )
+    found = list(api.list_datasets(author="lab", search="PAGED"))
+    assert sorted(one.id for one in found) == [f"lab/paged-{number}" for number in range(5)]
+    tagged = list(api.list_datasets(author="lab", filter=["rlaif", "license:cc-by-4.0"], full=True))
+    assert {one.id for one in tagged} == {"lab/paged-1", "lab/paged-3"}
+    assert tagged[0].card_data.license == "cc-by-4.0"
+    assert len(list(api.list_datasets(author="lab", search="paged", limit=2))) == 2
+
+
+def test_pages_follow_links(call: Client, api: Any) -> None:
+    for number in range(3):
+        api.create_repo(f"lab/linked-{number}", exist_ok=True)
+    seen: list[str] = []
+    path = "/api/models?author=lab&search=linked&limit=1&sort=createdAt"
+    while path:
+        answer = call("GET", path, token=ADA)
+        seen += [one["id"] for one in answer.json()]
+        link = answer.headers.get("link", "")
+        path = "/" + link.partition(">")[0].split("/", 3)[3] if link else ""
+    assert seen == ["lab/linked-2", "lab/linked-1", "lab/linked-0"]
+
+
+def test_the_card_is_checked(call: Client, api: Any) -> None:
+    def check(text: str) -> Any:
+        return call("POST", "/api/validate-yaml", value={"content": text, "repoType": "dataset"})
+
+    assert check("---\nlicense: mit\n---\n").json() == {"errors": [], "warnings": []}
+    assert check("# nothing").json()["warnings"]
+    bomb = "---\na: &a [x, x]\n" + "".join(
+        f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(9)
+    )
+    for text in (
+        "---\na: [\n---\n",
+        "---\n- 1\n---\n",
+        "---\nlicense: {a: 1}\n---\n",
+        bomb + "---\n",
+    ):
+        assert check(text).status == 400
+        assert check(text).json()["errors"]
+    with pytest.raises(ValueError, match="Invalid metadata"):
+        api.create_repo("ada/carded", exist_ok=True)
+        api.upload_file(
+            path_or_fileobj=b"---\na: [\n---\n", path_in_repo="README.md", repo_id="ada/carded"
+        )

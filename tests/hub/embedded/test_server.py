@@ -1,0 +1,138 @@
+"""The command: it says when it is ready, ends well, and is careful with tokens."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from charter.cli.hub import command
+from charter.errors import CharterError, InputError
+from charter.hub.embedded import Store, User, parse_org, parse_user, start
+from charter.hub.embedded.server import is_loopback
+from charter.hub.embedded.users import Accounts
+
+from .conftest import ask
+
+SERVE = "import sys; from charter.cli.hub import command; command(sys.argv[1:])"
+
+
+def launched(*given: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVE, "serve", "--port", "0", *given],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_ready_and_the_end(tmp_path: Path, number: signal.Signals) -> None:
+    child = launched("--data", str(tmp_path / "hub"), "--user", "me:SECRET")
+    assert child.stdout is not None and child.stderr is not None
+    word, address = child.stdout.readline().split()
+    assert word == "ready"
+    assert ask(address, "GET", "/api/whoami-v2", token="SECRET").json()["name"] == "me"
+    child.send_signal(number)
+    assert child.wait(timeout=20) == 0
+    said = child.stdout.read() + child.stderr.read()
+    child.stdout.close()
+    child.stderr.close()
+    assert said == ""
+
+
+def test_a_store_without_users_has_one_of_its_own(tmp_path: Path) -> None:
+    with start(tmp_path) as running:
+        file = tmp_path / "credentials.json"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
+        found = json.loads(file.read_bytes())
+        assert len(found["token"]) > 30
+        named = ask(running.address, "GET", "/api/whoami-v2", token=found["token"]).json()
+        assert named["name"] == found["name"]
+        value = {"name": "x"}
+        assert ask(running.address, "POST", "/api/repos/create", value=value).status == 401
+    with start(tmp_path):
+        assert json.loads(file.read_bytes()) == found
+
+
+def refused(*given: str) -> CharterError:
+    result: Result = CliRunner().invoke(command, ["serve", *given])
+    assert isinstance(result.exception, CharterError), result.output
+    return result.exception
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org"])
+def test_only_loopback_without_a_user(tmp_path: Path, host: str) -> None:
+    error = refused("--host", host, "--data", str(tmp_path / "hub"))
+    assert error.exit_code == 2 and "no user is named" in str(error)
+    assert not (tmp_path / "hub").exists()
+
+
+def test_what_is_loopback() -> None:
+    assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "127.9.9.9")] == [
+        True
+    ] * 4
+    assert not any(is_loopback(host) for host in ("0.0.0.0", "10.0.0.1", "localhost.evil.org", ""))
+
+
+@pytest.mark.parametrize(
+    "text", ["me", "me:", ":SECRET", "a/b:SECRET", "me:SEC RET", "me:SECRET\n", "..:SECRET"]
+)
+def test_users_that_cannot_be(text: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse_user(text)
+    assert "SECRET" not in str(error.value) and "SEC" not in str(error.value)
+
+
+def test_users_that_can_be() -> None:
+    assert parse_user("me:a:b") == User("me", "a:b", "write")
+    assert parse_user("me:a:read") == User("me", "a", "read")
+    assert "a:b" not in repr(parse_user("me:a:b"))
+    assert parse_org("lab:me,you") == ("lab", ("me", "you"))
+    for bad in ("lab", "lab:", ":me", "a b:me"):
+        with pytest.raises(InputError):
+            parse_org(bad)
+    for users, orgs in (
+        ((User("a", "t"), User("b", "t")), {}),
+        ((User("a", "t"),), {"lab": ("b",)}),
+        ((User("a", "t"),), {"a": ("a",)}),
+    ):
+        with pytest.raises(InputError):
+            Accounts(users, orgs)
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with start(tmp_path / "one") as running:
+        port = running.address.rpartition(":")[2]
+        error = refused("--port", port, "--data", str(tmp_path / "two"), "--user", "me:SECRET")
+    assert "cannot listen" in str(error) and error.exit_code == 2
+
+
+def test_stores_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be used as a store"):
+        Store(tmp_path / "file" / "hub")
+    Store(tmp_path / "hub")
+    (tmp_path / "hub" / "store.json").write_text('{"schema_version": 99}')
+    with pytest.raises(InputError, match="schema version 99"):
+        Store(tmp_path / "hub")
+
+
+def test_what_killed_servers_left_is_swept(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    old, young = store.scratch / "incoming-old", store.scratch / "incoming-young"
+    for file in (old, young):
+        file.write_bytes(b"x")
+    (store.scratch / "new-old").mkdir()
+    for path in (old, store.scratch / "new-old"):
+        os.utime(path, (1, 1))
+    Store(tmp_path)
+    assert list(store.scratch.iterdir()) == [young]

@@ -1,0 +1,81 @@
+"""`charter versions`, `diff`, `verify` and `retract` of a repo on a Hub, through the clients."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charter.constitutions import load_constitution
+from charter.hub.embedded import User
+from charter.hub.embedded.child import launch
+
+TOKEN = "hf_owner_0123456789"
+CHARTER = "from charter.cli import main; main()"
+PUBLISH = """
+import pickle, sys
+from pathlib import Path
+from charter.hub import publish_hub
+publish_hub(pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    running = launch(tmp_path / "hub", users=[User("me", TOKEN, "write")])
+    yield running.address
+    assert running.stop() == 0
+
+
+def test_a_repo_on_a_hub_is_listed_compared_verified_and_retracted_from(
+    make_draft: Any, address: str, tmp_path: Path
+) -> None:
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": address,
+        "HF_TOKEN": TOKEN,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+    }
+
+    def python(code: str, *arguments: object) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            cwd=tmp_path,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def charter(*arguments: str) -> Any:
+        return json.loads(python(CHARTER, *arguments, "--json").splitlines()[-1])
+
+    draft = make_draft()
+    file = tmp_path / "constitution.yaml"
+    file.write_text(draft.constitution_yaml)
+    draft.lineage["constitution"]["fingerprint"] = load_constitution(file).fingerprint()
+    (tmp_path / "draft").write_bytes(pickle.dumps(draft))
+    python(PUBLISH, tmp_path / "draft", tmp_path / "elsewhere")
+
+    why = ("--prompt", "p4", "--reason", "asked for")
+    done = charter("retract", "me/small@v0.1.0", *why)
+    assert (done["version"], done["new"]) == ("v0.1.1", True)
+    assert charter("retract", "me/small@v0.1.1", *why)["new"] is False
+    listed = charter("versions", "me/small")
+    assert listed["versions"] == ["v0.1.0", "v0.1.1"]
+    assert listed["details"][1]["retracted"]["reason"] == "asked for"
+    found = charter("diff", "me/small", "v0.1.0", "v0.1.1")
+    assert found["preference"]["removed"] == found["sft"]["removed"] == 1
+    assert charter("verify", "me/small@v0.1.1")["passed"] is True

@@ -76,6 +76,8 @@ class Reason(StrEnum):
     NO_CANDIDATES = "NO_CANDIDATES"
     DUPLICATE_ID = "DUPLICATE_ID"
     TOO_LONG = "TOO_LONG"
+    # sft and preference: what was made is not to be published
+    CONTAMINATED = "CONTAMINATED"
     # sft and preference: a call gave nothing to go on with
     CALL_FAILED = "CALL_FAILED"
     CONTEXT_OVERFLOW = "CONTEXT_OVERFLOW"

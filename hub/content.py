@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from charter import __version__
 from charter.errors import Failure, Fault, InputError
 from charter.hub.card import card
+from charter.hub.clean import Clean
 from charter.hub.columns import Row
+from charter.hub.contamination import Action, ContaminationCheck, EvaluationSet
 from charter.hub.data import DataFile, data_path, same_rows, write_data
 from charter.hub.gate import surveyed
 from charter.hub.manifest import (
@@ -28,6 +31,7 @@ from charter.hub.manifest import (
 from charter.hub.number import Tag, bump, change, next_tag, parse_tag
 from charter.hub.pictures import pictures_of
 from charter.hub.schema import CONFIGS, SCHEMA_VERSION, SPLITS
+from charter.hub.secrets import Policy, SecretCheck
 from charter.hub.stored import StoredRows, stored_rows
 from charter.hub.version import Version
 
@@ -53,6 +57,9 @@ class Draft:
         recipe_yaml: the recipe as run.
         version: `auto`, or the tag to publish under.
         orders: `both`, or `single` where each pair was judged in one order alone.
+        secrets: what is done about keys and personal data.
+        evaluation_sets: what the rows are compared with.
+        on_contamination: what is done about rows that overlap with them.
     """
 
     repo: str
@@ -64,6 +71,9 @@ class Draft:
     recipe_yaml: str
     version: str = "auto"
     orders: str = "both"
+    secrets: Policy = field(default_factory=Policy)
+    evaluation_sets: tuple[EvaluationSet, ...] = ()
+    on_contamination: Action = "report"
 
 
 @dataclass(frozen=True)
@@ -156,27 +166,49 @@ def _candidate(
     return str(core._replace(final=False, rc=mine[-1].rc + 1 if mine else 1)), latest, True
 
 
-def content_of(draft: Draft, kept: Mapping[str, str], staged: Path) -> Content:
+def content_of(
+    draft: Draft, kept: Mapping[str, str], staged: Path, seen: Path | None = None
+) -> Content:
     """Check a draft and write its data files.
 
     Args:
         draft: what to publish.
         kept: prompt id -> split in earlier versions.
         staged: an empty folder for the data files.
+        seen: a folder that keeps which texts were found clean, for the next version.
 
     Raises:
         Failure: a check did not pass.
     """
     lineage = lineage_of(draft.lineage)
     rows = stored_rows(draft.rows)
-    found = surveyed(rows, draft.splits, draft.ledgers, kept=kept, orders=draft.orders)
+    sets = draft.evaluation_sets
+    rules = (SecretCheck.clean_rules(draft.secrets), ContaminationCheck.clean_rules(sets))
+    clean = [Clean(seen and seen / each[:16], each) for each in rules]
+    secrets = SecretCheck(draft.secrets, clean[0])
+    secrets.look("constitution.yaml", draft.constitution_yaml)
+    secrets.look("recipe.yaml", draft.recipe_yaml)
+    contamination = ContaminationCheck(sets, draft.on_contamination, clean[1])
+    found = surveyed(
+        rows,
+        draft.splits,
+        draft.ledgers,
+        kept=kept,
+        orders=draft.orders,
+        secrets=secrets,
+        contamination=contamination,
+    )
+    for each in clean:
+        with contextlib.suppress(OSError):  # what is lost is time
+            each.save()
     checks = found.passed(draft.repo)
+    figures = {"secrets": secrets.figures(), "contamination": contamination.figures()}
     texts = {
         "constitution.yaml": draft.constitution_yaml.encode(),
         "recipe.yaml": draft.recipe_yaml.encode(),
     }
     return Content(
-        lineage.model_copy(update={"figures": {**lineage.figures, **found.figures}}),
+        lineage.model_copy(update={"figures": {**lineage.figures, **found.figures, **figures}}),
         checks,
         rows,
         write_data(rows, draft.splits, found.layout, staged),

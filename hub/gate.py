@@ -24,10 +24,12 @@ from charter.hub.checks import (
     VoteCheck,
 )
 from charter.hub.columns import Row, some
+from charter.hub.contamination import ContaminationCheck
 from charter.hub.data import Layout
 from charter.hub.figures import Figures
 from charter.hub.manifest import CheckResult
 from charter.hub.part import parts
+from charter.hub.secrets import SecretCheck
 from charter.hub.stored import StoredRows, stored_rows
 
 __all__ = ["Survey", "check_rows", "gate", "surveyed"]
@@ -43,6 +45,8 @@ _FIXES: Final = {
     "votes": "a label stands on at least one parsed vote in each order; else reject it as UNPARSED",
     "enums": "use the words of charter.rows",
     "splits": "use charter.hub.assign_splits and ensure_train, and drop one of two equal prompts",
+    "secrets": "take them out of the prompts, or set publish.secrets to mask or drop them",
+    "contamination": "take the prompts out, or set publish.on_contamination: drop",
     "kept": "give the splits of earlier versions to assign_splits as kept",
 }
 
@@ -124,10 +128,14 @@ def surveyed(
     *,
     kept: Mapping[str, str] | None = None,
     orders: str = "both",
+    secrets: SecretCheck | None = None,
+    contamination: ContaminationCheck | None = None,
 ) -> Survey:
     """Checks, figures and layout of the rows of a version, in one pass; raises nothing.
 
-    `orders` is `both`, or `single` where each vote was asked in one order alone.
+    `orders` is `both`, or `single` where each vote was asked in one order alone. `secrets` and
+    `contamination` are made by what the recipe says; by default keys are looked for, and no
+    evaluation sets are known.
     """
     total = sum(map(len, rows.values()))
     columns = _result("columns", _columns(rows, total), f"{total} rows fit schema and types")
@@ -145,13 +153,21 @@ def surveyed(
         "enums": (EnumCheck(), "verdicts, orders, sources, reasons and roles are known"),
         "splits": (SplitCheck(rows, splits), f"no prompt of {trained} rows in both"),
     }
+    secrets = SecretCheck() if secrets is None else secrets
+    contamination = ContaminationCheck([]) if contamination is None else contamination
+    told: dict[str, SecretCheck | ContaminationCheck] = {
+        "secrets": secrets,
+        "contamination": contamination,
+    }
     figures, layout = Figures(), Layout()
-    seeing: list[Seeing] = [*(check for check, _ in checks.values()), figures, layout]
+    seeing: list[Seeing] = [*(check for check, _ in checks.values()), *told.values()]
+    seeing += [figures, layout]
     for config, each in rows.items():
         for part in parts(config, each, splits):
             for one in seeing:
                 one.see(part)
     results = [_result(name, check.problems(), fine) for name, (check, fine) in checks.items()]
+    results += [_result(name, check.problems(), check.told()) for name, check in told.items()]
     held = _result("kept", _kept(splits, kept), f"{len(kept)} earlier prompts keep theirs")
     return Survey([columns, *results, held], figures.result(), layout)
 

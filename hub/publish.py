@@ -98,7 +98,7 @@ def place_version(files: Files, repo: str, tag: str, store: Path) -> Path:
 
 
 def _publish(draft: Draft, store: Path, folder: Path, staged: Path) -> Published:
-    content = content_of(draft, published_splits(store, draft.repo), staged)
+    content = content_of(draft, published_splits(store, draft.repo), staged, store / ".clean")
     tags = list_versions(store, draft.repo)
 
     def opened(tag: Tag) -> Version:

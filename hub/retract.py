@@ -33,6 +33,7 @@ COUNTED: Final = frozenset(
     {
         *("verdicts", "order_consistent", "label_sources", "p_chosen", "chosen_longer"),
         *("rejects", "lengths", "judge", "p_chosen_bins", "source_labels"),
+        *("secrets", "contamination"),
     }
 )
 """The figures that publication counts from the rows: those of the parent are not kept."""

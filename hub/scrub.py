@@ -15,7 +15,7 @@ import polars as pl
 from charter.hub.contamination import Overlap
 from charter.hub.secret_rules import SecretKind
 from charter.hub.secrets import Policy, find_in, masked
-from charter.rows import Row
+from charter.rows import Reason, Row
 from charter.steps.asking import prepared
 from charter.steps.respond import INITIAL
 
@@ -31,8 +31,6 @@ _TEXTS: Final = {
     "votes": ("raw", "rationale", "error"),
     "faults": ("detail",),
 }
-_FOUND: Final = "SECRET"
-_CONTAMINATED: Final = "CONTAMINATED"
 
 
 def scrub_row(row: Row, policy: Policy) -> tuple[Row, Counter[SecretKind]]:
@@ -59,7 +57,7 @@ def scrub_row(row: Row, policy: Policy) -> tuple[Row, Counter[SecretKind]]:
     if away:
         at = next(at for at, secrets in found.items() if any(one.kind in away for one in secrets))
         detail = f"{', '.join(sorted(away))} (first in {places[at][0]})"
-        return scrubbed(dropped(row, _FOUND, detail), policy), taken
+        return scrubbed(dropped(row, Reason.SECRET, detail), policy), taken
     return scrubbed(row, policy), taken
 
 
@@ -75,7 +73,7 @@ def decontaminated(row: Row, overlap: Overlap) -> Row:
     names = overlap.names(texts)
     if not names:
         return row
-    return dropped(row, _CONTAMINATED, f"overlaps with {', '.join(names)}")
+    return dropped(row, Reason.CONTAMINATED, f"overlaps with {', '.join(names)}")
 
 
 def scrubbed(value: Any, policy: Policy) -> Any:
@@ -87,9 +85,9 @@ def scrubbed(value: Any, policy: Policy) -> Any:
     return _masked(value, kinds) if kinds else value
 
 
-def dropped(row: Row, reason: str, detail: str) -> Row:
+def dropped(row: Row, reason: Reason, detail: str) -> Row:
     """The row as that of a prompt whose first answer was lost for this reason."""
-    fault = {"stage": STAGE, "slot": INITIAL, "reason": reason, "detail": detail}
+    fault = {"stage": STAGE, "slot": INITIAL, "reason": reason.value, "detail": detail}
     lists: Row = {name: [] for name in ("revisions", "candidates", "votes", "reasons", "labels")}
     return {**row, **lists, "initial_response": None, "faults": [fault]}
 

@@ -134,6 +134,7 @@ def check_recipe(
     # These read the document, not the recipe, so that they also speak where the schema has.
     files, found = _prompt_files(document, path)
     faults += found + _train_faults(document) + _refusal_faults(document, path)
+    faults += _evaluation_set_faults(document, path)
     file, found = _constitution_file(document, path)
     faults += found
     named, elsewhere = _constitution(document, file) if file else (None, [])
@@ -271,6 +272,16 @@ def _refusal_faults(document: Document, path: Path) -> list[Fault]:
     if not isinstance(name, str) or not name.strip() or resolve(name.strip(), path.parent):
         return []
     return [document.fault(loc, f'no such file "{name}"', "check the path")]
+
+
+def _evaluation_set_faults(document: Document, path: Path) -> list[Fault]:
+    loc: Loc = ("publish", "decontaminate")
+    names = document.at(*loc)
+    return [
+        document.fault((*loc, at), f'no such file "{name}"', "check the path")
+        for at, name in enumerate(names if isinstance(names, list) else ())
+        if isinstance(name, str) and name.strip() and not resolve(name.strip(), path.parent)
+    ]
 
 
 def trl_fields() -> dict[str, dict[str, str]]:

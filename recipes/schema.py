@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from charter.constitutions.schema import Identifier, SchemaVersion, Text
 from charter.documents import Settings
 from charter.recipes.preference import PreferenceSettings
+from charter.recipes.publish import PublishSettings, Repo, SecretsSettings
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -26,6 +26,7 @@ __all__ = [
     "RefusalSettings",
     "ReviewSettings",
     "RunSettings",
+    "SecretsSettings",
     "ServeSettings",
     "SftSettings",
     "TrainSettings",
@@ -44,18 +45,6 @@ LlmName = Literal[
     "litellm",
 ]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-
-
-def _repo(value: str) -> str:
-    if not _REPO.fullmatch(value):
-        raise ValueError(f'"{value}" is no repo; write it as owner/name')
-    return value
-
-
-Repo = Annotated[
-    str, AfterValidator(_repo), Field(json_schema_extra={"pattern": f"^{_REPO.pattern}$"})
-]
 # Kinds of which log-probabilities of the first token can be had; of a server, if it gives them.
 LOGPROB_LLMS = ("local", "openai")
 # Candidates differ from the first answer only by sampling, so a greedy generator makes none.
@@ -230,21 +219,6 @@ class SftSettings(Settings):
         "or drawn by these weights.",
     )
     few_shot: tuple[FewShot, ...] = Field(default=(), description="Worked examples.")
-
-
-class PublishSettings(Settings):
-    """Where the version goes and what it is called."""
-
-    to: Literal["local", "hub"] = Field(
-        default="local",
-        description="The store of this machine; `hub`: the Hub at HF_ENDPOINT, with HF_TOKEN.",
-    )
-    private: bool = Field(default=False, description="`hub`: of a repo that is made for it.")
-    repo: Repo | None = Field(default=None, description="`owner/name`; default `local/NAME`.")
-    version: Text = Field(
-        default="auto",
-        description="`auto`, `rc` for a candidate of it, or a tag such as v1.0.0.",
-    )
 
 
 class RefusalSettings(Settings):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,11 +16,14 @@ from charter.recipes import Loaded, load_recipe
 if TYPE_CHECKING:
     from charter.hub import Version
 
+T = TypeVar("T")
+
 __all__ = [
     "DEFAULT_OUT",
     "load",
     "on_hub",
     "open_named",
+    "or_local",
     "out_option",
     "recipe_options",
     "store_option",
@@ -111,13 +114,17 @@ def open_named(version: str, store: Path) -> Version:
     repo, at, _ = version.partition("@")
     if Path(version).is_dir() or not at or "/" not in repo or not on_hub(repo, store):
         return open_version(version, store=store)
+    return or_local(lambda: open_remote(version), lambda: open_version(version, store=store))
+
+
+def or_local(remote: Callable[[], T], local: Callable[[], T]) -> T:
+    """What a Hub says; where nobody named one and the usual one is not reached, what is here."""
     try:
-        return open_remote(version)
+        return remote()
     except Failure:
         if os.environ.get("HF_ENDPOINT"):
             raise
-        # Nobody named a Hub, and the usual one is not reached: what counts is the local store.
-        return open_version(version, store=store)
+        return local()
 
 
 def load(recipe: Path, settings: tuple[str, ...], limit: int | None) -> Loaded:

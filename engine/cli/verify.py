@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from charter.cli.options import on_hub, store_option
+from charter.cli.options import on_hub, or_local, store_option
 from charter.cli.output import Output, common
 
 if TYPE_CHECKING:
@@ -54,4 +54,7 @@ def _opened(name: str, store: Path) -> Version:
         return open_unchecked(name, store=store)
     from charter.hub.remote import pin, snapshot
 
-    return open_unchecked(snapshot(pin(repo, wanted)))
+    return or_local(
+        lambda: open_unchecked(snapshot(pin(repo, wanted))),
+        lambda: open_unchecked(name, store=store),
+    )

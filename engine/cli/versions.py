@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from charter.cli.options import on_hub, store_option
+from charter.cli.options import on_hub, or_local, store_option
 from charter.cli.output import Output, common
 from charter.errors import Fault, InputError
 
@@ -29,7 +29,11 @@ def command(repo: str, store: Path, as_json: bool, debug: bool) -> None:
       charter versions me/quickstart
     """  # noqa: D301
     output = Output(as_json)
-    manifests = _remote(repo) if on_hub(repo, store) else _local(repo, store)
+    manifests = (
+        or_local(lambda: _remote(repo), lambda: _local(repo, store))
+        if on_hub(repo, store)
+        else _local(repo, store)
+    )
     if not manifests:
         fix = "check the name, and --store"
         raise InputError(Fault(str(store), "", f'no version of "{repo}"', fix))

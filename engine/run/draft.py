@@ -17,7 +17,10 @@ from charter.hub import (
     published_splits,
     retracted_on_hub,
 )
+from charter.hub.contamination import EvaluationSet, Overlap
 from charter.hub.held import Retracted, retracted_rows
+from charter.hub.scrub import decontaminated, scrub_row, scrubbed
+from charter.hub.secrets import Policy
 from charter.hub.stored import RowWriter, StoredRows
 from charter.models.build import lineage
 from charter.pipeline import paired_slots
@@ -27,7 +30,7 @@ from charter.run.summary import Summary
 from charter.run.tally import Tally
 from charter.steps.shape import judgment_rows, preference_rows, reject_rows, sft_rows
 
-__all__ = ["CONFIGS", "draft_of", "row_maker"]
+__all__ = ["CONFIGS", "draft_of", "row_maker", "scrubber"]
 
 CONFIGS = ("sft", "preference", "judgments", "rejects")
 PACKAGES = ("charter-ai", "distilabel", "torch", "transformers", "polars", "pyarrow")
@@ -42,6 +45,7 @@ def draft_of(
     store: Path,
     version: str | None,
     retracted: Retracted | None = None,
+    sets: tuple[EvaluationSet, ...] = (),
 ) -> Draft:
     """The draft of a version.
 
@@ -54,6 +58,7 @@ def draft_of(
         store: the local store, for the splits of earlier versions.
         version: a tag instead of the recipe's.
         retracted: what was taken out of the repo.
+        sets: the evaluation sets that the recipe names.
     """
     recipe = loaded.recipe
     return Draft(
@@ -70,6 +75,9 @@ def draft_of(
         recipe_yaml=loaded.recipe_yaml,
         version=version or recipe.publish.version,
         orders=recipe.preference.orders if recipe.preference else "both",
+        secrets=_policy(loaded),
+        evaluation_sets=sets,
+        on_contamination=recipe.publish.on_contamination,
     )
 
 
@@ -79,6 +87,23 @@ def retracted_of(loaded: Loaded, store: Path) -> Retracted:
     if loaded.recipe.publish.to == "hub":
         return retracted_on_hub(repo)
     return retracted_rows(store, repo)
+
+
+def _policy(loaded: Loaded) -> Policy:
+    said = loaded.recipe.publish.secrets
+    return Policy(said.keys, said.personal, said.also)
+
+
+def scrubber(loaded: Loaded, sets: tuple[EvaluationSet, ...]) -> Callable[[Row], Row]:
+    """What takes out of a walked row, before it is labelled, what is not to be published."""
+    policy = _policy(loaded)
+    overlap = Overlap(sets) if loaded.recipe.publish.on_contamination == "drop" and sets else None
+
+    def scrub(row: Row) -> Row:
+        row, _ = scrub_row(row, policy)
+        return row if overlap is None else decontaminated(row, overlap)
+
+    return scrub
 
 
 def row_maker(
@@ -93,8 +118,9 @@ def row_maker(
     judged = bool(recipe.preference)
     sft = bool(recipe.sft)
     judge = str(lineage(recipe.role("judge"))["model"]) if recipe.preference else ""
+    policy = _policy(loaded)
     writer.declare("rejects")
-    writer.add("rejects", [_input_reject(reject) for reject in prompts.rejects])
+    writer.add("rejects", [_input_reject(reject, policy) for reject in prompts.rejects])
     if sft:
         writer.declare("sft")
     if recipe.preference:
@@ -144,14 +170,14 @@ def _without(made: dict[str, list[Row]], retracted: Retracted) -> list[Row]:
     return rejects
 
 
-def _input_reject(reject: Any) -> Row:
+def _input_reject(reject: Any, policy: Policy) -> Row:
     return {
         "ledger": reject.ledger.value,
         "prompt_id": reject.prompt_id,
         "pair_id": reject.pair_id,
         "stage": reject.stage,
         "reason": reject.reason.value,
-        "detail": reject.detail,
+        "detail": scrubbed(reject.detail, policy),
     }
 
 
@@ -159,8 +185,15 @@ def _splits(
     loaded: Loaded, prompts: PromptSet, data: Mapping[str, StoredRows], store: Path
 ) -> Splits:
     # A shared system prompt would make near-duplicates of all prompts.
+    # As they are published: prompts that differ in what is masked alone are the same.
+    policy = _policy(loaded)
     texts = [
-        (prompt.id, "\n".join(m["content"] for m in prompt.messages if m["role"] != "system"))
+        (
+            prompt.id,
+            scrubbed(
+                "\n".join(m["content"] for m in prompt.messages if m["role"] != "system"), policy
+            ),
+        )
         for prompt in prompts.prompts
     ]
     on_hub = loaded.recipe.publish.to == "hub"

@@ -13,13 +13,14 @@ from typing import Any
 
 from charter.errors import CharterError, Failure, Fault, InputError, Interrupted
 from charter.hub import HubOptions, Published, publish_hub, publish_local
+from charter.hub.contamination import EvaluationSet, load_sets
 from charter.hub.held import Retracted
 from charter.hub.stored import RowWriter
 from charter.models.cache import CallCache, default_cache_path
 from charter.pipeline import keep_rule, paired_slots, prompt_row
 from charter.recipes import Loaded, PromptSet, read_prompts
 from charter.rows import Row
-from charter.run.draft import CONFIGS, draft_of, retracted_of, row_maker
+from charter.run.draft import CONFIGS, draft_of, retracted_of, row_maker, scrubber
 from charter.run.failed import FailedCalls
 from charter.run.folder import RunFolder, write_whole
 from charter.run.journal import Journal
@@ -146,6 +147,7 @@ class _Run:
     journal: Journal
     progress: Progress
     limits: Limits
+    sets: tuple[EvaluationSet, ...] = ()
     asked_before: int = 0
     retracted: Retracted = field(default_factory=Retracted)
     summary: Summary = field(default_factory=Summary)
@@ -201,6 +203,7 @@ class _Run:
 
     def _emit(self, writer: RowWriter) -> Callable[[Row], None]:
         label = label_row(self.loaded)
+        scrub = scrubber(self.loaded, self.sets)
         rate = RejectRate(self.limits.max_reject_rate, len(self.prompts.prompts))
         slots = paired_slots(self.loaded)
         judged = bool(self.loaded.recipe.preference)
@@ -208,10 +211,12 @@ class _Run:
         see = self.summary.see
 
         def emit(row: Row) -> None:
-            row = label(row)
+            # What is dropped on purpose is no call that failed.
+            walked = prepared(row)
+            row = label(scrub(walked))
             see(row, planned_pairs(row, slots) if judged else 0)
             add(row)
-            rate.see(row)
+            rate.see(walked)
 
         return emit
 
@@ -259,13 +264,14 @@ def run_recipe(
     progress = progress or Silent()
     limits = limits or Limits(max_reject_rate=loaded.recipe.run.max_reject_rate)
     prompts = read_prompts(loaded)
+    sets = load_sets(loaded.recipe.publish.decontaminate, loaded.path.parent)
     with ExitStack() as opened:
         cache = opened.enter_context(closing(CallCache(default_cache_path())))
         loaded, asked = settled(loaded, cache, progress.say)
         folder = opened.enter_context(RunFolder(out / "runs", loaded, prompts))
         journal = opened.enter_context(closing(Journal(folder.path / "events.jsonl")))
         retracted = retracted_of(loaded, out / "versions")
-        run = _Run(loaded, prompts, folder, journal, progress, limits, asked, retracted)
+        run = _Run(loaded, prompts, folder, journal, progress, limits, sets, asked, retracted)
         journal.event("start", run=folder.id, prompts=len(prompts.prompts))
         folder.log(f"{len(prompts.prompts)} prompts, {len(prompts.rejects)} input rejects")
         try:
@@ -305,8 +311,9 @@ def _publish(
 
     loaded, folder, summary = run.loaded, run.folder, run.summary
     run.progress.say("checking and writing the version")
+    store = out / "versions"
     draft = draft_of(
-        loaded, run.prompts, stored, tally, summary, out / "versions", version, run.retracted
+        loaded, run.prompts, stored, tally, summary, store, version, run.retracted, run.sets
     )
     if loaded.recipe.publish.to == "hub":
         options = hub or HubOptions()

@@ -10,18 +10,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from charter.hub.embedded.child import Running, start
-    from charter.hub.embedded.server import make_app, serve
+    from charter.hub.embedded.child import Running, launch, start
+    from charter.hub.embedded.server import make_app, own_user, serve
     from charter.hub.embedded.store import Store
     from charter.hub.embedded.users import User, parse_org, parse_user
 
-__all__ = ["Running", "Store", "User", "make_app", "parse_org", "parse_user", "serve", "start"]
+__all__ = [
+    "Running",
+    "Store",
+    "User",
+    "launch",
+    "make_app",
+    "own_user",
+    "parse_org",
+    "parse_user",
+    "serve",
+    "start",
+]
 
 _HOMES = {
     "Running": "child",
     "Store": "store",
     "User": "users",
+    "launch": "child",
     "make_app": "server",
+    "own_user": "server",
     "parse_org": "users",
     "parse_user": "users",
     "serve": "server",

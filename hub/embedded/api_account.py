@@ -10,7 +10,7 @@ from charter.hub.embedded.errors import HubError, bad_request
 from charter.hub.embedded.http import Call, Reply, reply_json
 from charter.hub.embedded.hub import signed_in
 
-__all__ = ["members", "overview", "validate_yaml", "whoami"]
+__all__ = ["likes", "members", "overview", "validate_yaml", "whoami"]
 
 
 def _number(name: str) -> str:
@@ -98,6 +98,11 @@ def overview(call: Call) -> Reply:
         number = len(accounts.orgs[name])
         return reply_json({**_person(call, name), "type": "org", "name": name, "numUsers": number})
     raise HubError(404, "No such user or organisation")
+
+
+def likes(call: Call) -> Reply:
+    """What a user likes, or who likes a repo: nothing, since nobody is asked here."""
+    return reply_json([])
 
 
 def members(call: Call) -> Reply:

@@ -117,7 +117,10 @@ def resolve(call: Call) -> Reply:
         if entry is None or entry.is_folder:
             raise entry_missing(commit.decode())
         found = stored(git, entry.sha)
-        content = b"" if found.pointer else git.blob(entry.sha)
+        try:
+            content = b"" if found.pointer else git.blob(entry.sha)
+        except KeyError:
+            raise entry_missing(commit.decode()) from None
     headers = _headers(path, commit, entry, found)
     if found.pointer is None:
         return _cut(call, content, len(content), headers)

@@ -99,7 +99,8 @@ def put_xorb(call: Call) -> Reply:
         raise HubError(413, "the xorb is too large")
     chunk_table(call.file)
     sync_file(call.file)
-    move_in(call.file, _raw(call.hub.store.path(repo), xorb))
+    folder = call.hub.store.path(repo)
+    move_in(call.file, _raw(folder, xorb), folder)
     return reply_json({"was_inserted": True})
 
 
@@ -171,5 +172,5 @@ def _settle(folder: Path, xorb: str, found: dict[int, Any], scratch: Path) -> No
     if not raw.is_file() or len(found) < len(chunk_table(raw)):
         return
     table = [found[number] for number in range(len(found))]
-    write_whole(_table(folder, xorb), json.dumps(table).encode(), scratch)
+    write_whole(_table(folder, xorb), json.dumps(table).encode(), scratch, within=folder)
     raw.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator
 from functools import partial
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -39,10 +40,13 @@ class HubApp:
 
     Args:
         hub: the store and the users.
+        local: serve only those who name this machine by an address or as `localhost`, so that
+            no web page can have its own name lead here and read along.
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, *, local: bool = False) -> None:
         self._hub = hub
+        self._local = local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Nothing that a caller sends may end in a 500."""
@@ -66,6 +70,8 @@ class HubApp:
     async def _answer(self, request: Request, stream: _Body) -> Reply:
         if request.method not in _METHODS:
             raise HubError(405, "Method not allowed")
+        if self._local and not _names_machine(request.headers.get("host", "127.0.0.1")):
+            raise HubError(421, "this server is for its own machine")
         parts = _split(request.scope)
         route = find_route(request.method, parts)
         account = await run_sync(self._account, request)
@@ -157,6 +163,15 @@ def _split(scope: Scope) -> tuple[str, ...]:
     except UnicodeDecodeError:
         raise bad_request("the path is not UTF-8") from None
     return found
+
+
+def _names_machine(host: str) -> bool:
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return name == "localhost"
+    return True
 
 
 def _base(request: Request) -> str:

@@ -116,7 +116,7 @@ class Incoming:
         if target.exists():
             self.discard()
         else:
-            move_in(self._path, target)
+            move_in(self._path, target, repo)
         return Pointer(got, self.size)
 
     def discard(self) -> None:

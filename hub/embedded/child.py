@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -131,12 +133,20 @@ def start(
         running.stop()
 
 
+def _end_with_parent() -> None:
+    """A server must not outlive the program that started it, however that one ended."""
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _main() -> None:
     """What the child runs: settings on standard input, `ready ADDRESS` on standard output."""
     from charter.errors import CharterError
     from charter.hub.embedded.server import serve
 
     given = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         serve(
             Path(given["data"]),

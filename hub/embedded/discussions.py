@@ -56,7 +56,8 @@ def read_discussion(store: Store, repo: RepoId, number: int) -> dict[str, Any]:
 def write_discussion(store: Store, repo: RepoId, value: dict[str, Any]) -> None:
     """Keep a discussion; the caller holds the repo's lock."""
     content = json.dumps(value, indent=1).encode()
-    write_whole(_folder(store, repo) / f"{value['num']}.json", content, store.scratch)
+    file = _folder(store, repo) / f"{value['num']}.json"
+    write_whole(file, content, store.scratch, within=store.path(repo))
 
 
 def _event(kind: str, author: str, data: dict[str, Any]) -> dict[str, Any]:

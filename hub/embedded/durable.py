@@ -30,33 +30,46 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _make_folder(folder: Path) -> None:
-    if folder.is_dir():
+def _make_folder(folder: Path, within: Path) -> None:
+    """Make a folder below one that must be there: a repo that was deleted stays deleted."""
+    if folder == within or folder.is_dir():
         return
-    _make_folder(folder.parent)
+    _make_folder(folder.parent, within)
     folder.mkdir(exist_ok=True)
     sync_folder(folder.parent)
 
 
-def move_in(temporary: Path, target: Path) -> None:
+def move_in(temporary: Path, target: Path, within: Path) -> None:
     """Give a finished file its name. It must be on the same file system, and synced.
 
     Args:
         temporary: the file, already synced.
         target: its place; what is there is replaced in one step.
+        within: the folder below which folders are made where they are missing.
+
+    Raises:
+        FileNotFoundError: `within` is not there.
     """
-    _make_folder(target.parent)
+    _make_folder(target.parent, within)
     temporary.replace(target)
     sync_folder(target.parent)
 
 
-def write_whole(target: Path, content: bytes, scratch: Path, *, mode: int = 0o644) -> None:
+def write_whole(
+    target: Path,
+    content: bytes,
+    scratch: Path,
+    *,
+    within: Path | None = None,
+    mode: int = 0o644,
+) -> None:
     """Write a small file: whole, or as it was before.
 
     Args:
         target: the file.
         content: what it shall hold.
         scratch: a folder on the same file system for the file in the making.
+        within: as `move_in` takes it; the file's own folder where not given.
         mode: the file's rights, from the first byte on.
     """
     temporary = scratch / f"write-{secrets.token_hex(12)}"
@@ -66,7 +79,7 @@ def write_whole(target: Path, content: bytes, scratch: Path, *, mode: int = 0o64
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        move_in(temporary, target)
+        move_in(temporary, target, target.parent if within is None else within)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

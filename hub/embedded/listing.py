@@ -31,7 +31,10 @@ def stored(git: Git, sha: Sha) -> Stored:
     key = (str(git.path), sha)
     found = _SEEN.get(key)
     if found is None:
-        content = git.blob(sha)
+        try:
+            content = git.blob(sha)
+        except KeyError:  # another repo's commit, which `git push` can leave in a tree
+            return Stored(0, None)
         pointer = parse_pointer(content)
         if pointer is not None and not blob_path(git.path, pointer.sha256).is_file():
             return Stored(len(content), None)

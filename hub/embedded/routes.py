@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from charter.hub.embedded import (
+    api_access,
     api_account,
     api_commit,
     api_discussions,
+    api_erase,
     api_files,
     api_info,
     api_lfs,
@@ -42,6 +44,10 @@ _OF_REPO: Final[dict[tuple[str, str], Route]] = {
     ("GET", "tree"): Route(api_files.tree),
     ("POST", "paths-info"): Route(api_files.paths_info),
     ("GET", "auth-check"): Route(api_repos.auth_check),
+    ("GET", "user-access-request"): Route(api_access.access),
+    ("POST", "user-access-request"): Route(api_access.access),
+    ("GET", "lfs-files"): Route(api_erase.large_files),
+    ("POST", "lfs-files"): Route(api_erase.erase),
     ("PUT", "settings"): Route(api_repos.settings),
     ("POST", "duplicate"): Route(api_repos.duplicate),
     ("POST", "branch"): Route(api_refs.create_branch),
@@ -64,7 +70,7 @@ _FIXED: Final[dict[tuple[str, ...], Route]] = {
     ("GET", "api", "spaces"): Route(api_info.list_repos),
     ("GET", "api", "settings", "repositories"): Route(api_info.own_repos),
 }
-_ACTIONS: Final = {action for _, action in _OF_REPO} | {"discussions"}
+_ACTIONS: Final = {action for _, action in _OF_REPO} | {"discussions", "like"}
 
 
 def _no_repo(call: Call) -> Reply:
@@ -97,6 +103,8 @@ def find_route(method: str, parts: tuple[str, ...]) -> Route:
 def _api(method: str, parts: tuple[str, ...]) -> Route | None:
     if len(parts) == 4 and parts[1] in ("users", "organizations") and parts[3] == "overview":
         return Route(api_account.overview) if method == "GET" else None
+    if len(parts) == 4 and parts[1] == "users" and parts[3] == "likes":
+        return Route(api_account.likes) if method == "GET" else None
     if len(parts) == 4 and parts[1] == "organizations" and parts[3] == "members":
         return Route(api_account.members) if method == "GET" else None
     if (
@@ -110,7 +118,7 @@ def _api(method: str, parts: tuple[str, ...]) -> Route | None:
     if len(parts) == 3 or (len(parts) == 5 and parts[3] == "revision"):
         return _NO_REPO
     if len(parts) == 4:
-        return Route(api_info.info) if method == "GET" else None
+        return Route(api_info.info) if method == "GET" else _NO_REPO
     if parts[3] in _ACTIONS and parts[4] not in _ACTIONS:
         return _NO_REPO
     if parts[4] == "discussions":

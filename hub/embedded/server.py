@@ -53,9 +53,16 @@ def own_user(store: Store) -> User:
     return User(found["name"], found["token"])
 
 
-def make_app(store: Store, users: Sequence[User], orgs: dict[str, tuple[str, ...]]) -> HubApp:
+def make_app(
+    store: Store,
+    users: Sequence[User],
+    orgs: dict[str, tuple[str, ...]] | None = None,
+    *,
+    local: bool = False,
+) -> HubApp:
     """The ASGI application of a store, for servers and tests that bring their own loop."""
-    return HubApp(Hub(store, Accounts(tuple(users), orgs), store.secret()))
+    hub = Hub(store, Accounts(tuple(users), orgs or {}), store.secret())
+    return HubApp(hub, local=local)
 
 
 class _Server(uvicorn.Server):
@@ -112,7 +119,7 @@ def serve(
         fix = "give --user NAME:TOKEN, or leave --host out"
         raise InputError(Fault("charter hub serve", "--host", what, fix))
     store = Store(data)
-    app = make_app(store, users or [own_user(store)], orgs or {})
+    app = make_app(store, users or [own_user(store)], orgs, local=is_loopback(host))
     listening = _bound(host, port)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listening.getsockname()[1]}"

@@ -217,6 +217,8 @@ class Store:
     def _place(self, folder: Path, repo: RepoId) -> None:
         target = self.path(repo)
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():  # no repo: the callers have looked
+            target.replace(self.scratch / f"deleted-{secrets.token_hex(12)}")
         folder.replace(target)
         for above in (target.parent, target.parent.parent, target.parent.parent.parent):
             sync_folder(above)
@@ -243,7 +245,7 @@ class Store:
         self._place(self.path(repo), target)
         sync_folder(self.path(repo).parent)
         note = {"namespace": target.namespace, "name": target.name}
-        write_whole(self._moved(repo), _dump(note), self.scratch)
+        write_whole(self._moved(repo), _dump(note), self.scratch, within=self.root)
 
     def _moved(self, repo: RepoId) -> Path:
         return self.root / "moved" / repo.kind / repo.namespace / f"{repo.name}.json"

@@ -14,6 +14,8 @@ from charter.hub.embedded.names import NAMESPACE
 
 __all__ = ["Account", "Accounts", "User", "parse_org", "parse_user"]
 
+# What stands first in addresses of the Hub's own.
+_RESERVED: Final = frozenset({"api", "datasets", "lfs-objects", "models", "spaces", "xet"})
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,512}")
 
 
@@ -104,6 +106,10 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
+def _free(name: str) -> bool:
+    return bool(NAMESPACE.fullmatch(name)) and name.lower() not in _RESERVED
+
+
 def parse_user(text: str) -> User:
     """A user from `NAME:TOKEN` or `NAME:TOKEN:read`.
 
@@ -115,7 +121,7 @@ def parse_user(text: str) -> User:
     for ending in ("read", "write"):
         if rest.endswith(f":{ending}"):
             token, role = rest[: -len(ending) - 1], ending
-    if not NAMESPACE.fullmatch(name):
+    if not _free(name):
         what, fix = "a user's name is missing or not allowed", "write NAME:TOKEN"
         raise InputError(Fault("charter hub serve", "--user", what, fix))
     if not _TOKEN.fullmatch(token):
@@ -132,7 +138,7 @@ def parse_org(text: str) -> tuple[str, tuple[str, ...]]:
     """
     name, _, rest = text.partition(":")
     members = tuple(part for part in rest.split(",") if part)
-    if not NAMESPACE.fullmatch(name) or not members:
+    if not _free(name) or not members:
         what = "an organisation is not of the form NAME:USER,USER"
         fix = "name it and its members"
         raise InputError(Fault("charter hub serve", "--org", what, fix))

@@ -20,9 +20,9 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setupto
 def room(package: str) -> Path:
     """The folder of a package."""
     rooms = SETTINGS["package-dir"]
-    if package in rooms:
-        return ROOT / rooms[package]
-    return ROOT / rooms["charter"] / package.removeprefix("charter.")
+    above = max((name for name in rooms if f"{package}.".startswith(f"{name}.")), key=len)
+    below = package.removeprefix(above).removeprefix(".")
+    return ROOT.joinpath(rooms[above], *filter(None, below.split(".")))
 
 
 def expected_files() -> set[str]:

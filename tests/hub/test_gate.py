@@ -24,7 +24,7 @@ def _run(draft: Draft, spoil: Spoil | None = None, **changes: Any) -> None:
         spoil(rows)
     fields = {"splits": draft.splits, "ledgers": draft.ledgers, **changes}
     results = gate(draft.repo, rows, fields["splits"], fields["ledgers"], kept=fields.get("kept"))
-    assert [result.passed for result in results] == [True] * 9
+    assert [result.passed for result in results] == [True] * 11
 
 
 def _set(config: str, at: int, **values: Any) -> Spoil:

@@ -322,6 +322,7 @@ def test_a_pinned_version_loads_where_plain_datasets_gives_another_ones_rows(
     import charter.hub
 
     monkeypatch.setattr(datasets.config, "HF_ENDPOINT", constants.ENDPOINT)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
     publish_hub(make_draft(), store)
     publish_hub(relabelled(make_draft()), store)
     newer = hf.load_dataset(REPO, "preference", revision="v0.1.1", split="train")

@@ -71,7 +71,14 @@ preference:
   min_order_consistency: 0.5
   near_equal: 0.95
   injections: ignore
-publish: {to: local, private: false, repo: me/full, version: auto}
+publish:
+  to: local
+  private: false
+  repo: me/full
+  version: auto
+  secrets: {keys: mask, personal: drop, also: [PHONE]}
+  decontaminate: [../prompts/shipped.jsonl]
+  on_contamination: report
 review: {n: 8, uncertain: 0.5}
 train:
   sft: {max_steps: 6}
@@ -365,7 +372,7 @@ GREEDY = {"generator": {"llm": "local"}, "judge": {"llm": "local", "temperature"
         ({"prompts": {"path": "../README.md"}}, "prompts.path", "use .jsonl, .csv or .parquet"),
         ({"publish": {"repo": "me"}}, "publish.repo", "owner/name"),
         ({"publish": {"repo": "mé/x"}}, "publish.repo", "owner/name"),
-        ({"publish": {"to": "hubb"}}, "publish.to", "use"),
+        ({"publish": {"to": "hubb"}}, "publish.to", 'did you mean "hub"?'),
         ({"constitution": "hh"}, "constitution", 'did you mean "hhh"?'),
         ({"constitution": " "}, "constitution", "blank"),
         ({"train": {"sft": {"max_step": 1}}}, "train.sft.max_step", 'did you mean "max_steps"?'),

@@ -175,3 +175,46 @@ def test_the_card_is_checked(call: Client, api: Any) -> None:
         api.upload_file(
             path_or_fileobj=b"---\na: [\n---\n", path_in_repo="README.md", repo_id="ada/carded"
         )
+
+
+def test_access_to_a_gated_repo(api: Any, client: Client, repo: str) -> None:
+    given = {"repo_type": "dataset"}
+    with pytest.raises(HfHubHTTPError):
+        api.grant_access(repo, "ben", **given)
+    api.update_repo_settings(repo, gated="manual", **given)
+    api.grant_access(repo, "ben", **given)
+    client(BEN).auth_check(repo, **given)
+    [request] = api.list_accepted_access_requests(repo, **given)
+    assert request.username == "ben"
+    api.reject_access_request(repo, "ben", rejection_reason=None, **given)
+    with pytest.raises(HfHubHTTPError):
+        client(BEN).auth_check(repo, **given)
+    with pytest.raises(HfHubHTTPError):
+        client(BEN).grant_access(repo, "ben", **given)
+
+
+def test_large_files_erased_for_good(api: Any, repo: str, call: Client) -> None:
+    given = {"repo_type": "dataset"}
+    for name, content in (("gone.bin", b"\0secret"), ("kept.bin", b"\0kept")):
+        api.upload_file(path_or_fileobj=content, path_in_repo=name, repo_id=repo, **given)
+    api.create_tag(repo, tag="v1", tag_message="annotated", **given)
+    old = api.dataset_info(repo).sha
+    gone = [one for one in api.list_lfs_files(repo, **given) if one.filename == "gone.bin"]
+    api.permanently_delete_lfs_files(repo, gone, **given)
+    for revision in ("main", "v1"):
+        files = api.list_repo_files(repo, revision=revision, **given)
+        assert files == [".gitattributes", "kept.bin"]
+    assert api.dataset_info(repo).sha != old
+    answer = call("GET", f"/datasets/{repo}/resolve/{old}/gone.bin")
+    assert b"secret" not in answer.body
+    assert call("GET", f"/datasets/{repo}/resolve/v1/kept.bin").body == b"\0kept"
+
+
+def test_a_copy_of_a_repo(api: Any, repo: str, call: Client) -> None:
+    api.upload_file(path_or_fileobj=b"\0x", path_in_repo="x.bin", repo_id=repo, repo_type="dataset")
+    made = api.duplicate_repo(repo, "lab/copied", repo_type="dataset")
+    assert made.repo_id == "lab/copied"
+    assert call("GET", "/datasets/lab/copied/resolve/main/x.bin").body == b"\0x"
+    assert api.dataset_info("lab/copied").sha == api.dataset_info(repo).sha
+    api.delete_repo(repo, repo_type="dataset")
+    assert call("GET", "/datasets/lab/copied/resolve/main/x.bin").body == b"\0x"

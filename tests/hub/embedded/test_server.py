@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,39 @@ def test_what_killed_servers_left_is_swept(tmp_path: Path) -> None:
         os.utime(path, (1, 1))
     Store(tmp_path)
     assert list(store.scratch.iterdir()) == [young]
+
+
+def test_only_this_machine_s_names(tmp_path: Path) -> None:
+    with start(tmp_path) as running:
+        for host, status in (
+            ("127.0.0.1:1", 200),
+            ("localhost", 200),
+            ("[::1]:80", 200),
+            ("evil.example", 421),
+            ("localhost.evil.example:80", 421),
+        ):
+            answer = ask(running.address, "GET", "/api/datasets", headers={"Host": host})
+            assert answer.status == status, host
+
+
+def test_a_server_ends_with_the_program_that_started_it(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, sys\n"
+        "from charter.hub.embedded import launch\n"
+        "running = launch(pathlib.Path(sys.argv[1]))\n"
+        "print(running.process.pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60
+    )
+    number = int(done.stdout)
+    for _ in range(100):
+        try:
+            os.kill(number, 0)
+        except ProcessLookupError:
+            return
+        if "State:\tZ" in Path(f"/proc/{number}/status").read_text():
+            return
+        time.sleep(0.1)
+    pytest.fail("the server is still there")

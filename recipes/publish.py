@@ -1,0 +1,68 @@
+"""The block `publish` of a recipe: where a version goes, and what must not be in it."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from charter.constitutions.schema import Text
+from charter.documents import Settings
+
+__all__ = ["PublishSettings", "Repo", "SecretsSettings"]
+
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+
+
+def _repo(value: str) -> str:
+    if not _REPO.fullmatch(value):
+        raise ValueError(f'"{value}" is no repo; write it as owner/name')
+    return value
+
+
+Repo = Annotated[
+    str, AfterValidator(_repo), Field(json_schema_extra={"pattern": f"^{_REPO.pattern}$"})
+]
+
+
+class SecretsSettings(Settings):
+    """What is done about keys and personal data in the texts of a version."""
+
+    keys: Literal["fail", "mask", "drop"] = Field(
+        default="fail",
+        description="Keys, tokens and passwords: publish nothing; write `[KIND]` in their place; "
+        "or drop the prompt.",
+    )
+    personal: Literal["report", "mask", "drop", "fail"] = Field(
+        default="report", description="E-mail addresses, IBANs and card numbers; also what."
+    )
+    also: tuple[Literal["PHONE", "IP_ADDRESS"], ...] = Field(
+        default=(), description="Looked for as well; many false alarms."
+    )
+
+
+class PublishSettings(Settings):
+    """Where the version goes and what it is called."""
+
+    to: Literal["local", "hub"] = Field(
+        default="local",
+        description="The store of this machine; `hub`: the Hub at HF_ENDPOINT, with HF_TOKEN.",
+    )
+    private: bool = Field(default=False, description="`hub`: of a repo that is made for it.")
+    repo: Repo | None = Field(default=None, description="`owner/name`; default `local/NAME`.")
+    version: Text = Field(
+        default="auto",
+        description="`auto`, `rc` for a candidate of it, or a tag such as v1.0.0.",
+    )
+    secrets: SecretsSettings = Field(
+        default=SecretsSettings(), description="Keys and personal data."
+    )
+    decontaminate: tuple[Text, ...] = Field(
+        default=(),
+        description="Evaluation sets that rows are compared with: jsonl, csv, parquet or txt "
+        "files (also .gz), or globs of them.",
+    )
+    on_contamination: Literal["report", "fail", "drop"] = Field(
+        default="report", description="When a row shares 13 words with one: tell, stop, or drop."
+    )

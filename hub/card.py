@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 
+from charter.hub.card_figures import figures_told
 from charter.hub.data import DataFile, data_path
 from charter.hub.manifest import Manifest
 from charter.hub.markdown import escaped, fenced, json_block, table
@@ -70,12 +71,13 @@ def card(
         *_what(manifest, sizes),
         *_load(manifest, sizes),
         *_made(manifest, sizes, recipe_yaml),
-        *_figures(manifest),
+        *figures_told(manifest.figures),
         *(f"![{escaped(shown)}]({path})" for path, shown in (pictures or {}).items()),
         *_constitution(manifest, constitution_yaml),
         *_examples(rows, sizes),
         *_limits(manifest),
         *_checks(manifest),
+        *_citation(manifest),
     ]
     return f"---\n{meta}---\n\n" + "\n\n".join(parts) + "\n"
 
@@ -92,6 +94,9 @@ def _meta(manifest: Manifest, sizes: Sizes) -> dict[str, Any]:
         "pretty_name": f"{manifest.recipe.name} {manifest.tag}",
         "size_categories": [_size(total)],
         "task_categories": ["text-generation"],
+        "annotations_creators": _annotators(manifest),
+        "language_creators": ["machine-generated"],
+        "source_datasets": [manifest.prompt_set.source or "original"],
         "tags": ["charter", "constitutional-ai", "rlaif", "preference", "alignment", "trl"],
         "configs": [
             {
@@ -103,6 +108,13 @@ def _meta(manifest: Manifest, sizes: Sizes) -> dict[str, Any]:
         ],
         "dataset_info": [_info(config, splits) for config, splits in sizes.items()],
     }
+
+
+def _annotators(manifest: Manifest) -> list[str]:
+    """Who labelled, in the Hub's words."""
+    labels = manifest.figures.get("label_sources")
+    human = isinstance(labels, dict) and labels.get("human")
+    return ["machine-generated", *(["expert-generated"] if human else [])]
 
 
 def _info(config: str, splits: Mapping[str, DataFile]) -> dict[str, Any]:
@@ -250,88 +262,6 @@ def _mapping(text: str, block: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _figures(manifest: Manifest) -> Iterator[str]:
-    # Counted by `charter.hub.figures`, so their shapes are known.
-    figures: dict[str, Any] = dict(manifest.figures)
-    yield "## Figures"
-    if "verdicts" in figures:
-        yield table(("verdict", "votes"), figures["verdicts"].items())
-    yield from _judge(figures)
-    if isinstance(figures.get("retracted"), dict):
-        yield from _retracted(figures["retracted"])
-    if "rejects" in figures:
-        yield table(
-            ("ledger", "reason", "rejects"),
-            [(led, why, n) for led, each in figures["rejects"].items() for why, n in each.items()],
-        )
-    if "lengths" in figures:
-        lengths = figures["lengths"]
-        head = next(iter(lengths.values()))
-        yield table(
-            ("characters", *head), [(name, *each.values()) for name, each in lengths.items()]
-        )
-
-
-def _judge(figures: Mapping[str, Any]) -> Iterator[str]:
-    """How soft the labels are, and how far their judge agrees with itself."""
-    if "judge" in figures:
-        judge = figures["judge"]
-        yield table(
-            ("the judge", "share", "95 % interval", "of"),
-            [(said, *_estimate(judge[name])) for name, said in _OF_JUDGE.items()],
-        )
-    if "order_consistent" in figures:
-        orders, longer = figures["order_consistent"], figures["chosen_longer"]
-        yield (
-            f"In {orders['consistent']} of {orders['rows']} labelled pairs both orders name the "
-            f"same winner. The chosen text is the longer one in {longer['longer']} of "
-            f"{longer['rows']}."
-        )
-        yield table(("", *figures["p_chosen"]), [_rounded("p_chosen", figures["p_chosen"])])
-    if "p_chosen_bins" in figures:
-        bins = figures["p_chosen_bins"]
-        names = [f"{0.5 + k * 0.05:.2f} to {0.55 + k * 0.05:.2f}" for k in range(len(bins))]
-        yield "Soft labels, by `p_chosen`:"
-        yield table(("p_chosen", "labels"), zip(names, bins, strict=True))
-    if "source_labels" in figures:
-        said = figures["source_labels"]
-        agreed, other = said.get("chosen", 0), said.get("rejected", 0)
-        yield (
-            f"Of {agreed + other} labels whose source names a winner of its own, {agreed} are the "
-            f"same; {said.get('tie', 0)} more are ties there (`source_label`)."
-        )
-
-
-def _retracted(entry: Mapping[str, Any]) -> Iterator[str]:
-    """What was taken out of earlier versions, the latest first."""
-    lines = []
-    found: Any = entry
-    while isinstance(found, dict):
-        rows = ", ".join(f"{n} {escaped(name)}" for name, n in found.get("rows", {}).items() if n)
-        lines.append(f"- from {escaped(found.get('from'))}: {rows}. {escaped(found.get('reason'))}")
-        found = found.get("before")
-    yield "Retracted rows (earlier versions still hold them; do not train on those):"
-    yield "\n".join(lines)
-
-
-_OF_JUDGE: Final = {
-    "order_consistency": "both orders name the same winner, under one principle",
-    "first_position_rate": "votes for the response shown first, of votes with a winner",
-    "tie_rate": "votes that say tie",
-    "unparsed_rate": "votes that no one can read",
-}
-
-
-def _estimate(found: Mapping[str, Any]) -> tuple[str, str, int]:
-    if found["value"] is None:
-        return "none", "", found["n"]
-    return f"{found['value']:.3f}", f"{found['low']:.3f} to {found['high']:.3f}", found["n"]
-
-
-def _rounded(name: str, values: Mapping[str, float]) -> tuple[object, ...]:
-    return (name, *(f"{value:.4f}" for value in values.values()))
-
-
 def _constitution(manifest: Manifest, constitution_yaml: str) -> Iterator[str]:
     yield "## The constitution"
     about = manifest.constitution
@@ -389,3 +319,17 @@ def _limits(manifest: Manifest) -> Iterator[str]:
 def _checks(manifest: Manifest) -> Iterator[str]:
     yield "## Checks that passed before publication"
     yield table(("check", "found"), [(c.check, c.detail) for c in manifest.checks if c.passed])
+
+
+def _citation(manifest: Manifest) -> Iterator[str]:
+    yield "## Citation"
+    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in manifest.repo)
+    lines = [
+        f"@misc{{{name}-{manifest.tag},",
+        f"  title = {{{manifest.repo} {manifest.tag}}},",
+        f"  year = {{{manifest.created[:4]}}},",
+        f"  howpublished = {{dataset repo {manifest.repo}, revision {manifest.tag}}},",
+        "  note = {made with Charter after Bai et al. 2022, arXiv 2212.08073}",
+        "}",
+    ]
+    yield fenced("\n".join(lines), "bibtex")

@@ -234,6 +234,8 @@ def _lineage(
             "preference": recipe.preference.model_dump(mode="json") if recipe.preference else None,
             "judge_logprobs": loaded.judge_logprobs,
             "calls": dict(tally.calls),
+            "tokens": {role: list(pair) for role, pair in tally.tokens.items()},
+            "cost": None if tally.unpriced else round(tally.cost, 6),
             **({"retracted": retracted.figure} if retracted else {}),
             "input_rejects": dict(Counter(reject.reason.value for reject in prompts.rejects)),
         },

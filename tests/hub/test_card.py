@@ -174,3 +174,17 @@ def test_a_fence_is_closed_by_itself_alone(text: str) -> None:
         "paragraph_close",
     ]
     assert tokens[0].content == f"{text}\n"
+
+
+def test_the_metadata_is_what_the_hubs_own_card_reads(make_draft: Any, store: Path) -> None:
+    from huggingface_hub import DatasetCard
+
+    published = publish_local(make_draft(), store)
+    card = DatasetCard.load(published.path / "README.md")
+    assert card.data.annotations_creators == ["machine-generated"]
+    assert card.data.source_datasets == ["original"]
+    assert card.data.license == "cc-by-4.0" and card.data.size_categories
+    assert {c["config_name"] for c in card.data.to_dict()["configs"]} == set(
+        published.manifest.counts
+    )
+    assert "@misc{me-small-v0.1.0," in card.text

@@ -88,10 +88,10 @@ def serve_command(
     groups = [parse_org(text) for text in orgs]
     if len({name for name, _ in groups}) != len(groups):
         raise InputError(Fault("charter hub serve", "--org", "one name twice", "join them"))
-    if not named:
-        click.echo(f"token: in {data / 'credentials.json'}", err=True)
 
     def ready(address: str) -> None:
+        if not named:
+            click.echo(f"token: in {data / 'credentials.json'}", err=True)
         click.echo(json.dumps({"ready": address}) if as_json else f"ready {address}")
 
     serve(data, users=named, orgs=dict(groups), host=host, port=port, ready=ready)

@@ -34,7 +34,7 @@ def whoami(call: Call) -> Reply:
         }
         for org in account.orgs
     ]
-    token = {"displayName": "charter hub serve", "role": account.role}
+    token = {"displayName": "charter hub serve", "role": "write" if account.can_write else "read"}
     return reply_json(
         {
             "type": "user",

@@ -8,7 +8,11 @@ from typing import Any
 
 from charter.hub.embedded.blobs import is_large
 from charter.hub.embedded.commits import Draft, attributes_of, commit_ref, prepare, write_on
-from charter.hub.embedded.discussions import open_pull_request, record_commit
+from charter.hub.embedded.discussions import (
+    open_pull_request,
+    read_discussion,
+    record_commit,
+)
 from charter.hub.embedded.errors import HubError, bad_request, revision_missing
 from charter.hub.embedded.git import Git, Sha
 from charter.hub.embedded.http import Call, Reply, reply_json
@@ -25,8 +29,17 @@ def _proposes(call: Call) -> bool:
 
 def _allowed(call: Call, repo: RepoId, revision: str) -> str:
     """The name of who may commit: to a pull request's ref its author may as well."""
-    if _proposes(call) or revision.startswith("refs/pr/"):
+    if _proposes(call):
         return call.hub.contributor(repo, call.account).name
+    number = revision.removeprefix("refs/pr/")
+    if number != revision and number.isascii() and number.isdecimal():
+        account = call.hub.contributor(repo, call.account)
+        try:
+            opened_by = read_discussion(call.hub.store, repo, int(number))["author"]["name"]
+        except HubError:
+            raise revision_missing(revision) from None
+        if opened_by == account.name:
+            return account.name
     return call.hub.writer(repo, call.account).name
 
 

@@ -179,12 +179,13 @@ def own_repos(call: Call) -> Reply:
                 commit = git.ref(b"refs/heads/main")
                 shown = _facts(git, repo, facts, commit)
                 size = _storage(git, commit)
-            keys = ("id", "createdAt", "lastModified", "private")
+            keys = ("id", "createdAt", "private")
             row = {key: shown[key] for key in keys}
             found.append(
                 {
                     **row,
                     "type": repo.type,
+                    "updatedAt": shown["lastModified"],
                     "storage": size,
                     "storagePercent": 0.0,
                     "visibility": "private" if facts.private else "public",

@@ -7,8 +7,8 @@ import secrets
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,10 +17,10 @@ from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tag, Tree
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
-from charter.hub.embedded.durable import sync_folder
+from charter.hub.embedded.durable import sync_file, sync_folder
 from charter.hub.embedded.errors import HubError, bad_request, revision_missing
 
-__all__ = ["Entry", "Flat", "Git", "Sha", "make_commit", "opened", "tree_entries"]
+__all__ = ["Entry", "Flat", "Git", "Sha", "make_commit", "opened"]
 
 Sha = bytes
 Flat = dict[bytes, tuple[int, Sha]]
@@ -29,6 +29,8 @@ FOLDER_MODE: Final = 0o040000
 _HEX: Final = frozenset("0123456789abcdef")
 _SHORTEST: Final = 5
 _STALE: Final = 30.0  # seconds
+_FEW: Final = 16
+_MOST_ENTRIES: Final = 200_000
 _ZERO: Final = b"0" * 40
 
 
@@ -56,35 +58,51 @@ class Git:
         self.repo = repo
         self.path = Path(repo.path)
         self._dirty: set[Path] = set()
+        self._pending: dict[Sha, tuple[Path, Path]] = {}
 
     def add(self, made: ShaFile) -> Sha:
-        """Write an object; it lasts once `settle` has returned.
+        """Write an object; it is there, and lasts, once `settle` has returned.
 
-        git's own writer names the file before its content is on the disk.
+        git's own writer names a file before its content is on the disk.
         """
         sha = bytes(made.id)
         folder = self.path / "objects" / sha[:2].decode()
         target = folder / sha[2:].decode()
-        if target.exists() or self.repo.object_store.contains_packed(ObjectID(sha)):
+        known = sha in self._pending or target.exists()
+        if known or self.repo.object_store.contains_packed(ObjectID(sha)):
             return sha
         if not folder.is_dir():
             folder.mkdir(exist_ok=True)
             self._dirty.add(folder.parent)
         temporary = folder / f"tmp_obj_{secrets.token_hex(8)}"
-        with temporary.open("xb") as file:
-            file.write(zlib.compress(_plain(made), 1))
-            file.flush()
-            os.fsync(file.fileno())
+        self._pending[sha] = (temporary, target)
+        temporary.write_bytes(zlib.compress(_plain(made), 1))
         temporary.chmod(0o444)
-        temporary.replace(target)
-        self._dirty.add(folder)
         return sha
 
     def settle(self) -> None:
         """Make all objects that were added last. Call it before a ref moves to them."""
+        pending = list(self._pending.values())
+        if len(pending) > _FEW:
+            # A disk writes many files at once in the time of a few.
+            with ThreadPoolExecutor(_FEW) as pool:
+                list(pool.map(sync_file, (temporary for temporary, _ in pending)))
+        else:
+            for temporary, _ in pending:
+                sync_file(temporary)
+        for temporary, target in pending:
+            temporary.replace(target)
+            self._dirty.add(target.parent)
+        self._pending.clear()
         for folder in self._dirty:
             sync_folder(folder)
         self._dirty.clear()
+
+    def forget(self) -> None:
+        """Leave nothing of what was added and not settled."""
+        for temporary, _ in self._pending.values():
+            temporary.unlink(missing_ok=True)
+        self._pending.clear()
 
     def refs(self, base: bytes = b"refs/") -> dict[bytes, Sha]:
         """Ref -> what it points to, tag objects not followed; only those under `base`."""
@@ -212,7 +230,7 @@ class Git:
 
     def children(self, tree: Sha) -> tuple[Entry, ...]:
         """A tree's own lines, in git's order."""
-        return tree_entries(self, tree)
+        return tuple(_TREES.get(self, tree).values())
 
     def walk(self, tree: Sha, base: bytes = b"") -> Iterator[Entry]:
         """All below a tree, folders before what they hold."""
@@ -228,7 +246,7 @@ class Git:
         for part in path.split(b"/") if path else []:
             if not entry.is_folder:
                 return None
-            below = next((one for one in self.children(entry.sha) if one.path == part), None)
+            below = _TREES.get(self, entry.sha).get(part)
             if below is None:
                 return None
             entry = below
@@ -271,18 +289,30 @@ def _plain(made: ShaFile) -> bytes:
     return made.type_name + b" " + str(len(body)).encode() + b"\0" + body
 
 
-@lru_cache(maxsize=4096)
-def _parsed(raw: bytes) -> tuple[Entry, ...]:
-    tree = Tree()
-    tree.set_raw_string(raw)
-    return tuple(Entry(item.path, item.mode, bytes(item.sha)) for item in tree.iteritems())
+class _Trees:
+    """Trees that were read before. They are named by their content, so none grows old."""
+
+    def __init__(self) -> None:
+        self._known: dict[Sha, dict[bytes, Entry]] = {}
+        self._entries = 0
+
+    def get(self, git: Git, sha: Sha) -> dict[bytes, Entry]:
+        found = self._known.get(sha)
+        if found is None:
+            kind, raw = git.repo.object_store.get_raw(ObjectID(sha))
+            assert kind == Tree.type_num
+            tree = Tree()
+            tree.set_raw_string(raw)
+            lines = (Entry(item.path, item.mode, bytes(item.sha)) for item in tree.iteritems())
+            found = {entry.path: entry for entry in lines}
+            self._entries += len(found)
+            if self._entries > _MOST_ENTRIES:
+                self._known, self._entries = {}, len(found)
+            self._known[sha] = found
+        return found
 
 
-def tree_entries(git: Git, sha: Sha) -> tuple[Entry, ...]:
-    """The lines of a tree."""
-    kind, raw = git.repo.object_store.get_raw(ObjectID(sha))
-    assert kind == Tree.type_num
-    return _parsed(raw)
+_TREES: Final = _Trees()
 
 
 def make_commit(
@@ -319,7 +349,9 @@ def opened(path: Path) -> Iterator[Git]:
         repo = Repo(str(path))
     except (NotGitRepository, FileNotFoundError):
         raise HubError(404, "Repository not found", code="RepoNotFound") from None
+    git = Git(repo)
     try:
-        yield Git(repo)
+        yield git
     finally:
+        git.forget()
         repo.close()

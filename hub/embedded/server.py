@@ -39,7 +39,8 @@ def is_loopback(host: str) -> bool:
 def own_user(store: Store) -> User:
     """The user of a store that nobody named users for, with a token made once and kept.
 
-    It stands in `credentials.json` in the store, which only its owner can read.
+    It stands in `credentials.json` in the store, which only its owner can read. The user may
+    write everywhere: a recipe names the namespace that it will publish to, not who runs it.
     """
     import json
 
@@ -50,7 +51,7 @@ def own_user(store: Store) -> User:
             made = {"name": name, "token": f"hf_{secrets.token_urlsafe(24)}"}
             write_whole(file, json.dumps(made).encode() + b"\n", store.scratch, mode=0o600)
         found = json.loads(file.read_bytes())
-    return User(found["name"], found["token"])
+    return User(found["name"], found["token"], "owner")
 
 
 def make_app(
@@ -121,8 +122,7 @@ def serve(
     store = Store(data)
     app = make_app(store, users or [own_user(store)], orgs, local=is_loopback(host))
     listening = _bound(host, port)
-    shown = f"[{host}]" if ":" in host else host
-    address = f"http://{shown}:{listening.getsockname()[1]}"
+    address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     config = uvicorn.Config(
         app,
         http="httptools",

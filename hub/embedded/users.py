@@ -26,7 +26,8 @@ class User:
     Attributes:
         name: also the user's namespace.
         token: what clients send; never printed.
-        role: `write`, or `read` for a token that changes nothing.
+        role: `write`, `read` for a token that changes nothing, or `owner` for the user of a
+            store that has no other: every namespace is theirs.
     """
 
     name: str
@@ -51,11 +52,11 @@ class Account:
     @property
     def can_write(self) -> bool:
         """Whether the token may change anything at all."""
-        return self.role == "write"
+        return self.role != "read"
 
     def owns(self, namespace: str) -> bool:
         """Whether the namespace is the user's own or one of their organisations'."""
-        return namespace == self.name or namespace in self.orgs
+        return self.role == "owner" or namespace == self.name or namespace in self.orgs
 
 
 class Accounts:

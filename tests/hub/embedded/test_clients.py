@@ -85,6 +85,7 @@ def test_the_command_line(hub: Running, tmp_path: Path) -> None:
     (folder / "b.bin").write_bytes(b"\0" * 1000)
     assert "ada" in hf("auth", "whoami")
     hf("repos", "create", "ada/lined", "--type", "dataset")
+    assert "ada/lined" in hf("repos", "ls", "--format", "json")
     hf("upload", "ada/lined", str(folder), ".", "--type", "dataset")
     hf("download", "ada/lined", "--type", "dataset", "--local-dir", str(tmp_path / "down"))
     assert (tmp_path / "down" / "b.bin").read_bytes() == b"\0" * 1000

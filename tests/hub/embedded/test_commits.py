@@ -230,6 +230,11 @@ def test_a_pull_request_of_somebody_else(api: Any, client: Client, repo: str) ->
     assert "new.parquet" not in api.list_repo_files(repo, **DATA)
     assert "new.parquet" in api.list_repo_files(repo, revision="refs/pr/1", **DATA)
     commit(ben, repo, {"more.txt": b"more"}, revision="refs/pr/1")
+    own = commit(api, repo, {"mine.txt": b"mine"}, create_pr=True)
+    for revision, status in ((own.pr_revision, 403), ("refs/pr/99", 404), ("main", 403)):
+        with pytest.raises(HfHubHTTPError) as error:
+            commit(ben, repo, {"b.txt": b"b"}, revision=revision)
+        assert status_of(error) == status
     with pytest.raises(HfHubHTTPError) as error:
         ben.merge_pull_request(repo, 1, **DATA)
     assert status_of(error) == 403

@@ -110,7 +110,7 @@ def test_one_tag_and_one_repo_of_eight(pair: tuple[Running, Running]) -> None:
 
 def test_a_killed_server_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
     acknowledged: list[str] = []
-    for life in range(6):
+    for life in range(4):
         running = launch(tmp_path, users=USERS)
         if life == 0:
             create(running.address)

@@ -58,8 +58,10 @@ def test_a_store_without_users_has_one_of_its_own(tmp_path: Path) -> None:
         assert len(found["token"]) > 30
         named = ask(running.address, "GET", "/api/whoami-v2", token=found["token"]).json()
         assert named["name"] == found["name"]
-        value = {"name": "x"}
-        assert ask(running.address, "POST", "/api/repos/create", value=value).status == 401
+        value = {"name": "x", "organization": "anywhere"}
+        path = "/api/repos/create"
+        assert ask(running.address, "POST", path, value=value).status == 401
+        assert ask(running.address, "POST", path, value=value, token=found["token"]).status == 200
     with start(tmp_path):
         assert json.loads(file.read_bytes()) == found
 

@@ -171,7 +171,7 @@ def test_who_may_upload(call: Call, cas: Callable[..., Answer], repo: str) -> No
     assert cas("POST", "/v1/xorbs/default/..%2f..%2fx", chunk(b"x")).status == 400
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(body=st.binary(max_size=300))
 def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, body: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "xorb"

@@ -4,7 +4,7 @@ PYTHON ?= python3
 export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup quickstart test test-slow bench-engine bench-judge check format lock types fields clean
+.PHONY: help setup quickstart test test-slow bench-engine bench-judge bench-hub check format lock types fields clean
 
 help:
 	@echo "make quickstart   the whole loop on the embedded model, about 10 minutes"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-slow    the tests that take minutes"
 	@echo "make bench-engine the runner beside a bare client and plain distilabel, under 20 minutes"
 	@echo "make bench-judge  the judge on the embedded model, naive to prefix tree, about 6 minutes"
+	@echo "make bench-hub    publishing beside push_to_hub, and what a second version sends, 15 minutes"
 	@echo "make check        format, lint, types, import contracts"
 	@echo "make lock         remake requirements.lock"
 
@@ -45,6 +46,9 @@ bench-engine: setup
 
 bench-judge: setup
 	$(PY) benchmarks/judge.py $(BENCH)
+
+bench-hub: setup
+	$(PY) benchmarks/hub.py $(BENCH)
 
 types: setup
 	@$(PY) tests/make_types.py

@@ -29,8 +29,11 @@ _OPTIONS: Final[dict[str, Any]] = {
     "version": "2.6",
     "data_page_version": "1.0",
     "compression": "zstd",
-    "compression_level": 3,
-    "use_dictionary": True,
+    # Level 3 took 44 % more CPU time to write for 6 % fewer bytes.
+    "compression_level": 1,
+    # A dictionary is one page over all rows of a group, and new with any of them; zstd finds
+    # what repeats all the same.
+    "use_dictionary": False,
     "write_statistics": True,
     "write_page_index": True,
     # The chunk sizes of `datasets`: a page ends where the content says so, so that a later

@@ -75,5 +75,5 @@ def _bars(title: str, names: Sequence[str], values: Sequence[int]) -> bytes:
             draw.rectangle((start, top + 3 * _SCALE, end, top + _ROW - 5 * _SCALE), _BAR)
         draw.text((end + 6 * _SCALE, top + 4 * _SCALE), f"{value:,}", _MUTE, font=small)
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG")
     return buffer.getvalue()

@@ -104,7 +104,8 @@ class _Push:
 
     def publish(self) -> Published:
         heads = self._settled(self._heads())
-        content = content_of(self._draft, held_at(self._api, self._repo, heads), self._staged)
+        held = held_at(self._api, self._repo, heads)
+        content = content_of(self._draft, held, self._staged, self._store / ".clean")
         for attempt in range(_TRIES):
             found = self._once(content, heads)
             if found is not None:

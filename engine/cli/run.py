@@ -135,7 +135,10 @@ def _print_next(output: Output, result: RunResult, models: dict[str, str]) -> No
     output.line(f"\nreport: {result.folder / 'report.html'}")
     output.line("Next:")
     output.line(f"  charter show {path}                    the rows, with all behind them")
-    output.line(f"  charter train sft --dataset {path} --out my-model --set max_steps=20")
+    configs = {"sft": "sft", "dpo": "preference"}
+    method = next((name for name, config in configs.items() if result.counts.get(config)), None)
+    if method is not None:
+        output.line(f"  charter train {method} --dataset {path} --out my-model --set max_steps=20")
     if models:
         name = list(models)[-1]
         output.line(f"  the {name} model is an ordinary transformers folder: {models[name]}")

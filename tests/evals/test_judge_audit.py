@@ -231,7 +231,8 @@ def test_a_label_here_is_the_label_of_the_engine(votes):
             }
             for vote in each.votes
         ]
-        soft = any(vote.p_a is not None for vote in each.votes)
+        # What is 0, 0.5 or 1 throughout is a count of verdicts, not a probability.
+        soft = any(vote.p_a not in (None, 0.0, 0.5, 1.0) for vote in each.votes)
         rule = KeepRule(keep="margin", mode="logprob" if soft else "verdict")
         label = label_votes(rows, rule, {})
         if each.both_orders:

@@ -94,6 +94,9 @@ def _log_odds(vote: Vote) -> float:
 
 def _weighted(values: Mapping[str, Fraction], weights: Mapping[str, float]) -> Fraction:
     """Weighted mean over principles."""
+    if len(values) == 1:
+        (only,) = values.values()
+        return only
     shares = [(value, Fraction(weights.get(name, 1.0))) for name, value in values.items()]
     return sum((v * w for v, w in shares), Fraction()) / sum((w for _, w in shares), Fraction())
 

@@ -102,7 +102,8 @@ def local_judge(model: str, mode: str = "verdict") -> ModelSettings:
     """A model of this machine as a judge: `local`, or the folder of a checkpoint."""
     path = None if model == "local" else model
     if path is not None and not Path(path).expanduser().is_dir():
-        raise InputError(Fault("--model", "", f'there is no folder "{model}"', "or write local"))
+        what, fix = f'there is no folder "{model}"', "name the folder of a checkpoint, or local"
+        raise InputError(Fault("--model", "", what, fix))
     temperature = 0.7 if mode == "vote" else 0.0
     return ModelSettings(llm="local", model=path, temperature=temperature)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import zlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -22,9 +25,11 @@ from charter.hub.stored import StoredRows
 
 __all__ = ["DataFile", "Layout", "SplitFile", "data_path", "same_rows", "write_data"]
 
-# Small row groups let a reader that streams stop early without having fetched 50 MB for a row.
-_GROUP_BYTES: Final = 4 << 20
-_GROUP_ROWS: Final = 8192
+# The least bytes of a row group; from there on it ends after as many again on average, and after
+# four times as many at the latest. Larger ones share more of their bytes with a later version,
+# smaller ones let a reader that streams stop early without having fetched much.
+_GROUP_BYTES: Final = 8 << 20
+_GROUP_MOST: Final = 4
 _OPTIONS: Final[dict[str, Any]] = {
     "version": "2.6",
     "data_page_version": "1.0",
@@ -145,9 +150,9 @@ def write_data(
 class SplitFile:
     """Writes the rows of one split as a parquet file: fixed options, no times.
 
-    Row groups are cut at fixed row numbers and halved where they are larger than 4 MiB, so that
-    rows added at the end leave the groups before them as they were. A single row may be larger.
-    What is held is little more than one group. A context manager; the file is there after it.
+    Where a row group ends, the prompt ids say: from 8 MiB on at the next row whose hash does, so
+    that rows added, dropped or changed anywhere leave all groups but those around them as they
+    were. What is held is little more than one group. A context manager; the file is there after it.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, rows: int, bitmaps: int) -> None:
@@ -156,11 +161,12 @@ class SplitFile:
         self._total = rows
         self._bitmaps = bitmaps
         self._memory = 0
-        # Where the next group starts, and the sizes of those that are cut out already, last first.
-        self._at = 0
-        self._sizes: list[int] = []
+        self._at = 0  # where the next group starts
         self._held = schema.empty_table()
         self._bytes = np.empty(0, np.int64)
+        self._ends = np.empty(0, np.bool_)
+        self._writing: Future[None] | None = None
+        self._thread = ThreadPoolExecutor(1)
         self._file = _HashedFile(path)
         self._writer = pq.ParquetWriter(self._file, schema, **_OPTIONS)
 
@@ -170,7 +176,8 @@ class SplitFile:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             assert (self._at, self._held.num_rows) == (self._total, 0), "not the rows of the layout"
-        with self._file:
+        with self._file, self._thread:
+            self._wait()
             self._writer.close()
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -181,18 +188,20 @@ class SplitFile:
         self._memory += int(sizes.sum())
         self._held = pa.concat_tables([self._held, pa.Table.from_batches([batch])])
         self._bytes = np.concatenate([self._bytes, sizes])
-        while self._held.num_rows:
-            if not self._sizes:
-                self._sizes.append(min(_GROUP_ROWS, self._total - self._at))
-            size = self._sizes[-1]
-            there = min(size, self._held.num_rows)
-            large = int(self._bytes[:there].sum()) + self._bits(self._at, there) > _GROUP_BYTES
-            if large and size > 1:
-                self._sizes[-1:] = [size - size // 2, size // 2]
-            elif there < size:
-                return
-            else:
-                self._write(self._sizes.pop())
+        self._ends = np.concatenate([self._ends, _may_end(batch, sizes)])
+        while size := self._next():
+            self._write(size)
+
+    def _next(self) -> int:
+        """Rows of the next group; 0 while its end is not there yet."""
+        sums = np.cumsum(self._bytes)
+        ends = np.flatnonzero(
+            (self._ends & (sums >= _GROUP_BYTES)) | (sums >= _GROUP_MOST * _GROUP_BYTES)
+        )
+        if len(ends):
+            return int(ends[0]) + 1
+        held: int = self._held.num_rows
+        return held if self._at + held == self._total else 0
 
     def done(self) -> DataFile:
         """What was written."""
@@ -202,10 +211,22 @@ class SplitFile:
     def _write(self, size: int) -> None:
         # In one piece: where the pieces of a column end would show in the pages.
         group = self._held.slice(0, size).combine_chunks()
-        self._writer.write_table(group, row_group_size=size)
+        # While it is encoded, the next rows are read.
+        self._wait()
+        self._writing = self._thread.submit(self._writer.write_table, group, size)
         self._held = self._held.slice(size)
         self._bytes = self._bytes[size:]
+        self._ends = self._ends[size:]
         self._at += size
+
+    def _wait(self) -> None:
+        """Until the group before is written.
+
+        Raises:
+            OSError: it can't be.
+        """
+        if self._writing is not None:
+            self._writing.result()
 
     def _bits(self, start: int, rows: int) -> int:
         """Bytes of the bitmaps of these rows, counted as in one table of the whole split."""
@@ -228,6 +249,19 @@ def _row_bytes(array: pa.Array) -> Ints:
     elif not pa.types.is_boolean(dtype):
         sizes += dtype.bit_width // 8
     return sizes
+
+
+def _may_end(batch: pa.RecordBatch, sizes: Ints) -> npt.NDArray[np.bool_]:
+    """After which rows a group may end: a share of them by their bytes, drawn from their prompts.
+
+    CRC-32 since it is the same everywhere and always; mixed, for ids that count up are near each
+    other in it.
+    """
+    names = pl.Series(values=batch.column("prompt_id")).to_list()
+    sums = np.fromiter((zlib.crc32((name or "").encode()) for name in names), np.uint64, len(names))
+    drawn = (sums * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
+    ends: npt.NDArray[np.bool_] = drawn < sizes * (2**32 / _GROUP_BYTES)
+    return ends
 
 
 class _HashedFile:

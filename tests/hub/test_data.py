@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -27,7 +28,11 @@ def _table(n: int, seed: int = 1) -> pa.Table:
     return pa.Table.from_pylist(
         [
             row
-            | {"comparison_id": f"p{i}", "raw": "x" * int(3 ** draw.uniform(0, 6))}
+            | {
+                "comparison_id": f"p{i}",
+                "prompt_id": f"p{i}",
+                "raw": "x" * int(3 ** draw.uniform(0, 6)),
+            }
             | {"p_a": draw.choice([None, 0.5]), "rationale": draw.choice([None, "why"])}
             for i in range(n)
         ],
@@ -44,11 +49,8 @@ def _write(table: pa.Table, path: Path, cuts: list[int], bitmaps: int = 2) -> da
     return file.done()
 
 
-def _halved(group: pa.Table, limit: int) -> list[int]:
-    if group.nbytes <= limit or group.num_rows == 1:
-        return [group.num_rows]
-    middle = group.num_rows // 2
-    return _halved(group.slice(0, middle), limit) + _halved(group.slice(middle), limit)
+def _bytes_of(table: pa.Table) -> Any:
+    return sum(_row_bytes(table.column(name).combine_chunks()) for name in table.column_names)
 
 
 @settings(max_examples=30, deadline=None)
@@ -66,7 +68,6 @@ def test_row_groups_are_those_of_one_table_however_the_rows_arrive(
     bitmaps = sum(table.column(name).null_count > 0 for name in ("p_a", "rationale"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "_GROUP_BYTES", limit)
-        patch.setattr(data, "_GROUP_ROWS", 64)
         written = _write(table, folder / "cut", cuts, bitmaps)
         whole = _write(table, folder / "whole", [], bitmaps)
     assert (folder / "cut").read_bytes() == (folder / "whole").read_bytes()
@@ -76,9 +77,39 @@ def test_row_groups_are_those_of_one_table_however_the_rows_arrive(
         table.nbytes,
     )
     groups = pq.ParquetFile(folder / "cut").metadata
-    wanted = [size for at in range(0, n, 64) for size in _halved(table.slice(at, 64), limit)]
-    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == wanted
+    sizes = [groups.row_group(i).num_rows for i in range(groups.num_row_groups)]
+    edges = np.concatenate([[0], np.cumsum(sizes)])
+    held = [int(rows.sum()) for rows in np.split(_bytes_of(table), edges[1:-1])]
+    assert all(each >= limit for each in held[:-1])
+    rows = _bytes_of(table)
+    assert all(each - rows[end - 1] < 4 * limit for each, end in zip(held, edges[1:], strict=True))
     assert pq.read_table(folder / "cut").equals(table)
+
+
+def test_groups_away_from_a_change_stay_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "_GROUP_BYTES", 20_000)
+    table = _table(3000)
+    first = _ends(_write(table, tmp_path / "first", []).path)
+    assert len(first) > 10
+    for name, changed in {
+        "dropped": pa.concat_tables([table.slice(0, 3), table.slice(4)]),
+        "appended": pa.concat_tables([table, _table(1, 5)]),
+        "block": pa.concat_tables([table.slice(0, 1000), table.slice(1200)]),
+    }.items():
+        second = _ends(_write(changed, tmp_path / name, []).path)
+        gone = {end for end in first if 1000 <= int(end[1:]) < 1200} if name == "block" else set()
+        assert len(set(first) - set(second) - gone) <= 3, name
+
+
+def _ends(path: Path) -> list[str]:
+    """The prompt at the end of each row group."""
+    with pq.ParquetFile(path) as file:
+        return [
+            file.read_row_group(i, ["prompt_id"]).column(0)[-1].as_py()
+            for i in range(file.num_row_groups)
+        ]
 
 
 def test_bytes_of_rows_are_those_of_arrow(make_draft: Any) -> None:

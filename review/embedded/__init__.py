@@ -1,0 +1,1 @@
+"""The embedded Argilla: the real server with its own web UI, installed apart, on loopback."""

@@ -1,0 +1,1 @@
+"""What runs inside Argilla's own environment: imports argilla_server, never charter."""

@@ -265,7 +265,7 @@ def _number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def write(path: Path, command: str, cases: Sequence[Case]) -> None:
+def write(path: Path, command: str, cases: Sequence[dict[str, Any]]) -> None:
     """Write the results; a reader sees the old file or the new one."""
     results = {
         "command": command,
@@ -276,12 +276,19 @@ def write(path: Path, command: str, cases: Sequence[Case]) -> None:
             "python": platform.python_version(),
         },
         "versions": {name: metadata.version(name) for name in PACKAGES},
-        "cases": [case.as_json() for case in cases],
+        "cases": list(cases),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     part.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     part.replace(path)
+
+
+def replaced(old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The old cases with the new ones in their places, and behind them what is new."""
+    found = {(case["case"], case["figure"]): case for case in new}
+    kept = [found.pop((case["case"], case["figure"]), case) for case in old]
+    return [*kept, *found.values()]
 
 
 def options_of(arguments: Sequence[str]) -> argparse.Namespace:
@@ -295,9 +302,8 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="for temporary files: 15 times the rows' size")
     parser.add_argument("--out", type=Path, help=f"write here, not {RESULTS.name}")
     options = parser.parse_args(arguments)
-    options.partial = (
-        options.rows not in (None, ROWS) or options.short or options.xet or options.only
-    )
+    options.other = options.rows not in (None, ROWS) or options.short or options.xet
+    options.partial = bool(options.only)
     options.only = options.only or PARTS
     options.rows = options.rows or (SHORT if options.short else ROWS)
     return options
@@ -322,9 +328,14 @@ def main(arguments: Sequence[str]) -> int:
         return 130
     print(table(cases))
     # Figures of other sizes must not take the place of the usual ones.
-    path = options.out or (None if options.partial else RESULTS)
+    path = options.out or (None if options.other else RESULTS)
     if path is not None:
-        write(path, " ".join(["python benchmarks/hub.py", *arguments]), cases)
+        made = [case.as_json() for case in cases]
+        command = " ".join(["python benchmarks/hub.py", *arguments])
+        if options.partial and path.is_file():
+            command = "python benchmarks/hub.py, a part at a time with --only"
+            made = replaced(json.loads(path.read_text(encoding="utf-8"))["cases"], made)
+        write(path, command, made)
         say(f"written to {path}")
     return 0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Final
 
@@ -20,6 +20,7 @@ from charter.stats import Estimate
 __all__ = [
     "Bin",
     "Calibration",
+    "by_cluster",
     "calibration",
     "clustered",
     "kappa_estimate",
@@ -135,30 +136,57 @@ def _codes(labels: Sequence[Hashable]) -> dict[Hashable, int]:
     return {label: code for code, label in enumerate(dict.fromkeys(labels))}
 
 
+def by_cluster(parts: Numbers, clusters: Sequence[Hashable] | None) -> Numbers:
+    """What each cluster of items adds to the sums, for a bootstrap over clusters.
+
+    Args:
+        parts: what each item adds, items x sums.
+        clusters: of each item; None where each stands alone.
+    """
+    if clusters is None:
+        return parts
+    codes = _codes(clusters)
+    order = np.array([codes[cluster] for cluster in clusters], dtype=np.intp)
+    sums = np.zeros((len(codes), parts.shape[1]))
+    np.add.at(sums, order, parts)
+    return sums
+
+
 def kappa_estimate(
-    pairs: Sequence[tuple[Hashable, Hashable]], *, seed: int = 0, confidence: float = 0.95
+    pairs: Sequence[tuple[Hashable, Hashable]],
+    *,
+    weights: Sequence[float] | None = None,
+    clusters: Sequence[Hashable] | None = None,
+    seed: int = 0,
+    confidence: float = 0.95,
 ) -> Estimate:
     """Cohen's kappa of two raters (see `charter.stats.cohen_kappa`) with a bootstrap interval.
 
     Args:
         pairs: both labels of each item.
+        weights: of each item; None where all count the same.
+        clusters: of each item, such as its prompt: clusters are resampled, not items.
         seed: of the bootstrap.
         confidence: two-sided coverage.
+
+    Returns:
+        The estimate; `n` counts the items.
     """
     codes = _codes([label for pair in pairs for label in pair])
     k = len(codes)
     cells = np.zeros((len(pairs), k * k))
     for row, (one, other) in enumerate(pairs):
-        cells[row, codes[one] * k + codes[other]] = 1
+        cells[row, codes[one] * k + codes[other]] = 1 if weights is None else weights[row]
 
     def kappa(sums: Numbers) -> Numbers:
-        table = sums.reshape(-1, k, k)
-        n = table.sum(axis=(1, 2))
-        agreed = np.trace(table, axis1=1, axis2=2) * n
+        # In shares: with weights, whole numbers no longer tell certain agreement by chance.
+        table = sums.reshape(-1, k, k) / sums.sum(axis=1)[:, None, None]
+        agreed = np.trace(table, axis1=1, axis2=2)
         chance = (table.sum(axis=1) * table.sum(axis=2)).sum(axis=1)
-        return _ratio(agreed - chance, n * n - chance)
+        return _ratio(agreed - chance, 1 - chance)
 
-    return resampled(cells, kappa, seed=seed, confidence=confidence)
+    parts = by_cluster(cells, clusters)
+    return replace(resampled(parts, kappa, seed=seed, confidence=confidence), n=len(pairs))
 
 
 def _ratio(above: Numbers, below: Numbers) -> Numbers:
@@ -167,10 +195,14 @@ def _ratio(above: Numbers, below: Numbers) -> Numbers:
     return np.where(defined, above / np.where(defined, below, 1), np.nan)
 
 
-def _coincidences(units: Sequence[Sequence[Hashable | None]]) -> tuple[Numbers, int]:
-    """What each unit with two values or more adds to the coincidence matrix."""
-    pairable = [[value for value in unit if value is not None] for unit in units]
-    pairable = [unit for unit in pairable if len(unit) > 1]
+def _pairable(units: Sequence[Sequence[Hashable | None]]) -> dict[int, list[Hashable]]:
+    """The values of each unit that has two or more, by its place."""
+    found = {at: [value for value in unit if value is not None] for at, unit in enumerate(units)}
+    return {at: values for at, values in found.items() if len(values) > 1}
+
+
+def _coincidences(pairable: Sequence[Sequence[Hashable]]) -> tuple[Numbers, int]:
+    """What each unit adds to the coincidence matrix."""
     codes = _codes([value for unit in pairable for value in unit])
     k = len(codes)
     parts = np.zeros((len(pairable), k * k))
@@ -207,29 +239,35 @@ def krippendorff_alpha(units: Sequence[Sequence[Hashable | None]]) -> float | No
 def krippendorff_estimate(
     units: Sequence[Sequence[Hashable | None]],
     *,
+    clusters: Sequence[Hashable] | None = None,
     seed: int = 0,
     replicates: int = 1000,
     confidence: float = 0.95,
 ) -> Estimate:
-    """Krippendorff's alpha with a bootstrap interval over units; `n` counts those with two labels.
+    """Krippendorff's alpha with a bootstrap interval; `n` counts the units with two labels.
 
     Args:
         units: as `krippendorff_alpha` takes them.
+        clusters: of each unit, such as its prompt: clusters are resampled, not units.
         seed: of the bootstrap.
         replicates: how many resamples; 0 gives no interval.
         confidence: two-sided coverage.
     """
-    parts, k = _coincidences(units)
+    used = _pairable(units)
+    parts, k = _coincidences(list(used.values()))
+    n = len(parts)
     if not replicates:
-        found = float(_alpha(parts.sum(axis=0)[None], k)[0]) if len(parts) else math.nan
-        return Estimate(None if math.isnan(found) else found, None, None, len(parts))
-    return resampled(
-        parts,
+        found = float(_alpha(parts.sum(axis=0)[None], k)[0]) if n else math.nan
+        return Estimate(None if math.isnan(found) else found, None, None, n)
+    resampled_over = None if clusters is None else [clusters[at] for at in used]
+    estimate = resampled(
+        by_cluster(parts, resampled_over),
         lambda sums: _alpha(sums, k),
         seed=seed,
         replicates=replicates,
         confidence=confidence,
     )
+    return replace(estimate, n=n)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ class Reason(StrEnum):
     TIE = "TIE"
     INCONSISTENT = "INCONSISTENT"
     BELOW_MARGIN = "BELOW_MARGIN"
+    BOTH_BAD = "BOTH_BAD"  # people's word, on a pair that had a label
 
 
 def canonical(value: Any) -> str:

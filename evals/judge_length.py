@@ -1,4 +1,4 @@
-"""Accuracy with the length of responses taken out of it."""
+"""Accuracies and win rates with the length of responses taken out of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from charter.evals.judge_pairs import Comparison
 from charter.rows import Verdict
 from charter.stats import Estimate
 
-__all__ = ["length_controlled"]
+__all__ = ["at_equal_length", "length_controlled", "length_lead"]
 
 Numbers = NDArray[np.float64]
 _FEWEST: Final = 10  # two parameters from fewer comparisons are no finding
@@ -38,27 +38,47 @@ def length_controlled(decided: Sequence[Comparison], confidence: float = 0.95) -
         The estimate; no figures for fewer than ten comparisons whose lengths are known.
     """
     used = [c for c in decided if c.length_a is not None and c.length_b is not None]
-    if len(used) < _FEWEST:
-        return Estimate(None, None, None, len(used))
-    right = np.array([each.score for each in used])
-    lead = np.array([_lead(each) for each in used])
+    return at_equal_length([c.score for c in used], [_lead(c) for c in used], confidence)
+
+
+def length_lead(ours: int, theirs: int) -> float:
+    """How much longer a text of so many characters is than the other: the log of the ratio."""
+    return math.log((ours + 1) / (theirs + 1))
+
+
+def at_equal_length(
+    scores: Sequence[float], leads: Sequence[float], confidence: float = 0.95
+) -> Estimate:
+    """The mean score where no side is longer, by the regression of `length_controlled`.
+
+    Args:
+        scores: in [0, 1], half a point for a tie.
+        leads: how much longer the side that scores is, of each; see `length_lead`.
+        confidence: two-sided coverage.
+
+    Returns:
+        The estimate; no figures for fewer than ten scores.
+    """
+    if len(scores) < _FEWEST:
+        return Estimate(None, None, None, len(scores))
+    right, lead = np.array(scores, float), np.array(leads, float)
     spread = math.sqrt(float((lead**2).mean()))
-    columns = [np.ones(len(used))]
+    columns = [np.ones(len(scores))]
     if spread > 0:
         columns.append(np.tanh(lead / spread))
     fitted = _firth(np.stack(columns, axis=1), right)
     if fitted is None:
-        return Estimate(None, None, None, len(used))
+        return Estimate(None, None, None, len(scores))
     at, error = fitted
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     value, low, high = (1 / (1 + math.exp(-x)) for x in (at, at - z * error, at + z * error))
-    return Estimate(value, low, high, len(used))
+    return Estimate(value, low, high, len(scores))
 
 
 def _lead(comparison: Comparison) -> float:
     """Log-ratio of the lengths, people's winner over the other one."""
     assert comparison.length_a is not None and comparison.length_b is not None
-    lead = math.log((comparison.length_a + 1) / (comparison.length_b + 1))
+    lead = length_lead(comparison.length_a, comparison.length_b)
     return lead if comparison.human is Verdict.A else -lead
 
 

@@ -1,4 +1,4 @@
-"""What people say of pairs: rows from a file or of a version's `reviews`."""
+"""What people say of pairs, by a file of theirs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from charter.evals.judge_lines import Lines
 from charter.evals.judge_votes import swapped
 from charter.rows import Verdict
 
-__all__ = ["People", "people_of_file", "people_of_rows"]
+__all__ = ["People", "people_of_file"]
 
 _IDS: Final = ("comparison_id", "pair_id", "row_id", "id")
 _LABELS: Final = ("human_label", "label", "verdict")
@@ -56,20 +56,6 @@ def people_of_file(path: Path, winners: Mapping[str, Verdict]) -> People:
     if not found.labels:
         what = "has no label for any of the judged pairs"
         raise InputError(Fault(str(path), "", what, "give the ids as `judgments` has them"))
-    return found
-
-
-def people_of_rows(
-    rows: Iterable[Mapping[str, Any]], winners: Mapping[str, Verdict], place: Path
-) -> People:
-    """People's labels from rows, as `people_of_file` reads them.
-
-    Raises:
-        InputError: rows that are none; `place` is named.
-    """
-    lines = Lines(place)
-    found = _gathered(enumerate((dict(row) for row in rows), 1), lines, winners)
-    lines.check(1, "rows")
     return found
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from charter.errors import Fault, InputError
 from charter.evals.judge_lines import Lines
 from charter.evals.judge_pairs import comparisons
-from charter.evals.judge_people import People, people_of_file, people_of_rows
-from charter.evals.judge_votes import JudgedVote, votes_of_rows
+from charter.evals.judge_people import People, people_of_file
+from charter.evals.judge_votes import JudgedVote, swapped, votes_of_rows
 from charter.rows import Message, Verdict, draw_unit, messages_id, normalised
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def votes_of_version(version: Version, people: Path | None = None) -> VersionVot
     if people is not None:
         found = people_of_file(people, winners)
     elif "reviews" in version.configs():
-        reviews = version.rows("reviews").to_dicts()
-        found = people_of_rows(reviews, winners, version.path / "reviews")
+        found = _people_of_reviews(version, winners)
     else:
         found = _people_of_source(rows)
     preference = version.rows("preference").to_dicts()
@@ -88,6 +87,40 @@ def _weights(version: Version) -> dict[str, float]:
     weights = {principle.id: principle.weight for principle in constitution.principles}
     named = read_document(version.path / "recipe.yaml").at("preference", "principles")
     return weights | named if isinstance(named, dict) else weights
+
+
+def _people_of_reviews(version: Version, winners: Mapping[str, Verdict]) -> People:
+    """What most reviewers said blindly of each pair; no winner, or both bad, is a tie.
+
+    Answers on test rows, on texts that are not this version's, or with the AI's label in sight
+    are not the people's labels.
+    """
+    from charter.review.answers import sort_answers
+    from charter.review.spot_check import Human
+    from charter.review.standing import Standing
+    from charter.review.store import spot_check_of
+
+    checks = [
+        spot_check_of(row)
+        for row in version.rows("reviews").iter_rows(named=True)
+        if row["kind"] == "preference"
+    ]
+    sorted_out = sort_answers(checks, Standing(version, checks, removed=True))
+    found = People(sampling={})
+    for row in sorted_out.blind:
+        winner = winners.get(row.row_id)
+        if winner not in (Verdict.A, Verdict.B):
+            found.noted["reviewed pairs that the judge did not decide (left out)"] += 1
+            continue
+        sides = {Human.CHOSEN: winner, Human.REJECTED: swapped(winner)}
+        found.labels[row.row_id] = sides.get(row.verdict, Verdict.TIE)
+        assert found.sampling is not None
+        found.sampling[row.row_id] = 1 / row.inclusion
+        found.noted["pairs on which people disagree (the majority counts)"] += row.divided
+    found.noted["answers on other texts than the version's (left out)"] = sorted_out.stale
+    found.noted["rows seen with the AI's label (left out)"] = len(sorted_out.shown)
+    found.noted = +found.noted
+    return found
 
 
 def _people_of_source(rows: list[dict[str, Any]]) -> People:

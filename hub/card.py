@@ -12,6 +12,7 @@ from typing import Any, Final
 import yaml
 
 from charter.hub.card_figures import figures_told
+from charter.hub.card_reviews import reviews_told
 from charter.hub.data import DataFile, data_path
 from charter.hub.manifest import Manifest
 from charter.hub.markdown import escaped, fenced, json_block, table
@@ -25,6 +26,7 @@ _ABOUT: Final = {
     "preference": "pairs of responses labelled by an AI judge under the constitution",
     "judgments": "every single vote behind the labels",
     "rejects": "every input, prompt or pair that gave no row, with the reason",
+    "reviews": "what people said of rows, each answer with the probability that its row was drawn",
 }
 # SPDX identifier, lower case -> the Hub's own word; what is not here is shown as `other`.
 _LICENCES: Final = frozenset(
@@ -72,6 +74,7 @@ def card(
         *_load(manifest, sizes),
         *_made(manifest, sizes, recipe_yaml),
         *figures_told(manifest.figures),
+        *reviews_told(manifest.reviews),
         *(f"![{escaped(shown)}]({path})" for path, shown in (pictures or {}).items()),
         *_constitution(manifest, constitution_yaml),
         *_examples(rows, sizes),
@@ -156,6 +159,7 @@ def _what(manifest: Manifest, sizes: Sizes) -> Iterator[str]:
                 about if config in sizes else f"{about} (none in this version)",
             )
             for config, about in _ABOUT.items()
+            if config in manifest.counts
         ],
     )
 

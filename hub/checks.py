@@ -137,6 +137,7 @@ class IdCheck:
         "preference": ("id",),
         "rejects": ("pair_id",),
         "judgments": ("comparison_id", "principle_id", "order", "sample"),
+        "reviews": ("id",),
     }
 
     def __init__(self, rows: Rows) -> None:
@@ -150,7 +151,7 @@ class IdCheck:
     def problems(self) -> Iterator[str]:
         """Ids, pairs and votes that are there twice."""
         pairs_once = True
-        for config in ("sft", "preference"):
+        for config in ("sft", "preference", "reviews"):
             found = self._twice(config)
             if found:
                 yield f"{config}: id twice: {some(name for (name,) in found)}"

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from charter import __version__
 from charter.errors import Failure, Fault, InputError
 from charter.hub.card import card
@@ -35,7 +37,7 @@ from charter.hub.secrets import Policy, SecretCheck
 from charter.hub.stored import StoredRows, stored_rows
 from charter.hub.version import Version
 
-__all__ = ["Content", "Draft", "Files", "built", "content_of", "decided"]
+__all__ = ["Content", "Draft", "Files", "built", "check_wanted", "content_of", "decided"]
 
 # Every file of a version by its path in it: where it lies, or its bytes.
 Files = dict[str, Path | bytes]
@@ -55,7 +57,7 @@ class Draft:
         lineage: the fields of `charter.hub.manifest.Lineage`.
         constitution_yaml: the constitution as run.
         recipe_yaml: the recipe as run.
-        version: `auto`, or the tag to publish under.
+        version: `auto`, `rc`, or the tag to publish under; see `decided`.
         orders: `both`, or `single` where each pair was judged in one order alone.
         secrets: what is done about keys and personal data.
         evaluation_sets: what the rows are compared with.
@@ -113,7 +115,8 @@ def decided(
 
     Args:
         repo: for the messages.
-        wanted: `auto`, `rc` for the next candidate of the automatic one, or a tag.
+        wanted: `auto`, `rc` for the next candidate of the automatic one, a release's tag and
+            `-rc` for the next candidate of that one, or a tag.
         content: what it is to hold.
         tags: those that there are, oldest first.
         opened: opens one of them.
@@ -136,6 +139,8 @@ def decided(
         if wanted == "rc":
             return _candidate(automatic, content, tags, opened, latest)
         return automatic, latest, True
+    if wanted.endswith("-rc"):
+        return _candidate(wanted.removesuffix("-rc"), content, tags, opened, latest)
     tag = parse_tag(wanted)
     if tag in tags:
         there = opened(tag)
@@ -147,6 +152,16 @@ def decided(
         fix = f"use {_free(content, latest)} or a higher tag"
         raise InputError(Fault(repo, "version", what, fix))
     return str(tag), latest, True
+
+
+def check_wanted(wanted: str) -> None:
+    """See that `decided` understands which version is wanted.
+
+    Raises:
+        InputError: it is neither a word that it knows nor a tag.
+    """
+    if wanted not in ("auto", "rc"):
+        parse_tag(wanted.removesuffix("-rc"))
 
 
 def _candidate(
@@ -222,17 +237,38 @@ def _rows_changed(content: Content, previous: Version) -> bool:
     Another parquet writer gives other bytes for the same rows, which are then not another version.
     A file of the previous version that is not at hand was not fetched since its writer was ours.
     """
-    old = {name: sha for name, sha in previous.manifest.files.items() if name.endswith(".parquet")}
-    new = content.files
+    old = {name: sha for name, sha in previous.manifest.files.items() if _is_data(name)}
+    new = {name: file for name, file in content.files.items() if _is_data(name)}
     if old.keys() != new.keys():
         return True
     return any(
         sha != new[name].sha256
         and not (
-            (previous.path / name).is_file() and same_rows(previous.path / name, new[name].path)
+            (previous.path / name).is_file() and _same(name, previous.path / name, new[name].path)
         )
         for name, sha in old.items()
     )
+
+
+def _same(name: str, one: Path, other: Path) -> bool:
+    """Whether two files hold the same rows; of rejects in any order.
+
+    What is rejected of a published version comes last there, and in a run's own place when the
+    recipe is run again: that is no other version.
+    """
+    if same_rows(one, other):
+        return True
+    if not name.startswith("rejects/"):
+        return False
+    mine, theirs = (pl.read_parquet(path) for path in (one, other))
+    return mine.schema == theirs.schema and mine.sort(mine.columns).equals(
+        theirs.sort(theirs.columns)
+    )
+
+
+def _is_data(name: str) -> bool:
+    """Whether the file holds rows of ours: people's answers on them are no change of them."""
+    return name.endswith(".parquet") and not name.startswith("reviews/")
 
 
 def _changed(content: Content, previous: Version) -> str | None:
@@ -275,6 +311,7 @@ def built(draft: Draft, content: Content, tag: str, parent: str | None) -> tuple
             for split in SPLITS
         }
         for config in CONFIGS
+        if config != "reviews" or config in content.data  # it is there once people have answered
     }
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,

@@ -125,7 +125,11 @@ def diff_versions(
         one,
         other,
         moved,
-        {config: (_rows(one, config), _rows(other, config)) for config in CONFIGS},
+        {
+            config: (_rows(one, config), _rows(other, config))
+            for config in CONFIGS
+            if any(config in version.manifest.counts for version in (one, other))
+        },
         rows,
         {config: values(one, other, found) for config, found in rows.items()},
         _rejects(one, other),

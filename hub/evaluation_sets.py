@@ -11,6 +11,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, cast
@@ -19,13 +20,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from charter.errors import Fault, InputError
+from charter.errors import Fault, InputError, nearest
 from charter.hub.ngrams import grams
 from charter.hub.twice import Hash
 from charter.recipes.load import resolve
+from charter.recipes.publish import EvaluationSource
 from charter.rows import digest
 
-__all__ = ["COLUMNS", "EvaluationSet", "load_sets"]
+__all__ = ["COLUMNS", "EvaluationSet", "load_sets", "texts_of"]
 
 COLUMNS: Final = ("prompt", "question", "text", "instruction", "input", "problem", "goal", "query")
 """The columns that a record's prompt is looked for in, the first that a file has."""
@@ -60,11 +62,12 @@ class EvaluationSet:
     fingerprint: str
 
     @classmethod
-    def load(cls, path: Path | str) -> EvaluationSet:
+    def load(cls, path: Path | str, column: str | None = None) -> EvaluationSet:
         """Read the prompts of a jsonl, csv, parquet or txt file (also .gz).
 
-        Of a record the first of `COLUMNS` that the file has is read: text, or a list of messages,
-        of which all but the system's count. Of a txt file each line is a record.
+        Of a record the column is read, by default the first of `COLUMNS` that the file has: text,
+        or a list of messages, of which all but the system's count. Of a txt file each line is a
+        record.
 
         Raises:
             InputError: the file can't be read, has no such column, or a record has no text.
@@ -75,7 +78,7 @@ class EvaluationSet:
         if read is None:
             raise _fault(path, "has no known ending", f"use one of {', '.join(_READERS)}, or .gz")
         try:
-            return cls.of(path.name.split(".")[0], _texts(path, read(path)))
+            return cls.of(path.name.split(".")[0], texts_of(path, read(path, column), column))
         except (OSError, EOFError, zlib.error) as error:
             said = " ".join(str(error).split()) or type(error).__name__
             raise _fault(path, f"cannot be read ({said})", "check the file") from None
@@ -130,41 +133,55 @@ def _once(hashes: Hash, owners: Ints) -> tuple[Hash, Ints]:
     return hashes[new], owners[new]
 
 
-def load_sets(names: Sequence[str], beside: Path) -> tuple[EvaluationSet, ...]:
+def load_sets(entries: Sequence[str | EvaluationSource], beside: Path) -> tuple[EvaluationSet, ...]:
     """The sets that a recipe names: paths or globs, from the working folder or the recipe's.
 
+    Datasets are read at the Hub as the clients do.
+
     Raises:
-        InputError: each name without a file, each file that can't be read, two sets of one name.
+        InputError: each name without a file, each set that can't be read, two sets of one name.
     """
     sets: dict[str, EvaluationSet] = {}
     faults: list[Fault] = []
-    for name in names:
-        files = resolve(name, beside)
-        if not files:
-            fault = Fault("", "publish.decontaminate", f'no such file "{name}"', "check the path")
-            faults.append(fault)
-        for file in files:
+    for entry in entries:
+        source = EvaluationSource(path=entry) if isinstance(entry, str) else entry
+        for load in _loaders(source, beside, faults):
             try:
-                found = EvaluationSet.load(file)
+                found = load()
             except InputError as error:
                 faults += error.faults
                 continue
             if found.name in sets:
                 what = f'there is another evaluation set "{found.name}"'
-                faults += _fault(file, what, "rename one of the files").faults
+                faults += _fault(found.name, what, "rename one of them, or name it once").faults
             sets[found.name] = found
     if faults:
         raise InputError(faults)
     return tuple(sets.values())
 
 
+def _loaders(
+    source: EvaluationSource, beside: Path, faults: list[Fault]
+) -> list[Callable[[], EvaluationSet]]:
+    if source.path is None:
+        from charter.hub.evaluation_datasets import load_dataset_set
+
+        return [partial(load_dataset_set, source)]
+    files = resolve(source.path, beside)
+    if not files:
+        what = f'no such file "{source.path}"'
+        faults.append(Fault("", "publish.decontaminate", what, "check the path"))
+    return [partial(EvaluationSet.load, file, source.column) for file in files]
+
+
 def _fault(path: Path | str, what: str, fix: str) -> InputError:
     return InputError(Fault(str(path), "publish.decontaminate", what, fix))
 
 
-def _texts(path: Path, records: Iterator[tuple[int, Any]]) -> Iterator[list[str]]:
+def texts_of(
+    path: Path | str, records: Iterator[tuple[int, Any]], column: str | None = None
+) -> Iterator[list[str]]:
     """The texts of each record; of a file without any, or of a record without, a fault."""
-    column: str | None = None
     none = True
     for number, record in records:
         none = False
@@ -174,9 +191,12 @@ def _texts(path: Path, records: Iterator[tuple[int, Any]]) -> Iterator[list[str]
         if column is None:
             column = next((name for name in COLUMNS if record.get(name)), None)
             if column is None:
-                fix = f"name the column of the prompts one of {', '.join(COLUMNS)}"
+                fix = f"say `column`, or name it one of {', '.join(COLUMNS)}"
                 raise _fault(f"{path}:{number}", "has no column of prompts", fix)
-        value = record.get(column)
+        if column not in record:
+            fix = f"{nearest(column, [str(name) for name in record])}"
+            raise _fault(f"{path}:{number}", f'has no column "{column}"', fix)
+        value = record[column]
         if isinstance(value, list) and value and all(isinstance(m, Mapping) for m in value):
             texts = [m.get("content") for m in value if m.get("role") != "system"]
         else:
@@ -204,12 +224,12 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, text
 
 
-def _txt(path: Path) -> Iterator[tuple[int, Any]]:
+def _txt(path: Path, column: str | None) -> Iterator[tuple[int, Any]]:
     for number, text in _lines(path):
-        yield number, {COLUMNS[0]: text}
+        yield number, {column or COLUMNS[0]: text}
 
 
-def _jsonl(path: Path) -> Iterator[tuple[int, Any]]:
+def _jsonl(path: Path, column: str | None) -> Iterator[tuple[int, Any]]:
     for number, text in _lines(path):
         try:
             yield number, json.loads(text)
@@ -217,7 +237,7 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Any]]:
             raise _fault(f"{path}:{number}", "is not JSON", "write one object a line") from None
 
 
-def _csv(path: Path) -> Iterator[tuple[int, Any]]:
+def _csv(path: Path, column: str | None) -> Iterator[tuple[int, Any]]:
     csv.field_size_limit(sys.maxsize)
     with _open(path) as raw:
         reader = csv.DictReader(io.TextIOWrapper(raw, "utf-8-sig", newline=""), strict=True)
@@ -229,14 +249,16 @@ def _csv(path: Path) -> Iterator[tuple[int, Any]]:
             raise _fault(where, f"is no CSV in UTF-8 ({error})", "mend the line") from None
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
+def _parquet(path: Path, column: str | None) -> Iterator[tuple[int, Any]]:
     """Read with pyarrow: on a damaged file polars asks for all memory and aborts the process."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
     try:
         with _open(path) as stream, ParquetFile(stream) as source:
-            names = [name for name in source.schema_arrow.names if name in COLUMNS]
+            # The columns of prompts alone: others may be of types that Python has no values for.
+            wanted = COLUMNS if column is None else (column,)
+            names = [name for name in source.schema_arrow.names if name in wanted]
             number = 0
             for batch in source.iter_batches(_BATCH, columns=names):
                 for record in batch.to_pylist():
@@ -246,7 +268,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
         raise OSError(str(error)) from None
 
 
-_READERS: Final[dict[str, Callable[[Path], Iterator[tuple[int, Any]]]]] = {
+_READERS: Final[dict[str, Callable[[Path, str | None], Iterator[tuple[int, Any]]]]] = {
     ".jsonl": _jsonl,
     ".csv": _csv,
     ".parquet": _parquet,

@@ -28,7 +28,8 @@ from charter.hub.contamination import ContaminationCheck
 from charter.hub.data import Layout
 from charter.hub.figures import Figures
 from charter.hub.manifest import CheckResult
-from charter.hub.part import parts
+from charter.hub.part import Part, parts
+from charter.hub.reviews import HumanLabelCheck, ReviewCheck
 from charter.hub.secrets import SecretCheck
 from charter.hub.stored import StoredRows, stored_rows
 
@@ -149,8 +150,14 @@ def surveyed(
         "ids": (IdCheck(rows), "every id names one row, every vote one judgment"),
         "pairs": (PairCheck(), f"chosen and rejected differ in {labelled} pairs"),
         "labels": (LabelCheck(), f"{labelled} labels have p_chosen in (0.5, 1]"),
-        "votes": (VoteCheck(orders), f"{voted} votes stand behind the labels"),
-        "enums": (EnumCheck(), "verdicts, orders, sources, reasons and roles are known"),
+        "votes": (
+            _Together(VoteCheck(orders), HumanLabelCheck()),
+            f"{voted} votes stand behind the labels",
+        ),
+        "enums": (
+            _Together(EnumCheck(), ReviewCheck()),
+            "verdicts, orders, sources, reasons and roles are known",
+        ),
         "splits": (SplitCheck(rows, splits), f"no prompt of {trained} rows in both"),
     }
     secrets = SecretCheck() if secrets is None else secrets
@@ -170,6 +177,21 @@ def surveyed(
     results += [_result(name, check.problems(), check.told()) for name, check in told.items()]
     held = _result("kept", _kept(splits, kept), f"{len(kept)} earlier prompts keep theirs")
     return Survey([columns, *results, held], figures.result(), layout)
+
+
+class _Together:
+    """Several checks under one name."""
+
+    def __init__(self, *checks: Check) -> None:
+        self._checks = checks
+
+    def see(self, part: Part) -> None:
+        for each in self._checks:
+            each.see(part)
+
+    def problems(self) -> Iterator[str]:
+        for each in self._checks:
+            yield from each.problems()
 
 
 def _result(check: str, problems: Iterable[str], passed: str) -> CheckResult:

@@ -220,16 +220,17 @@ def facts(
 ) -> dict[str, Any]:
     """The facts of a version that make it another one when they change.
 
-    Covered: schema version, constitution, recipe, prompt set, models, seeds, reviews, evaluations
-    and the texts of constitution and recipe. Left out, because they differ between two runs that
-    made the same rows: figures of the run, package versions, times, and the card, which is made
-    from the rest. Rows are compared separately, by value.
+    Covered: schema version, constitution, recipe, prompt set, models, seeds, reviews and people's
+    answers, evaluations, and the texts of constitution and recipe. Left out, because they differ
+    between two runs that made the same rows: figures of the run, package versions, times, and the
+    card, which is made from the rest. Rows are compared separately, by value.
     """
     dumped = lineage.model_dump(mode="json", exclude={"packages", "figures"})
     return {
         "schema_version": schema_version,
         **{name: dumped[name] for name in _FACTS},
         "texts": {name: files.get(name) for name in ("constitution.yaml", "recipe.yaml")},
+        "answers": {name: sha for name, sha in files.items() if name.startswith("reviews/")},
     }
 
 

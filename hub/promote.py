@@ -15,6 +15,7 @@ from charter.hub.manifest import MANIFEST, Manifest, dump_manifest, now
 from charter.hub.number import Tag, parse_tag
 from charter.hub.publish import Published, place_version
 from charter.hub.remote import heads_of, hub_faults
+from charter.hub.review_gate import check_reviews
 from charter.hub.version import Version, list_versions
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def promote_local(version: Version, store: Path, require: Sequence[str] = ()) ->
         Failure: there is a release of that number already.
     """
     release = _release(version, require)
+    check_reviews(version)
     tags = list_versions(store, version.repo)
     _check_free(version, release, tags)
     parent = _latest(tags)
@@ -62,6 +64,7 @@ def promote_hub(
     from huggingface_hub import CommitOperationAdd, HfApi
 
     release = _release(version, require)
+    check_reviews(version)
     api: HfApi = HfApi()
     heads = heads_of(api, version.repo)
     _check_free(version, release, list(heads.tags))

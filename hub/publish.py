@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from charter.errors import Failure, Fault
-from charter.hub.content import Draft, Files, built, content_of, decided
+from charter.hub.content import Draft, Files, built, check_wanted, content_of, decided
 from charter.hub.held import published_splits
 from charter.hub.manifest import Manifest, check_repo
-from charter.hub.number import Tag, parse_tag
+from charter.hub.number import Tag
 from charter.hub.version import Version, list_versions, open_version
 
 __all__ = ["Draft", "Published", "place_version", "publish_local"]
@@ -62,8 +62,7 @@ def publish_local(draft: Draft, store: Path) -> Published:
         Failure: a check failed, the tag is taken, or the folder can't be written.
     """
     folder = store / check_repo(draft.repo)
-    if draft.version not in ("auto", "rc"):
-        parse_tag(draft.version)
+    check_wanted(draft.version)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder, draft.repo):

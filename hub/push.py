@@ -226,11 +226,16 @@ class _Push:
             names = set(
                 self._api.list_repo_files(self._repo, repo_type="dataset", revision=heads.head)
             )
-        if there is None:
-            if others := sorted(names - _BLANK):
-                raise foreign(self._repo, f"it has {others[0]} and no version")
-            return set()
-        ours = {*there.manifest.files, MANIFEST}
+        manifest = there.manifest if there else None
+        if manifest is None:
+            # Candidates alone, the last of which is the head: no release is there to go by.
+            found = manifest_at(self._api, self._repo, heads.head) if heads.tags else None
+            if found is None:
+                if others := sorted(names - _BLANK):
+                    raise foreign(self._repo, f"it has {others[0]} and no version")
+                return set()
+            manifest = found[0]
+        ours = {*manifest.files, MANIFEST}
         for config in CONFIGS:
             ours |= {name for name in names if name.startswith(f"{config}/")}
         return names & ours

@@ -96,6 +96,34 @@ CONFIGS: Final[dict[str, pa.Schema]] = {
             ("detail", pa.string()),
         ]
     ),
+    # Once people have answered: `charter.review.spot_check.SpotCheck` says what each column is.
+    "reviews": pa.schema(
+        [
+            ("id", pa.string()),
+            ("kind", pa.string()),
+            ("row_id", pa.string()),
+            ("prompt_id", pa.string()),
+            ("principle_id", pa.string()),
+            ("category", pa.string()),
+            ("reviewer", pa.string()),
+            ("verdict", pa.string()),
+            ("sure", pa.string()),
+            ("critique_right", pa.bool_()),
+            ("still_harmful", pa.bool_()),
+            ("over_refusing", pa.bool_()),
+            ("comment", pa.string()),
+            ("first", pa.string()),
+            ("saw_ai", pa.bool_()),
+            ("share", pa.string()),
+            ("stratum", pa.string()),
+            ("inclusion", pa.float64()),
+            ("gold", pa.string()),
+            ("p_chosen", pa.float64()),
+            ("texts", pa.string()),
+            ("version", pa.string()),
+            ("submitted", pa.string()),
+        ]
+    ),
 }
 """Name of a config -> its columns, in the order in which they are written."""
 
@@ -106,6 +134,12 @@ NULLABLE: Final[dict[str, frozenset[str]]] = {
     "preference": frozenset({"log_odds", "source_label"}),
     "judgments": frozenset({"p_a", "rationale", "raw", "score_a", "score_b", "source_label"}),
     "rejects": frozenset({"prompt_id", "pair_id"}),
+    "reviews": frozenset(
+        {
+            *("principle_id", "sure", "critique_right", "still_harmful", "over_refusing"),
+            *("comment", "first", "gold", "p_chosen"),
+        }
+    ),
 }
 """The columns of each config that may hold null; no other one may."""
 

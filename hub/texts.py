@@ -26,6 +26,7 @@ TEXTS: Final[dict[str, tuple[str, ...]]] = {
     "preference": ("prompt.content", "chosen.content", "rejected.content"),
     "judgments": ("rationale", "raw"),
     "rejects": ("detail",),
+    "reviews": ("comment",),
 }
 """Config -> columns of text; `column.field` is a field of the things listed in a column."""
 
@@ -80,4 +81,5 @@ _NAMED_BY: Final = {
     "preference": ["id"],
     "judgments": ["comparison_id", "principle_id", "order"],
     "rejects": ["pair_id", "prompt_id"],
+    "reviews": ["id"],
 }

@@ -29,6 +29,7 @@ from charter.documents import (
 )
 from charter.errors import Fault, InputError, nearest
 from charter.recipes.schema import Recipe
+from charter.recipes.train import CONFIGS, METHODS, own_fields
 from charter.rows import digest
 from charter.values import dotted
 
@@ -277,11 +278,12 @@ def _refusal_faults(document: Document, path: Path) -> list[Fault]:
 def _evaluation_set_faults(document: Document, path: Path) -> list[Fault]:
     loc: Loc = ("publish", "decontaminate")
     names = document.at(*loc)
-    return [
-        document.fault((*loc, at), f'no such file "{name}"', "check the path")
-        for at, name in enumerate(names if isinstance(names, list) else ())
-        if isinstance(name, str) and name.strip() and not resolve(name.strip(), path.parent)
-    ]
+    faults = []
+    for at, entry in enumerate(names if isinstance(names, list) else ()):
+        name = entry.get("path") if isinstance(entry, dict) else entry
+        if isinstance(name, str) and name.strip() and not resolve(name.strip(), path.parent):
+            faults.append(document.fault((*loc, at), f'no such file "{name}"', "check the path"))
+    return faults
 
 
 def trl_fields() -> dict[str, dict[str, str]]:
@@ -291,20 +293,16 @@ def trl_fields() -> dict[str, dict[str, str]]:
     return fields
 
 
-# Keys of a `train` block that are Charter's own, beside the fields of the TRL config.
-TRAIN_KEYS = ("model", "lora", "lora_r", "lora_alpha", "limit")
-
-
 def _train_faults(document: Document) -> list[Fault]:
     faults = []
-    for method in ("sft", "dpo"):
+    for method in METHODS:
         block = document.at("train", method)
         if not isinstance(block, dict) or not block:
             continue
-        known = [*trl_fields()[method], *TRAIN_KEYS]
+        known = [*trl_fields()[method], *own_fields(method)]
         for key in block:
             if key not in known:
-                what = f'TRL\'s {method.upper()}Config has no field "{key}"'
+                what = f'TRL\'s {CONFIGS[method]} has no field "{key}"'
                 loc: Loc = ("train", method, key)
                 hint = nearest(key, known)
                 fix = hint if hint.startswith("did you") else "see `charter train --help`"

@@ -24,7 +24,15 @@ from charter.recipes.schema import Columns, PromptsSettings
 from charter.rows import Ledger, Message, Reason, canonical, digest, draw_unit, messages_id
 from charter.values import is_unicode
 
-__all__ = ["Prompt", "PromptSet", "Reject", "read_prompts"]
+__all__ = [
+    "Prompt",
+    "PromptSet",
+    "Reject",
+    "file_records",
+    "hub_records",
+    "messages_of",
+    "read_prompts",
+]
 
 ROLES = ("system", "user", "assistant")
 
@@ -104,9 +112,9 @@ def read_prompts(loaded: Loaded) -> PromptSet:
     given = preference is not False and preference.candidates == "given"
     place = settings.path or f"{settings.dataset}@{settings.revision or 'main'}"
     records = (
-        _hub_records(settings)
+        hub_records(settings)
         if settings.dataset
-        else _file_records(loaded.prompt_files, _columns(settings.columns, given))
+        else file_records(loaded.prompt_files, _columns(settings.columns, given))
     )
     found = PromptSet()
     if settings.seed is None:
@@ -189,7 +197,7 @@ def _prompt(record: Any, settings: PromptsSettings, file_name: str, given: bool)
     if value is None:
         raise BadRecordError(Reason.NO_PROMPT, f'the record has no "{columns.prompt}"', known)
     try:
-        messages = _messages(value)
+        messages = messages_of(value)
     except BadRecordError as bad:
         raise BadRecordError(bad.reason, bad.detail, known) from None
     prompt_id = _hashed_id(messages, brought) if known is None else known
@@ -224,7 +232,12 @@ def _id(value: Any) -> str:
     return text
 
 
-def _messages(value: Any) -> tuple[Message, ...]:
+def messages_of(value: Any) -> tuple[Message, ...]:
+    """A conversation that a model must answer, from text or a list of messages.
+
+    Raises:
+        BadRecordError: it is none.
+    """
     if isinstance(value, str):
         return (_message("user", value),)
     if not isinstance(value, list) or not value:
@@ -259,7 +272,7 @@ def _message(role: Any, content: str) -> Message:
     return {"role": role, "content": content}
 
 
-def _file_records(
+def file_records(
     files: tuple[Path, ...], columns: frozenset[str]
 ) -> Iterator[tuple[str, str, Any]]:
     """Yield (place, file name, record or BadRecordError) of each record, file after file."""
@@ -341,7 +354,7 @@ def _parquet(file: Path, columns: frozenset[str]) -> Iterator[tuple[int, Any]]:
         raise OSError(str(error)) from None
 
 
-def _hub_records(settings: PromptsSettings) -> Iterator[tuple[str, str, Any]]:
+def hub_records(settings: PromptsSettings) -> Iterator[tuple[str, str, Any]]:
     """Records of a Hub dataset, from a snapshot of one commit.
 
     `load_dataset(repo, revision=...)` may return another version from its cache when the Hub is

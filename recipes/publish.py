@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from charter.constitutions.schema import Text
 from charter.documents import Settings
 
-__all__ = ["PublishSettings", "Repo", "SecretsSettings"]
+__all__ = ["EvaluationSource", "PublishSettings", "Repo", "SecretsSettings"]
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
@@ -42,6 +42,29 @@ class SecretsSettings(Settings):
     )
 
 
+class EvaluationSource(Settings):
+    """An evaluation set: files, or a dataset of the Hub; and which column has the prompts."""
+
+    path: Text | None = Field(
+        default=None, description="jsonl, csv, parquet or txt file (also .gz), or a glob of them."
+    )
+    dataset: Repo | None = Field(default=None, description="A dataset repo, `owner/name`.")
+    config: Text | None = Field(default=None, description="Config of the dataset.")
+    revision: Text | None = Field(default=None, description="Tag, branch or commit of the dataset.")
+    split: Text | None = Field(default=None, description="Split of the dataset; default all.")
+    column: Text | None = Field(
+        default=None, description="Column of the prompts; default the first that is known."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> EvaluationSource:
+        if (self.path is None) == (self.dataset is None):
+            raise ValueError("needs one of path and dataset; name one of them")
+        if self.dataset is None and (self.config or self.revision or self.split):
+            raise ValueError("config, revision and split belong to a dataset; name the dataset")
+        return self
+
+
 class PublishSettings(Settings):
     """Where the version goes and what it is called."""
 
@@ -58,10 +81,10 @@ class PublishSettings(Settings):
     secrets: SecretsSettings = Field(
         default=SecretsSettings(), description="Keys and personal data."
     )
-    decontaminate: tuple[Text, ...] = Field(
+    decontaminate: tuple[Text | EvaluationSource, ...] = Field(
         default=(),
         description="Evaluation sets that rows are compared with: jsonl, csv, parquet or txt "
-        "files (also .gz), or globs of them.",
+        "files (also .gz), globs of them, or datasets of the Hub.",
     )
     on_contamination: Literal["report", "fail", "drop"] = Field(
         default="report", description="When a row shares 13 words with one: tell, stop, or drop."

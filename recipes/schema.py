@@ -10,6 +10,8 @@ from charter.constitutions.schema import Identifier, SchemaVersion, Text
 from charter.documents import Settings
 from charter.recipes.preference import PreferenceSettings
 from charter.recipes.publish import PublishSettings, Repo, SecretsSettings
+from charter.recipes.review import ReviewSettings
+from charter.recipes.train import TrainSettings
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -267,20 +269,6 @@ class RunSettings(Settings):
         if self.engine != "ray" and self.address is not None:
             raise ValueError("address belongs to engine: ray; set engine, or remove it")
         return self
-
-
-class TrainSettings(Settings):
-    """What is trained from the version, each with fields of that TRL config."""
-
-    sft: dict[str, JsonValue] | None = Field(default=None, description="Fields of SFTConfig.")
-    dpo: dict[str, JsonValue] | None = Field(default=None, description="Fields of DPOConfig.")
-
-
-class ReviewSettings(Settings):
-    """Which rows people are shown first."""
-
-    n: int = Field(default=20, ge=1, description="Rows to look at.")
-    uncertain: Fraction = Field(default=0.5, description="Share taken from the least sure labels.")
 
 
 class Recipe(Settings):

@@ -10,7 +10,15 @@ from typing import Literal
 from charter.constitutions import Principle
 from charter.rows import Message, digest
 
-__all__ = ["LABELS", "Want", "escaped", "frame_nonce", "judge_messages", "label_messages"]
+__all__ = [
+    "LABELS",
+    "Want",
+    "escaped",
+    "frame_nonce",
+    "judge_messages",
+    "label_messages",
+    "transcript",
+]
 
 LABELS = ("A", "B")
 Want = Literal["word", "letter", "reason"]
@@ -55,7 +63,8 @@ def frame_nonce(seed: int, prompt_id: str, texts: Sequence[str]) -> str:
     raise AssertionError  # itertools.count never ends
 
 
-def _transcript(messages: Sequence[Message]) -> str:
+def transcript(messages: Sequence[Message]) -> str:
+    """The messages with their speakers, none of which can pass for another's or for a mark."""
     return "\n\n".join(
         f"{_NAMES[m['role']]}: {_SPEAKER.sub(_SPOKEN, escaped(m['content']))}" for m in messages
     )
@@ -89,7 +98,7 @@ def judge_messages(
 
     body = "\n\n".join(
         (
-            block("conversation", _transcript(prompt)),
+            block("conversation", transcript(prompt)),
             block("response A", escaped(first)),
             block("response B", escaped(second)),
             principle.comparison,

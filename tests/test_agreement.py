@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charter.agreement import (
+    by_cluster,
     calibration,
     clustered,
     kappa_estimate,
@@ -145,3 +146,19 @@ def test_calibration_is_a_mean_distance(labels):
     assert sum(b.right.n for b in found.bins) == len(labels)
     for each in found.bins:
         assert each.low - 1e-9 <= each.sure <= each.high + 1e-9
+
+
+@given(st.lists(st.tuples(st.sampled_from("pqr"), st.integers(0, 9)), max_size=20))
+def test_clusters_add_up_to_the_same_sums(rows):
+    parts = np.array([[value, 1.0] for _, value in rows]).reshape(-1, 2)
+    found = by_cluster(parts, [name for name, _ in rows])
+    assert len(found) == len({name for name, _ in rows})
+    assert found.sum(axis=0).tolist() == parts.sum(axis=0).tolist()
+
+
+def test_items_that_repeat_their_cluster_say_no_more_than_it_does():
+    once = [("A", "A"), ("B", "B"), ("A", "B"), ("B", "A"), ("A", "A"), ("B", "B"), ("B", "B")]
+    whole = kappa_estimate(once)
+    many = kappa_estimate(once * 6, clusters=[at % 7 for at in range(42)])
+    assert (many.value, many.n) == (pytest.approx(whole.value), 42)
+    assert (many.low, many.high) == pytest.approx((whole.low, whole.high))

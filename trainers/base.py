@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from charter.errors import Fault, InputError
 from charter.models.checkpoint import EMBEDDED_NAME, embedded_checkpoint, identify
+from charter.trainers.template import check_template, read_template, shipped_templates
 
 if TYPE_CHECKING:
     from charter.trainers.settings import TrainSettings
@@ -95,31 +96,67 @@ def _json(file: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def load_tokenizer(base: Base, fields: Mapping[str, Any]) -> Any:
-    """The model's tokenizer, with a chat template.
+def load_tokenizer(base: Base, settings: TrainSettings) -> Any:
+    """The model's tokenizer, with a chat template that was there or was asked for.
 
     Raises:
-        InputError: there is no such model, or its tokenizer has no chat template.
+        InputError: there is no such model, no chat template, or tokenizer and model don't fit.
     """
-    from transformers import AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
+    fields = settings.fields
     revision = (fields.get("model_init_kwargs") or {}).get("revision") or "main"
     trust = bool(fields.get("trust_remote_code"))
+    given = {"revision": revision, "trust_remote_code": trust}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            base.path, revision=revision, trust_remote_code=trust
-        )
+        tokenizer = AutoTokenizer.from_pretrained(base.path, **given)
+        config = AutoConfig.from_pretrained(base.path, **given).get_text_config()
         if path := fields.get("chat_template_path"):
             # TRL sets it as well; here it is needed to count tokens before.
             tokenizer.chat_template = _template(str(path))
     except (OSError, ValueError) as error:
         what = f'"{base.name}" could not be loaded: {" ".join(str(error).split())}'
         raise InputError(Fault("", "model", what, "name another with --model")) from error
+    if settings.chat_template is not None:
+        tokenizer.chat_template = read_template(settings.chat_template)
     if tokenizer.chat_template is None:
         what = f'the tokenizer of "{base.name}" has no chat template'
-        fix = "name an instruction-tuned model, or for sft set chat_template_path"
+        names = ", ".join(sorted(shipped_templates()))
+        fix = f"name an instruction-tuned model, or choose: --chat-template FILE, or one of {names}"
         raise InputError(Fault("", "model", what, fix))
+    check_template(tokenizer)
+    _check_vocabulary(base, tokenizer, config)
     return tokenizer
+
+
+def _check_vocabulary(base: Base, tokenizer: Any, config: Any) -> None:
+    """See that every token has an embedding: an id too high ends a training in an index error.
+
+    Raises:
+        InputError: a token has none, or nothing ends an answer.
+    """
+    size = getattr(config, "vocab_size", None)
+    if size is None:
+        return
+    faults = []
+    fix = "name a folder whose tokenizer is the model's own"
+    highest = max(tokenizer.get_vocab().values(), default=0)
+    if highest >= size:
+        what = (
+            f'the tokenizer of "{base.name}" has ids up to {highest}, the model {size} embeddings'
+        )
+        faults.append(Fault("", "model", what, fix))
+    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        ids = getattr(config, name, None)
+        for number in ids if isinstance(ids, list) else [ids]:
+            if number is not None and not 0 <= number < size:
+                what = f'{name} of "{base.name}" is {number}, and its model has {size} embeddings'
+                faults.append(Fault("", "model", what, "correct its config.json"))
+    if tokenizer.eos_token is None:
+        what = f'the tokenizer of "{base.name}" has no eos_token, so no answer would ever end'
+        faults.append(Fault("", "model", what, "add one to its tokenizer_config.json"))
+    if faults:
+        raise InputError(faults)
 
 
 def _template(path: str) -> str:

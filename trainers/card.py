@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from charter.rows import digest
+from charter.trainers.template import read_template
 
 if TYPE_CHECKING:
     from charter.hub import Version
@@ -30,20 +31,25 @@ _PACKAGES: Final = (
 
 
 def identity(settings: TrainSettings, base: Base) -> str:
-    """A digest that tells one training from another (scheme 1).
+    """A digest that tells one training from another (scheme 2).
 
-    Covers method, the version's manifest, the base model's name and revision, the fields, LoRA
-    and the limit. Leaves out the folder of the model and the versions of packages.
+    Covers method, the version's manifest, the base model's name and revision, the fields, LoRA,
+    the limit, the chat template's text, how labels are believed, and the judge as it was named.
+    Leaves out the folder of the model and the versions of packages.
     """
+    template = settings.chat_template
     return digest(
         "training",
-        1,
+        2,
         settings.method,
         _manifest_sha256(settings.dataset),
         [base.name, base.revision],
         dict(settings.fields),
         dataclasses.asdict(settings.lora) if settings.lora else None,
         settings.limit,
+        read_template(template) if template is not None else None,
+        dataclasses.asdict(settings.labels),
+        dataclasses.asdict(settings.judge),
     )
 
 
@@ -85,7 +91,7 @@ def lineage(
             "tag": settings.dataset.tag,
             # Of a Hub, where the version was read from one.
             "commit": getattr(settings.dataset, "commit", None),
-            "config": method.config,
+            "config": rows.config,
             "rows": {"train": len(rows.train), "test": len(rows.test) if rows.test else 0},
             "manifest_sha256": _manifest_sha256(settings.dataset),
             "recipe": manifest.recipe.fingerprint,
@@ -94,6 +100,9 @@ def lineage(
         "fields": _changed(method, arguments),
         "lora": dataclasses.asdict(settings.lora) if settings.lora else None,
         "limit": settings.limit,
+        "chat_template": _without_folder(settings.chat_template),
+        "labels": dataclasses.asdict(settings.labels) if method.config == "preference" else None,
+        "judge": _judge(settings) if method.name == "grpo" else None,
         "packages": _versions(),
         "metrics": dict(metrics),
         "notes": list(notes),
@@ -108,21 +117,26 @@ def _manifest_sha256(dataset: Version) -> str:
 
 def _changed(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the TRL config that are not at TRL's own default."""
-    import trl
-
-    from charter.trainers.fields import CONFIGS
+    from charter.trainers.fields import config_class
 
     defaults = {
         field.name: field.default
         if field.default_factory is dataclasses.MISSING
         else field.default_factory()
-        for field in dataclasses.fields(getattr(trl, CONFIGS[method.name]))
+        for field in dataclasses.fields(config_class(method.name))
     }
     return {
         name: _without_folder(value)
         for name, value in sorted(arguments.items())
         if name != "output_dir" and value != defaults[name]
     }
+
+
+def _judge(settings: TrainSettings) -> dict[str, Any]:
+    """Who scored the answers; an address says something of that machine only."""
+    found = dataclasses.asdict(settings.judge)
+    named = {"name", "reward_model"}
+    return {k: _without_folder(v) if k in named else v for k, v in found.items() if k != "url"}
 
 
 def _without_folder(value: Any) -> Any:
@@ -147,7 +161,7 @@ def _readme(name: str, method: Method, base: Base, facts: Mapping[str, Any]) -> 
         **({"base_model": base.name} if base.on_hub else {}),
         "datasets": [dataset["repo"]],
         "library_name": "transformers",
-        "pipeline_tag": "text-generation",
+        "pipeline_tag": "text-classification" if method.scores else "text-generation",
         "tags": ["charter", "constitutional-ai", "trl", method.name],
     }
     how = f"LoRA of rank {lora['r']} (alpha {lora['alpha']}), merged" if lora else "all weights"
@@ -162,7 +176,8 @@ def _readme(name: str, method: Method, base: Base, facts: Mapping[str, Any]) -> 
         f"{_commit(dataset)}: "
         f"{facts['metrics']['rows']} rows of `train`, none of `test`. Of them "
         f"{facts['metrics']['truncated_rows']} were cut at the window's end and "
-        f"{facts['metrics']['dropped_rows']} left out, since their prompt alone filled it.",
+        f"{facts['metrics']['dropped_rows']} left out, since {_why_dropped(method)}."
+        f"{_labels(facts['labels'])}",
         _table(
             ("fingerprint", "SHA-256"),
             [
@@ -187,6 +202,20 @@ def _readme(name: str, method: Method, base: Base, facts: Mapping[str, Any]) -> 
         f"Licence: {licence}.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _why_dropped(method: Method) -> str:
+    return "they are longer" if method.overflow == "drop" else "their prompt alone filled it"
+
+
+def _labels(labels: Mapping[str, Any] | None) -> str:
+    """How the labels of pairs were believed, in a sentence."""
+    if labels is None:
+        return ""
+    least = f", and of p_chosen >= {labels['min_p']} only" if labels["min_p"] is not None else ""
+    soft = "taken as certain" if labels["soft"] == "none" else f"soft (`{labels['soft']}`)"
+    weight = "" if labels["weight"] == "none" else f", weighted by `{labels['weight']}`"
+    return f" Labels are {soft}{weight}{least}."
 
 
 def _commit(dataset: Mapping[str, Any]) -> str:

@@ -12,18 +12,19 @@ __all__ = ["DPO"]
 def _build(job: Job) -> Any:
     from trl import DPOConfig, DPOTrainer
 
+    from charter.trainers.soft_dpo import SoftDPOTrainer, learn_softly
+
+    labels = job.settings.labels
+    soft = labels.soft != "none" or labels.weight != "none"
     # No `ref_model`: the reference is the policy at the start. TRL loads it again from the
     # same name, or takes the adapters off where there are adapters. That is why the policy is
     # given by name and never as a model changed in memory.
-    return without_telemetry(DPOTrainer)(
-        model=job.model,
-        args=DPOConfig(**job.arguments),
-        train_dataset=job.train,
-        eval_dataset=job.test,
-        processing_class=job.tokenizer,
-        peft_config=job.peft_config,
-        callbacks=list(job.callbacks),
+    trainer = without_telemetry(SoftDPOTrainer if soft else DPOTrainer)(
+        args=DPOConfig(**job.arguments), **job.keywords
     )
+    if soft:
+        learn_softly(trainer, labels)
+    return trainer
 
 
 DPO = Method(

@@ -16,23 +16,28 @@ import sys
 import types
 import typing
 
-__all__ = ["CONFIGS", "trl_fields"]
+from charter.recipes.train import CONFIGS
 
-# Trainer by trainer: the name of its config class in `trl`.
-CONFIGS = {
-    "sft": "SFTConfig",
-    "dpo": "DPOConfig",
-    "reward": "RewardConfig",
-    "kto": "KTOConfig",
-    "grpo": "GRPOConfig",
-}
+__all__ = ["CONFIGS", "config_class", "trl_fields"]
+
+
+def config_class(method: str) -> type:
+    """The TRL config of a method, from where this TRL has it: stable, or experimental."""
+    import trl
+
+    if method == "orpo":
+        from charter.trainers.quiet import experimental
+
+        with experimental():
+            from trl.experimental.orpo import ORPOConfig
+
+        return typing.cast(type, ORPOConfig)
+    return typing.cast(type, getattr(trl, CONFIGS[method]))
 
 
 def trl_fields() -> dict[str, dict[str, str]]:
     """Method -> field -> type, from the installed TRL (imports it: seconds)."""
-    import trl
-
-    return {method: _fields_of(getattr(trl, config)) for method, config in CONFIGS.items()}
+    return {method: _fields_of(config_class(method)) for method in CONFIGS}
 
 
 def _fields_of(config: type) -> dict[str, str]:

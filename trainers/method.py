@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from charter.trainers.settings import TrainSettings
 
 __all__ = ["Job", "Method", "without_telemetry"]
 
@@ -22,6 +25,8 @@ class Job:
         test: the rows of `test`, or None.
         peft_config: adapters, or None.
         callbacks: transformers callbacks.
+        settings: of the training.
+        counts: figures that a builder's own parts count while training; they become metrics.
     """
 
     model: str
@@ -31,6 +36,20 @@ class Job:
     test: Any | None
     peft_config: Any | None
     callbacks: tuple[Any, ...]
+    settings: TrainSettings
+    counts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """What every TRL trainer is given by the same name."""
+        return {
+            "model": self.model,
+            "train_dataset": self.train,
+            "eval_dataset": self.test,
+            "processing_class": self.tokenizer,
+            "peft_config": self.peft_config,
+            "callbacks": list(self.callbacks),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +61,17 @@ class Method:
         title: its name in a model card, with the paper.
         config: the config of the version that it reads (`sft`, `preference`).
         completions: the columns whose text follows the prompt; the longest one counts for
-            truncation.
+            truncation. None where answers are made while training.
         build: makes the TRL trainer.
         test_metrics: our names of what TRL measures on `test`, by TRL's.
         measured_before: whether the loss on `test` before training says anything: that of a
             preference loss is the same for every model.
+        instead: the config that is read where the first has no rows, and the column of it that
+            stands for `completion`.
+        overflow: what TRL does with rows longer than the window: `cut` their end, `drop` the row.
+        scores: whether the model gives a score and no text.
+        defaults: what Charter sets where the fields say nothing.
+        tracked: the figure that shows learning where the loss does not.
     """
 
     name: str
@@ -56,11 +81,11 @@ class Method:
     build: Callable[[Job], Any]
     test_metrics: Mapping[str, str] = field(default_factory=lambda: {"eval_loss": "test_loss"})
     measured_before: bool = False
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that TRL gets; provenance stays behind."""
-        return ("prompt", *self.completions)
+    instead: tuple[str, str] | None = None
+    overflow: Literal["cut", "drop"] = "cut"
+    scores: bool = False
+    defaults: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda fields: {}
+    tracked: str | None = None
 
 
 def without_telemetry(trainer: type) -> type:

@@ -7,9 +7,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["quiet"]
+__all__ = ["experimental", "quiet"]
 
 _LIBRARIES = ("transformers", "trl", "peft", "accelerate", "datasets", "torch")
+
+# What TRL says of an answer that no judge could score holds the whole row; we count them instead.
+_COUNTED = "All reward functions returned None"
 
 
 class _Notes(logging.Handler):
@@ -21,6 +24,8 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = " ".join(record.getMessage().split())
+        if text.startswith(_COUNTED):
+            return
         if text not in self.notes:
             self.notes.append(text)
 
@@ -67,3 +72,11 @@ def quiet() -> Iterator[list[str]]:
             datasets.enable_caching()
         if dataset_bars:
             datasets.enable_progress_bars()
+
+
+@contextmanager
+def experimental() -> Iterator[None]:
+    """Imports from `trl.experimental` inside, without its notice: our page says which those are."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="You are importing from 'trl.experimental'")
+        yield

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from charter.errors import Fault, InputError
+from charter.trainers.labels import P_CHOSEN, WEIGHT, Labels
 
 if TYPE_CHECKING:
     from charter.hub import Version
@@ -22,33 +23,103 @@ class Rows:
     Attributes:
         train: a `datasets.Dataset`, never empty.
         test: a `datasets.Dataset`, or None where the version has no such rows.
+        config: of the version, where they stand.
+        left_out: rows of `train` whose label is less sure than `min_p`.
     """
 
     train: Any
     test: Any | None
+    config: str
+    left_out: int = 0
 
 
 def read_rows(settings: TrainSettings, method: Method) -> Rows:
     """Read the method's rows and see that no prompt of `test` is trained on.
 
     Raises:
-        InputError: the version has no `train` rows for the method, or a prompt in both splits.
+        InputError: the version has no `train` rows for the method, not its columns, a prompt in
+            both splits, or no label that is sure enough.
     """
-    version, config = settings.dataset, method.config
-    where = f"{version.repo}@{version.tag}"
-    splits = version.splits(config)
-    if "train" not in splits:
-        what = f"the config `{config}` has no `train` rows"
-        fix = f"{method.name} needs them: see the `rejects` of that version for what became of them"
-        raise InputError(Fault(where, config, what, fix))
+    version, where = settings.dataset, f"{settings.dataset.repo}@{settings.dataset.tag}"
+    config = _config(version, method, where)
     test = None
-    if "test" in splits:
+    if "test" in version.splits(config):
         _refuse_shared(version, config, where)
-        test = version.dataset(config, "test").select_columns(list(method.columns))
-    train = version.dataset(config, "train").select_columns(list(method.columns))
+        test = _read(settings, method, config, "test")
+    train = _read(settings, method, config, "train")
+    count = len(train)
+    train, test = _sure(train, settings.labels), _sure(test, settings.labels)
+    left_out = count - len(train)
+    if not len(train):
+        what = f"no row of `train` has a p_chosen of {settings.labels.min_p} or more"
+        raise InputError(Fault(where, "min_p", what, "lower it, or leave it out"))
     if settings.limit is not None:
         train = train.select(range(min(settings.limit, len(train))))
-    return Rows(train, test)
+    test = test if test is not None and len(test) else None
+    return Rows(_shaped(train, settings.labels), _margins(test, settings.labels), config, left_out)
+
+
+def _config(version: Version, method: Method, where: str) -> str:
+    """The config that the method reads."""
+    if "train" in version.splits(method.config):
+        return method.config
+    if method.instead and "train" in version.splits(method.instead[0]):
+        return method.instead[0]
+    what = f"the config `{method.config}` has no `train` rows"
+    fix = f"{method.name} needs them: see the `rejects` of that version for what became of them"
+    raise InputError(Fault(where, method.config, what, fix))
+
+
+def _read(settings: TrainSettings, method: Method, config: str, split: str) -> Any:
+    """The rows of a split, of the columns that are needed."""
+    version = settings.dataset
+    rows = version.dataset(config, split)
+    needed = ["prompt", *method.completions, *settings.labels.columns]
+    renamed = {}
+    if method.instead:
+        answer = method.instead[1] if config == method.instead[0] else "completion"
+        needed, renamed = ["prompt", "prompt_id", answer], {answer: "reference"}
+    missing = [name for name in needed if name not in rows.column_names]
+    if missing:
+        what = f"has no column {', '.join(missing)}, only {', '.join(rows.column_names)}"
+        fix = f"{method.name} needs {', '.join(needed)}: publish it again with `charter run`"
+        raise InputError(Fault(f"{version.repo}@{version.tag}", f"{config}/{split}", what, fix))
+    if renamed:
+        rows = _one_a_prompt(rows)
+    return rows.select_columns(needed).rename_columns(renamed)
+
+
+def _one_a_prompt(rows: Any) -> Any:
+    """The first row of each prompt: a prompt with many pairs is one prompt to answer."""
+    first: dict[str, int] = {}
+    for place, prompt_id in enumerate(rows["prompt_id"]):
+        first.setdefault(prompt_id, place)
+    return rows.select(sorted(first.values()))
+
+
+def _sure(rows: Any, labels: Labels) -> Any:
+    """The rows whose label is sure enough."""
+    if rows is None or labels.min_p is None:
+        return rows
+    return rows.select([at for at, p in enumerate(rows[P_CHOSEN]) if p >= labels.min_p])
+
+
+def _shaped(rows: Any, labels: Labels) -> Any:
+    """Rows of `train` with the weights of their labels."""
+    rows = _margins(rows, labels)
+    if labels.weight == "none":
+        return rows
+    sure = [2 * p - 1 for p in rows[P_CHOSEN]]
+    mean = sum(sure) / len(sure)
+    # All at 0.5 is nothing to weigh by; such rows are never published.
+    return rows.add_column(WEIGHT, [each / mean if mean else 1.0 for each in sure])
+
+
+def _margins(rows: Any, labels: Labels) -> Any:
+    """TRL's reward trainer subtracts the column `margin` from the difference of rewards."""
+    if rows is None or labels.soft != "margin":
+        return rows
+    return rows.add_column("margin", [2 * p - 1 for p in rows[P_CHOSEN]])
 
 
 def _refuse_shared(version: Version, config: str, where: str) -> None:

@@ -6,7 +6,6 @@ No TRL is imported here: field names and types come from the generated `trl_fiel
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,20 +16,17 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from charter.errors import Fault, InputError, nearest
+from charter.recipes.train import COMMON_FIELDS, METHODS, own_fields
+from charter.trainers.coerce import advice, coerced
+from charter.trainers.labels import Labels, label_faults, read_labels
 
 if TYPE_CHECKING:
     from charter.hub import Version
 
-__all__ = ["CHARTER_FIELDS", "Lora", "TrainSettings", "check_values", "read_settings"]
+__all__ = ["CHARTER_FIELDS", "Judge", "Lora", "TrainSettings", "check_values", "read_settings"]
 
-# Keys of Charter's own beside the fields of the TRL config, with their types.
-CHARTER_FIELDS: Final = {
-    "model": "str | None",
-    "lora": "bool",
-    "lora_r": "int",
-    "lora_alpha": "int",
-    "limit": "int | None",
-}
+# Keys of Charter's own beside the fields of the TRL config, of every method, with their types.
+CHARTER_FIELDS: Final = COMMON_FIELDS
 # Fields that Charter decides itself, and what to do instead.
 _OURS: Final = {
     "output_dir": "name the folder with --out",
@@ -55,12 +51,37 @@ class Lora:
     alpha: int = 32
 
 
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Who scores the answers of `grpo` (see `charter.trainers.judge`).
+
+    Attributes:
+        name: `local`, the folder of a checkpoint, or a model's name at `url`; None is the
+            version's own judge, where that is a local one.
+        url: of an OpenAI-like server.
+        mode: `logprob` or `verdict`; None is the first for a local judge, the second else.
+        principles: ids of those that are asked; empty for all.
+        reward_model: a folder that `charter train reward` made; alone where no judge is named.
+    """
+
+    name: str | None = None
+    url: str | None = None
+    mode: str | None = None
+    principles: tuple[str, ...] = ()
+    reward_model: str | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is a judge at all."""
+        return self.reward_model is None or any((self.name, self.url, self.mode, self.principles))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
     """One training. Only the `train` split of the version can be trained on.
 
     Attributes:
-        method: `sft`, `dpo`.
+        method: one of `charter.recipes.train.METHODS`.
         dataset: the pinned version.
         out: the folder of the model; must not exist, or be empty.
         model: a folder or a name on the Hub; None for the version's own generator.
@@ -68,6 +89,9 @@ class TrainSettings:
             the device, else TRL's.
         lora: adapters instead of all weights; None trains everything.
         limit: only the first rows of `train`, in the order of the version.
+        chat_template: a file or the name of a shipped one, instead of the model's own.
+        labels: how far the labels of pairs are believed.
+        judge: of `grpo`.
     """
 
     method: str
@@ -77,6 +101,9 @@ class TrainSettings:
     fields: Mapping[str, Any] = field(default_factory=dict)
     lora: Lora | None = None
     limit: int | None = None
+    chat_template: str | None = None
+    labels: Labels = field(default_factory=Labels)
+    judge: Judge = field(default_factory=Judge)
 
 
 def read_settings(
@@ -94,7 +121,7 @@ def read_settings(
         dataset: the pinned version.
         out: the folder of the model.
         model: what `--model` says; it goes before a `model` among the values.
-        values: fields of the TRL config and `CHARTER_FIELDS`.
+        values: fields of the TRL config and Charter's own (`charter.recipes.train`).
 
     Raises:
         InputError: every unknown method or field and every value of the wrong type, at once.
@@ -102,7 +129,7 @@ def read_settings(
     given, faults = check_values(method, values)
     if faults:
         raise InputError(faults)
-    ours = {name: given.pop(name) for name in CHARTER_FIELDS if name in given}
+    ours = {name: given.pop(name) for name in own_fields(method) if name in given}
     return TrainSettings(
         method=method,
         dataset=dataset,
@@ -111,6 +138,9 @@ def read_settings(
         fields=given,
         lora=_lora(ours),
         limit=ours.get("limit"),
+        chat_template=ours.get("chat_template"),
+        labels=read_labels(method, ours, given),
+        judge=_judge(ours),
     )
 
 
@@ -135,10 +165,20 @@ def check_values(
             faults.append(Fault(place, path, what, _hint(name, types)))
         else:
             try:
-                given[name] = _coerced(value, text, types[name])
+                given[name] = coerced(value, text, types[name])
             except ValueError as error:
-                faults.append(Fault(place, path, str(error), _advice(types[name])))
-    return given, [*faults, *_range_faults(given)]
+                faults.append(Fault(place, path, str(error), advice(types[name])))
+    return given, [*faults, *_range_faults(given), *label_faults(method, given)]
+
+
+def _judge(ours: Mapping[str, Any]) -> Judge:
+    return Judge(
+        name=ours.get("judge"),
+        url=ours.get("judge_url"),
+        mode=ours.get("judge_mode"),
+        principles=tuple(ours.get("judge_principles", ())),
+        reward_model=ours.get("reward_model"),
+    )
 
 
 def _lora(ours: Mapping[str, Any]) -> Lora | None:
@@ -157,11 +197,9 @@ def _all_types() -> dict[str, dict[str, str]]:
 
 
 def _types(method: str) -> dict[str, str]:
-    from charter.trainers.registry import METHODS
-
     if method not in METHODS:
         raise InputError(Fault("", "method", f'no trainer "{method}"', nearest(method, METHODS)))
-    return {**_all_types()[method], **CHARTER_FIELDS}
+    return {**_all_types()[method], **own_fields(method)}
 
 
 def _assignments(
@@ -182,78 +220,6 @@ def _assignments(
         except yaml.YAMLError:
             value = text
         yield name.strip(), value, text.strip()
-
-
-def _coerced(value: Any, text: str | None, kind: str) -> Any:
-    """A value as its field's type takes it; ValueError says what it is instead."""
-    # `save_strategy=no` is false to YAML 1.1, `run_name=7` a number: the words as typed count.
-    if text is not None and json.dumps(text) in kind.split(" | "):
-        return text
-    try:
-        return _as_type(value, kind)
-    except ValueError:
-        if text is None or "str" not in kind.split(" | "):
-            raise
-        return text
-
-
-def _as_type(value: Any, kind: str) -> Any:
-    parts = kind.split(" | ")
-    if value is None or isinstance(value, bool | dict):
-        name = {"NoneType": "None"}.get(type(value).__name__, type(value).__name__)
-        if name in parts or (value is False and "false" in parts):
-            return value
-    elif isinstance(value, int | float) or (isinstance(value, str) and "str" not in parts):
-        number = _number(value, parts)
-        if number is not None:
-            return number
-    lists = [part for part in parts if part.startswith("list[")]
-    if isinstance(value, str) and ("str" in parts or json.dumps(value) in parts):
-        return value
-    if lists and isinstance(value, list | str | int | float) and not isinstance(value, bool):
-        items = value if isinstance(value, list) else [value]
-        return [_as_type(item, lists[0][5:-1]) for item in items]
-    raise ValueError(f"is {_shown(value)}, not {_kinds(kind)}")
-
-
-def _number(value: int | float | str, parts: list[str]) -> int | float | None:
-    """The number in a value if the type takes it: YAML 1.1 reads `2e-4` as a text."""
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    if not math.isfinite(number):
-        return None
-    if isinstance(value, int) and "int" in parts:
-        return value
-    return number if "float" in parts else None
-
-
-def _shown(value: Any) -> str:
-    return "null" if value is None else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _kinds(kind: str) -> str:
-    names = {
-        "bool": "true or false",
-        "int": "a whole number",
-        "float": "a number",
-        "str": "a text",
-        "None": "null",
-        "dict": "a mapping",
-    }
-    parts = [names.get(part, part) for part in kind.split(" | ")]
-    known = [part for part in parts if not part.startswith('"')]
-    return " or ".join([*(["one of its names"] if len(known) < len(parts) else []), *known])
-
-
-def _advice(kind: str) -> str:
-    names = [json.loads(part) for part in kind.split(" | ") if part.startswith('"')]
-    if names:
-        return f"use one of: {', '.join(names)} (in quotes in YAML)"
-    return (
-        "leave it out; it can't be written in YAML" if "object" in kind else f"write {_kinds(kind)}"
-    )
 
 
 def _hint(name: str, types: Iterable[str]) -> str:

@@ -13,15 +13,7 @@ def _build(job: Job) -> Any:
     from trl import SFTConfig, SFTTrainer
 
     # Conversational `prompt` and `completion`: TRL puts the loss on the completion alone.
-    return without_telemetry(SFTTrainer)(
-        model=job.model,
-        args=SFTConfig(**job.arguments),
-        train_dataset=job.train,
-        eval_dataset=job.test,
-        processing_class=job.tokenizer,
-        peft_config=job.peft_config,
-        callbacks=list(job.callbacks),
-    )
+    return without_telemetry(SFTTrainer)(args=SFTConfig(**job.arguments), **job.keywords)
 
 
 SFT = Method(

@@ -18,11 +18,16 @@ class Truncation:
 
     Attributes:
         cut: rows whose answer loses its end.
-        dropped: rows left out, since the prompt alone fills the window.
+        dropped_at: places of the rows that are left out.
     """
 
     cut: int = 0
-    dropped: int = 0
+    dropped_at: tuple[int, ...] = ()
+
+    @property
+    def dropped(self) -> int:
+        """How many rows are left out."""
+        return len(self.dropped_at)
 
 
 def count_truncated(
@@ -30,6 +35,8 @@ def count_truncated(
     tokenizer: Any,
     completions: Sequence[str],
     max_length: int | None,
+    *,
+    overflow: str = "cut",
 ) -> Truncation:
     """Count the rows that TRL cuts or drops at `max_length` tokens.
 
@@ -41,9 +48,12 @@ def count_truncated(
         tokenizer: with a chat template.
         completions: the columns that follow the prompt.
         max_length: in tokens; None cuts nothing.
+        overflow: `cut`: a longer row loses its end, and is left out where the prompt alone fills
+            the window; `drop`: a longer row is left out; `front`: it loses its start.
     """
-    cut = dropped = 0
+    cut, dropped = 0, []
     iterator = iter(rows)
+    place = 0
     while max_length is not None and (batch := list(islice(iterator, _BATCH))):
         prompts = _lengths(tokenizer, [row["prompt"] for row in batch], prompt=True)
         whole = [0] * len(batch)
@@ -52,9 +62,13 @@ def count_truncated(
             lengths = _lengths(tokenizer, texts, prompt=False)
             whole = [max(pair) for pair in zip(whole, lengths, strict=True)]
         for prompt, longest in zip(prompts, whole, strict=True):
-            dropped += prompt >= max_length
-            cut += prompt < max_length < longest
-    return Truncation(cut, dropped)
+            full = {"cut": prompt >= max_length, "drop": longest > max_length}
+            if full.get(overflow, False):
+                dropped.append(place)
+            else:
+                cut += longest > max_length
+            place += 1
+    return Truncation(cut, tuple(dropped))
 
 
 def _lengths(tokenizer: Any, conversations: list[Any], *, prompt: bool) -> list[int]:

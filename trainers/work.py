@@ -18,19 +18,21 @@ __all__ = ["WorkFolder"]
 class WorkFolder:
     """A place to train in: it becomes `out` by one rename, or nothing is seen of it.
 
-    Left behind only by a training that was interrupted after a checkpoint; the same training
-    finds it again and goes on, another one clears it.
+    Left behind only by a training that ended after a checkpoint, by Ctrl-C or a failure; the same
+    training finds it again and goes on, another one clears it.
 
     Args:
         out: the folder of the model; must not exist, or be empty.
         identity: a digest of what is trained on what; checkpoints of another are not used.
+        owner: whether this process keeps the folder; of several that train together, one does.
 
     Raises:
         InputError: `out` is taken.
         Failure: another training writes to it right now.
     """
 
-    def __init__(self, out: Path, identity: str) -> None:
+    def __init__(self, out: Path, identity: str, *, owner: bool = True) -> None:
+        self.owner = owner
         self.out = out.absolute()
         self.identity = identity
         self.folder = self.out.with_name(f".{self.out.name}.training")
@@ -39,6 +41,8 @@ class WorkFolder:
         self._handle: int | None = None
 
     def __enter__(self) -> Self:
+        if not self.owner:
+            return self
         if self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir())):
             fix = "give another --out, or move it away"
             raise InputError(Fault(str(self.out), "out", "is not empty", fix))
@@ -80,6 +84,8 @@ class WorkFolder:
 
     def publish(self) -> None:
         """Make the model's folder visible, whole."""
+        if not self.owner:
+            return
         mode = (self.model / "config.json").stat().st_mode & 0o777
         for file in self.model.glob("*.safetensors"):
             file.chmod(mode)  # safetensors writes them for their owner alone
@@ -91,8 +97,10 @@ class WorkFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # After a Failure or an InputError the same settings would only fail again.
-        over = error is None or isinstance(error, InputError | Failure)
+        if not self.owner:
+            return
+        # Wrong input would only fail again; a full disk or a judge that is down can be mended.
+        over = error is None or isinstance(error, InputError)
         if over or self.checkpoint() is None:
             shutil.rmtree(self.folder, ignore_errors=True)
         if self._handle is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from charter.cli.output import Output
 from charter.errors import Fault, InputError
 from charter.recipes.load import resolve
+from charter.recipes.train import METHODS
 from charter.run.progress import Progress
 
 if TYPE_CHECKING:
@@ -22,13 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate_models", "measure_models", "train_model", "train_models"]
 
-METHODS = ("sft", "dpo")
-
 
 def train_models(output: Output, recipe: Recipe, version_path: Path, out: Path) -> dict[str, Path]:
     """Train what the recipe's `train` block says; a model that is there already is kept.
 
-    DPO starts from the SFT model where both are trained (Bai et al. 2022, section 4).
+    All else starts from the SFT model where that is trained too (Bai et al. 2022, section 4).
 
     Returns:
         The folder of each model, by method.
@@ -48,7 +47,7 @@ def train_models(output: Output, recipe: Recipe, version_path: Path, out: Path) 
             output.line(f"{method}: trained from this version already, in {folder}")
         else:
             values = dict(getattr(recipe.train, method))
-            start = str(models["sft"]) if method == "dpo" and "sft" in models else None
+            start = str(models["sft"]) if "sft" in models else None
             model = None if "model" in values else start
             train_model(output, read_settings(method, version, folder, model=model, values=values))
         models[method] = folder
@@ -66,11 +65,14 @@ def train_model(output: Output, settings: TrainSettings) -> Trained:
         trained = train(settings, lambda done, total, logs: show(done, total))
     metrics = trained.metrics
     # Single steps are noise; passes over all rows can be compared, where there were two.
-    span = "epoch_loss" if "first_epoch_loss" in metrics else "loss"
+    spans = ("reward", "epoch_loss", "loss")
+    span = next((name for name in spans if f"first_{name}" in metrics), None)
+    moved = ""
+    if span is not None:  # nothing is logged with `logging_strategy: no`
+        first, last = metrics[f"first_{span}"], metrics[f"last_{span}"]
+        moved = f"{span.replace('_', ' ')} {first:.3f} -> {last:.3f}, "
     output.line(
-        f"{method}: {metrics['steps']:.0f} steps on {metrics['rows']:.0f} rows, "
-        f"{span.replace('_', ' ')} "
-        f"{metrics[f'first_{span}']:.3f} -> {metrics[f'last_{span}']:.3f}, "
+        f"{method}: {metrics['steps']:.0f} steps on {metrics['rows']:.0f} rows, {moved}"
         f"{metrics['seconds']:.0f} s, in {trained.model}"
     )
     for note in trained.notes:
@@ -107,7 +109,8 @@ def evaluate_models(
     named: dict[str, Path | None] = {}
     if generator is not None and generator.llm == "local":
         named["before"] = Path(generator.model) if generator.model else None
-    named |= models
+    # A reward model writes nothing that could be a refusal.
+    named |= {method: folder for method, folder in models.items() if method != "reward"}
     if not named:
         output.line("no refusals measured: the generator is no local model, and none was trained")
         return {}

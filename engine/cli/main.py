@@ -6,14 +6,14 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 import click
 
 from charter import __version__
+from charter.cli.lazy import LazyGroup
 from charter.cli.output import print_faults
-from charter.errors import CharterError, Fault, nearest
+from charter.errors import CharterError, Fault
 from charter.models.threads import wait_asleep
 
 __all__ = ["main"]
@@ -33,43 +33,20 @@ COMMANDS = {
     "promote": ("promote", "Make a release from a candidate."),
     "retract": ("retract", "A new version without some rows."),
     "hub": ("hub", "The embedded Hub on loopback."),
+    "review": ("review", "People check the AI's labels, in Argilla."),
     "train": ("train", "Train a model from a pinned version."),
+    "score": ("score", "Score answers by a reward model."),
     "audit": ("audit", "Measure how far a judge and a constitution can be trusted."),
     "eval": ("evaluate", "Measure a model: refusals."),
     "cache": ("cache", "Count, prune, export, import or repair the paid-for calls."),
 }
 
 
-class _Commands(click.Group):
-    """A group that imports a command's module when the command is named."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All commands, in the order in which a newcomer needs them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = import_module(f"charter.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = module.command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command, or a suggestion."""
-        if args and args[0] not in COMMANDS:
-            raise click.UsageError(f'no command "{args[0]}"; {nearest(args[0], COMMANDS)}')
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    lines=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="charter")
 def cli() -> None:
     """From a written constitution to versioned alignment datasets and trained models.

@@ -12,6 +12,7 @@ import click
 
 from charter.errors import Failure, Fault, InputError
 from charter.recipes import Loaded, load_recipe
+from charter.recipes.train import METHODS
 
 if TYPE_CHECKING:
     from charter.hub import Version
@@ -145,7 +146,7 @@ def train_faults(path: Path, loaded: Loaded) -> list[Fault]:
     from charter.trainers.settings import check_values
 
     faults = []
-    for method in ("sft", "dpo"):
+    for method in METHODS:
         _, found = check_values(method, getattr(loaded.recipe.train, method) or {})
         faults += [replace(fault, place=str(path)) for fault in found]
     return faults

@@ -108,26 +108,27 @@ def command(
 def _print_review(output: Output, recipe: Recipe, result: RunResult) -> list[str]:
     """The rows that the recipe's `review` block chooses for people; returns their ids."""
     from charter.hub import open_version
-    from charter.review import choose_rows
+    from charter.review import candidates, draw_rows
 
     review = recipe.review
     version = open_version(result.published.path)
-    chosen = choose_rows(version, review.n, recipe.seed, review.uncertain)
+    seed = recipe.seed if review.seed is None else review.seed
+    chosen = draw_rows(candidates(version, "preference"), review.n, seed, review.uncertain)
     if chosen:
         output.line(f"\nFor people to look at first (`charter show {result.published.path} ROW`)")
         output.table(
             ("row", "p(chosen)", "orders", "chance of being chosen"),
             [
                 (
-                    row.row_id,
-                    f"{row.p_chosen:.3f}",
-                    "agree" if row.order_consistent else "disagree",
-                    f"{row.inclusion:.2f}",
+                    each.row.row_id,
+                    f"{each.row.p_chosen:.3f}",
+                    "agree" if each.row.order_consistent else "disagree",
+                    f"{each.inclusion:.2f}",
                 )
-                for row in chosen
+                for each in chosen
             ],
         )
-    return [row.row_id for row in chosen]
+    return [each.row.row_id for each in chosen]
 
 
 def _print_next(output: Output, result: RunResult, models: dict[str, str]) -> None:

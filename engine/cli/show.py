@@ -48,7 +48,7 @@ def _rows(version: Version, config: str) -> list[dict[str, Any]]:
 
 
 def _show_version(output: Output, version: Version) -> None:
-    from charter.review import choose_rows
+    from charter.review import candidates, draw_rows
 
     manifest = version.manifest
     output.line(f"{manifest.repo}@{manifest.tag} in {version.path}")
@@ -60,7 +60,7 @@ def _show_version(output: Output, version: Version) -> None:
         ("config", "train", "test"),
         [(name, n.get("train", 0), n.get("test", 0)) for name, n in manifest.counts.items()],
     )
-    chosen = choose_rows(version, n=8, seed=0)
+    chosen = [each.row for each in draw_rows(candidates(version, "preference"), n=8, seed=0)]
     if chosen:
         output.line("rows to look at first (least sure labels, and some of all):")
         output.table(

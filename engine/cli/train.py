@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,12 @@ from charter.cli.output import Output, common
 @click.option(
     "--set", "values", multiple=True, metavar="FIELD=VALUE", help="Any field of the TRL config."
 )
+@click.option(
+    "--chat-template",
+    "template",
+    metavar="FILE|NAME",
+    help="Jinja file, or chatml or plain: for a model that has none, or instead of its own.",
+)
 @click.option("--push", metavar="OWNER/NAME", help="Then upload the model to the Hub.")
 @click.option("--private", is_flag=True, help="Of a repo that --push makes.")
 @store_option
@@ -40,32 +47,46 @@ def command(
     model: str | None,
     out: Path,
     values: tuple[str, ...],
+    template: str | None,
     push: str | None,
     private: bool,
     store: Path,
     as_json: bool,
     debug: bool,
 ) -> None:
-    """Train a model by METHOD (sft or dpo) from the `train` split of a pinned version.
+    """Train a model by METHOD from the `train` split of a pinned version.
 
-    Beside the fields of TRL's SFTConfig and DPOConfig, --set takes lora, lora_r, lora_alpha and
-    limit. Without --model the version's generator is trained, where it is the embedded one.
+    METHOD is sft, reward, dpo, kto, orpo or grpo. Beside the fields of its TRL config, --set takes
+    lora, lora_r, lora_alpha and limit; of pairs min_p, of dpo and reward soft_labels and weight,
+    of grpo judge, judge_url, judge_mode, judge_principles and reward_model (docs/training.md).
+    Without --model the version's generator is trained, where it is the embedded one.
 
     \b
     Example:
       charter train sft --dataset me/quickstart@v0.1.0 --out my-sft --set max_steps=20
       charter train dpo --dataset me/quickstart@v0.1.0 --model my-sft --out my-dpo --set lora=true
+      charter train reward --dataset me/quickstart@v0.1.0 --out my-reward --set min_p=0.6
+      charter train grpo --dataset me/quickstart@v0.1.0 --model my-sft --out my-grpo
       charter train sft --dataset 'me/quickstart@>=0.1,<1' --out my-sft --push me/my-sft
     """  # noqa: D301
     from charter.cli.follow import train_model
     from charter.hub.manifest import check_repo
+    from charter.trainers.processes import is_first
     from charter.trainers.settings import read_settings
 
     output = Output(as_json)
     opened = open_named(version, store)
+    if template is not None:
+        values = (*values, f"chat_template={json.dumps(template)}")
     settings = read_settings(method, opened, out, model=model, values=values)
     if push is not None:
         check_repo(push)
+    if not is_first():
+        # Of several processes that train together, the first one speaks and uploads.
+        from charter.trainers.train import train
+
+        train(settings)
+        return
     trained = train_model(output, settings)
     found: dict[str, Any] = {
         "model": str(trained.model),

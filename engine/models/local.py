@@ -55,6 +55,7 @@ class LocalModel:
         context_length: most tokens of a conversation and its answer together.
         model: the transformers model, for inference only.
         tokenizer: its tokenizer.
+        ends: the tokens that end an answer.
     """
 
     def __init__(self, model: Any, tokenizer: Any, identity: Identity) -> None:
@@ -63,7 +64,7 @@ class LocalModel:
         self.name = identity.name
         self.revision = identity.revision
         self.context_length = int(model.config.get_text_config().max_position_embeddings)
-        self._ends = _end_ids(model, tokenizer)
+        self.ends = _end_ids(model, tokenizer)
         self._working = threading.Lock()
 
     def generate(
@@ -104,7 +105,7 @@ class LocalModel:
                     [prompts[place] for place in batch],
                     [calls[place].seed for place in batch],
                     sampling,
-                    self._ends,
+                    self.ends,
                 )
                 for place, row in zip(batch, written, strict=True):
                     answers[place] = self._answer(row, lengths[place], stop)

@@ -17,6 +17,7 @@ from charter.hub import (
     published_splits,
     retracted_on_hub,
 )
+from charter.hub.carry import Carried, carried_on_hub, carried_rows
 from charter.hub.contamination import EvaluationSet, Overlap
 from charter.hub.held import Retracted, retracted_rows
 from charter.hub.scrub import decontaminated, scrub_row, scrubbed
@@ -30,7 +31,7 @@ from charter.run.summary import Summary
 from charter.run.tally import Tally
 from charter.steps.shape import judgment_rows, preference_rows, reject_rows, sft_rows
 
-__all__ = ["CONFIGS", "draft_of", "row_maker", "scrubber"]
+__all__ = ["CONFIGS", "carried_of", "draft_of", "retracted_of", "row_maker", "scrubber"]
 
 CONFIGS = ("sft", "preference", "judgments", "rejects")
 PACKAGES = ("charter-ai", "distilabel", "torch", "transformers", "polars", "pyarrow")
@@ -46,6 +47,7 @@ def draft_of(
     version: str | None,
     retracted: Retracted | None = None,
     sets: tuple[EvaluationSet, ...] = (),
+    carried: Carried | None = None,
 ) -> Draft:
     """The draft of a version.
 
@@ -59,8 +61,12 @@ def draft_of(
         version: a tag instead of the recipe's.
         retracted: what was taken out of the repo.
         sets: the evaluation sets that the recipe names.
+        carried: what people said of the version before, once all rows were made.
     """
     recipe = loaded.recipe
+    lineage = _lineage(loaded, prompts, tally, retracted)
+    if carried:
+        lineage["reviews"] = carried.figures(lineage)
     return Draft(
         repo=recipe.repo,
         rows=data,
@@ -70,7 +76,7 @@ def draft_of(
             "prompts": len(prompts.prompts),
             "pairs_formed": summary.pairs_formed,
         },
-        lineage=_lineage(loaded, prompts, tally, retracted),
+        lineage=lineage,
         constitution_yaml=loaded.constitution_yaml,
         recipe_yaml=loaded.recipe_yaml,
         version=version or recipe.publish.version,
@@ -87,6 +93,12 @@ def retracted_of(loaded: Loaded, store: Path) -> Retracted:
     if loaded.recipe.publish.to == "hub":
         return retracted_on_hub(repo)
     return retracted_rows(store, repo)
+
+
+def carried_of(loaded: Loaded, store: Path) -> Carried:
+    """What people said of the recipe's repo, where it is published."""
+    repo = loaded.recipe.repo
+    return carried_on_hub(repo) if loaded.recipe.publish.to == "hub" else carried_rows(store, repo)
 
 
 def _policy(loaded: Loaded) -> Policy:
@@ -107,11 +119,16 @@ def scrubber(loaded: Loaded, sets: tuple[EvaluationSet, ...]) -> Callable[[Row],
 
 
 def row_maker(
-    loaded: Loaded, prompts: PromptSet, writer: RowWriter, retracted: Retracted | None = None
+    loaded: Loaded,
+    prompts: PromptSet,
+    writer: RowWriter,
+    retracted: Retracted | None = None,
+    carried: Carried | None = None,
 ) -> Callable[[Row], None]:
     """What writes the published rows of each walked row; input rejects are written at once.
 
-    A config that the recipe does not ask for stays absent. What was retracted stays out.
+    A config that the recipe does not ask for stays absent. What was retracted stays out, and what
+    people said of the version before is carried.
     """
     recipe = loaded.recipe
     slots = paired_slots(loaded)
@@ -126,6 +143,8 @@ def row_maker(
     if recipe.preference:
         writer.declare("preference")
         writer.declare("judgments")
+    if carried:
+        writer.add("reviews", carried.rows)
 
     def add(row: Row) -> None:
         made = {"sft": sft_rows(row) if sft else []}
@@ -135,6 +154,8 @@ def row_maker(
         rejects = reject_rows(row, slots, sft, judged)
         if retracted:
             rejects += _without(made, retracted)
+        if carried:
+            rejects += carried.apply(made)
         for config, rows in made.items():
             if rows:
                 writer.add(config, rows)

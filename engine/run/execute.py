@@ -13,6 +13,7 @@ from typing import Any
 
 from charter.errors import CharterError, Failure, Fault, InputError, Interrupted
 from charter.hub import HubOptions, Published, publish_hub, publish_local
+from charter.hub.carry import Carried
 from charter.hub.contamination import EvaluationSet, load_sets
 from charter.hub.held import Retracted
 from charter.hub.stored import RowWriter
@@ -20,7 +21,14 @@ from charter.models.cache import CallCache, default_cache_path
 from charter.pipeline import keep_rule, paired_slots, prompt_row
 from charter.recipes import Loaded, PromptSet, read_prompts
 from charter.rows import Row
-from charter.run.draft import CONFIGS, draft_of, retracted_of, row_maker, scrubber
+from charter.run.draft import (
+    CONFIGS,
+    carried_of,
+    draft_of,
+    retracted_of,
+    row_maker,
+    scrubber,
+)
 from charter.run.failed import FailedCalls
 from charter.run.folder import RunFolder, write_whole
 from charter.run.journal import Journal
@@ -150,6 +158,7 @@ class _Run:
     sets: tuple[EvaluationSet, ...] = ()
     asked_before: int = 0
     retracted: Retracted = field(default_factory=Retracted)
+    carried: Carried = field(default_factory=Carried)
     summary: Summary = field(default_factory=Summary)
 
     def tell(self, event: str, **facts: Any) -> None:
@@ -207,7 +216,7 @@ class _Run:
         rate = RejectRate(self.limits.max_reject_rate, len(self.prompts.prompts))
         slots = paired_slots(self.loaded)
         judged = bool(self.loaded.recipe.preference)
-        add = row_maker(self.loaded, self.prompts, writer, self.retracted)
+        add = row_maker(self.loaded, self.prompts, writer, self.retracted, self.carried)
         see = self.summary.see
 
         def emit(row: Row) -> None:
@@ -271,7 +280,10 @@ def run_recipe(
         folder = opened.enter_context(RunFolder(out / "runs", loaded, prompts))
         journal = opened.enter_context(closing(Journal(folder.path / "events.jsonl")))
         retracted = retracted_of(loaded, out / "versions")
-        run = _Run(loaded, prompts, folder, journal, progress, limits, sets, asked, retracted)
+        carried = carried_of(loaded, out / "versions")
+        run = _Run(
+            loaded, prompts, folder, journal, progress, limits, sets, asked, retracted, carried
+        )
         journal.event("start", run=folder.id, prompts=len(prompts.prompts))
         folder.log(f"{len(prompts.prompts)} prompts, {len(prompts.rejects)} input rejects")
         try:
@@ -313,7 +325,16 @@ def _publish(
     run.progress.say("checking and writing the version")
     store = out / "versions"
     draft = draft_of(
-        loaded, run.prompts, stored, tally, summary, store, version, run.retracted, run.sets
+        loaded,
+        run.prompts,
+        stored,
+        tally,
+        summary,
+        store,
+        version,
+        run.retracted,
+        run.sets,
+        run.carried,
     )
     if loaded.recipe.publish.to == "hub":
         options = hub or HubOptions()

@@ -155,17 +155,28 @@ def test_the_table_says_what_was_missed(hub: Any, tmp_path: Path) -> None:
     ends = [line.split()[-1] for line in lines[1:]]
     assert ends == ["MISSED", "reached", "s"]
     assert "1,234" in lines[3]
-    hub.write(tmp_path / "results" / "hub.json", "python benchmarks/hub.py", cases)
+    hub.write(
+        tmp_path / "results" / "hub.json",
+        "python benchmarks/hub.py",
+        [case.as_json() for case in cases],
+    )
     results = json.loads((tmp_path / "results" / "hub.json").read_text(encoding="utf-8"))
     assert set(results) == {"command", "machine", "versions", "cases"}
     assert [case["goal"] for case in results["cases"]] == [1.5, 600.0, None]
 
 
-def test_a_part_of_the_figures_is_not_written_over_all(hub: Any) -> None:
-    assert not hub.options_of([]).partial
-    for given in (["--short"], ["--rows", "1000"], ["--only", "diff"], ["--xet"]):
-        assert hub.options_of(given).partial
+def test_figures_of_other_sizes_are_not_written_over_the_usual_ones(hub: Any) -> None:
+    assert not hub.options_of([]).other
+    for given in (["--short"], ["--rows", "1000"], ["--xet"]):
+        assert hub.options_of(given).other
     assert hub.options_of(["--rows", "100000"]).rows == 100_000
+
+
+def test_a_part_takes_the_place_of_its_own_figures_alone(hub: Any) -> None:
+    assert hub.options_of(["--only", "diff"]).partial
+    old = [{"case": "a", "figure": "time", "value": 1}, {"case": "b", "figure": "time", "value": 2}]
+    new = [{"case": "b", "figure": "time", "value": 3}, {"case": "c", "figure": "time", "value": 4}]
+    assert hub.replaced(old, new) == [old[0], *new]
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from charter.models.call import Answer
 
 ANSWERS = {
     "h1": Answer("I'm sorry, but I can't help with that."),
-    "h2": Answer("I can't explain how. However, I can tell you whom to ask."),
+    "h2": Answer("Press the red key, turn it twice, and wait. I can't give you the codes."),
     "h3": Answer("Take the red wire."),
     "h4": Answer("  "),
     "b1": Answer("Boil them for six minutes."),

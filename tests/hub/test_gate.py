@@ -49,7 +49,6 @@ def _all(*spoils: Spoil) -> Spoil:
 
 def test_sound_rows_pass(make_draft: Any) -> None:
     _run(make_draft())
-    _run(make_draft(), lambda rows: rows["preference"][0].update(label_source="human"))
 
 
 def test_blocks_that_were_not_asked_for_are_absent(make_draft: Any) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from charter.constitutions import load_constitution
 from charter.errors import Failure, InputError
 from charter.hub import Version, open_version, publish_local
-from charter.hub.retract import COUNTED, Retraction, retract, retraction_draft
+from charter.hub.beside import COUNTED
+from charter.hub.retract import Retraction, retract, retraction_draft
 from charter.hub.retract_what import What, find_rows
 from charter.hub.verify import verify_version
 

@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spot_checks import spot_check
 
 from charter.hub.clean import Clean
 from charter.hub.part import parts
@@ -238,7 +239,7 @@ def _checked(draft: Any, check: SecretCheck) -> SecretCheck:
 
 def _spoiled(make_draft: Any, n: int = 8, **texts: str) -> Any:
     draft = make_draft(n)
-    rows = copy.deepcopy(draft.rows)
+    rows = {**copy.deepcopy(draft.rows), "reviews": [spot_check().as_row()]}
     for place, text in texts.items():
         config, _, name = place.partition("_")
         row = rows[config][-1]
@@ -281,6 +282,9 @@ def test_all_text_columns_of_the_schema_are_read() -> None:
     known |= {"candidate_b", "principle_id", "order", "verdict", "ledger", "pair_id", "stage"}
     known |= {"reason", "p_chosen", "log_odds", "n_votes", "order_consistent", "sample", "p_a"}
     known |= {"score_a", "score_b", "prompt_tokens", "completion_tokens"}
+    known |= {"kind", "row_id", "category", "reviewer", "sure", "critique_right", "still_harmful"}
+    known |= {"over_refusing", "first", "saw_ai", "share", "stratum", "inclusion", "gold", "texts"}
+    known |= {"version", "submitted"}
     for config, schema in CONFIGS.items():
         assert set(schema.names) - known == {name.partition(".")[0] for name in TEXTS[config]}
 

@@ -48,7 +48,7 @@ ODD = st.sampled_from(
     ]
 )
 PLACES = st.sampled_from(
-    [(config, name) for config, schema in CONFIGS.items() for name in schema.names]
+    [(c, name) for c, schema in CONFIGS.items() if c != "reviews" for name in schema.names]
 )
 SPOILS = st.lists(st.tuples(PLACES, st.integers(0, 30), ODD, st.sampled_from("sssda")), max_size=5)
 

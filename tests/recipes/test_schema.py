@@ -77,7 +77,7 @@ publish:
   repo: me/full
   version: auto
   secrets: {keys: mask, personal: drop, also: [PHONE]}
-  decontaminate: [../prompts/shipped.jsonl]
+  decontaminate: [../prompts/shipped.jsonl, {path: ../prompts/shipped.jsonl, column: prompt}]
   on_contamination: report
 review: {n: 8, uncertain: 0.5}
 train:

@@ -11,6 +11,9 @@ import datasets
 import polars as pl
 import pytest
 
+from charter.hub import Draft, open_version, publish_local
+from charter.rows import digest
+
 TEMPLATE = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
@@ -189,3 +192,35 @@ def tiny_model(tmp_path_factory) -> Path:
     LlamaForCausalLM(config).save_pretrained(folder)
     fast.save_pretrained(folder)
     return folder
+
+
+CONSTITUTION = {
+    "name": "tiny",
+    "version": "1.0.0",
+    "licence": "CC-BY-4.0",
+    "fingerprint": digest("constitution"),
+}
+
+
+@pytest.fixture
+def version(place, tmp_path, monkeypatch):
+    """A version as the hub publishes and opens it."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    rows = [{**_sft_row(i), "revisions": []} for i in range(8)]
+    draft = Draft(
+        repo="me/tiny",
+        rows={"sft": rows},
+        splits={f"p{i}": "test" if i == 3 else "train" for i in range(8)},
+        ledgers={"records": 8, "prompts": 8, "pairs_formed": 0},
+        lineage={
+            "constitution": CONSTITUTION,
+            "recipe": {"name": "tiny", "fingerprint": digest("recipe")},
+            "prompt_set": {"path": "p.jsonl", "fingerprint": digest("prompts"), "records": 8},
+            "models": {"generator": {"llm": "local", "model": None}},
+            "seeds": {"recipe": 7},
+            "packages": {},
+        },
+        constitution_yaml="name: tiny\n",
+        recipe_yaml="name: tiny\npreference: false\n",
+    )
+    return open_version(str(publish_local(draft, place / "store").path))

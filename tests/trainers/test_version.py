@@ -2,44 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
-from charter.hub import Draft, open_version, publish_local
 from charter.rows import digest
 from charter.trainers import read_settings
 from charter.trainers.train import train
-
-CONSTITUTION = {
-    "name": "tiny",
-    "version": "1.0.0",
-    "licence": "CC-BY-4.0",
-    "fingerprint": digest("constitution"),
-}
-
-
-@pytest.fixture
-def version(place, sft_row, tmp_path, monkeypatch):
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
-    rows = [{**sft_row(i), "revisions": []} for i in range(8)]
-    draft = Draft(
-        repo="me/tiny",
-        rows={"sft": rows},
-        splits={f"p{i}": "test" if i == 3 else "train" for i in range(8)},
-        ledgers={"records": 8, "prompts": 8, "pairs_formed": 0},
-        lineage={
-            "constitution": CONSTITUTION,
-            "recipe": {"name": "tiny", "fingerprint": digest("recipe")},
-            "prompt_set": {"path": "p.jsonl", "fingerprint": digest("prompts"), "records": 8},
-            "models": {"generator": {"llm": "local", "model": None}},
-            "seeds": {"recipe": 7},
-            "packages": {},
-        },
-        constitution_yaml="name: tiny\n",
-        recipe_yaml="name: tiny\npreference: false\n",
-    )
-    return open_version(str(publish_local(draft, place / "store").path))
 
 
 def test_a_published_version_is_trained_on(version, tiny_model, place, tmp_path, capfd):

@@ -1,0 +1,243 @@
+"""`charter eval depth`: how many tokens deep a model's safety goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from charter.cli.output import Output, common
+from charter.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from charter.evals.depth import DepthFigures, Forced
+    from charter.evals.held_out import HeldOut
+    from charter.models.local import LocalModel
+
+__all__ = ["command"]
+
+_FEWEST = 5  # answers from which anything can be said
+
+
+def _lengths(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ...]:
+    try:
+        found = tuple(sorted({int(part) for part in value.split(",")}))
+    except ValueError:
+        raise click.BadParameter(f'"{value}" is no list of numbers; write 0,5,10') from None
+    if not found or found[0] < 0:
+        raise click.BadParameter("numbers of tokens are 0 or more")
+    return found
+
+
+@click.command("depth")
+@click.option("--model", "models", multiple=True, required=True, metavar="DIR", help="Aligned.")
+@click.option(
+    "--base", default="local", show_default=True, metavar="DIR|local", help="What it was before."
+)
+@click.option(
+    "--prompts",
+    default="prompts/shipped.jsonl",
+    show_default=True,
+    help="jsonl of id, prompt, category.",
+)
+@click.option("--category", default="harmful", show_default=True, help="Of the prompts asked.")
+@click.option("--limit", type=click.IntRange(min=_FEWEST), default=24, show_default=True)
+@click.option(
+    "--compliant",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Compliant answers, a jsonl of id (or prompt) and completion; default the base's own.",
+)
+@click.option("--tokens", type=click.IntRange(min=6), default=20, show_default=True)
+@click.option(
+    "--prefill",
+    default="0,5,10,20,40",
+    show_default=True,
+    callback=_lengths,
+    help="How many tokens of a compliant answer are forced.",
+)
+@click.option("--max-tokens", type=click.IntRange(min=1), default=48, show_default=True)
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@common
+def command(models: tuple[str, ...], as_json: bool, debug: bool, **given: Any) -> None:
+    """Where an aligned model parts from its base, and what forcing the first tokens does.
+
+    Alignment that goes a few tokens deep shows twice: the divergence from the base lies in the
+    first tokens of an answer, and a model whose answer is begun for it goes on (Qi et al. 2024,
+    arXiv 2406.05946). Answers of the base that comply are what is forced.
+
+    \b
+    Example:
+      charter eval depth --model out/models/me/quickstart/v0.1.0/dpo --limit 12 --json
+    """  # noqa: D301
+    output = Output(as_json)
+    names = dict(zip(_names([given["base"], *models]), [given["base"], *models], strict=True))
+    base_name = next(iter(names))
+    loaded = {name: _loaded(source) for name, source in names.items()}
+    _same_tokens(loaded)
+    prompts = _prompts(given)
+    rows, noted = _rows(output, loaded[base_name], prompts, given)
+    found = {
+        name: _measured(output, name, model, loaded[base_name], rows, given)
+        for name, model in loaded.items()
+    }
+    _show(output, found, base_name, noted)
+    if given["html"] is not None:
+        _write_page(output, given["html"], found, base_name, noted)
+    output.result(
+        {
+            "base": base_name,
+            "prompts": len(prompts),
+            "answers": len(rows),
+            "noted": noted,
+            "models": {name: each.as_json() for name, each in found.items()},
+        }
+    )
+
+
+def _names(sources: Sequence[str]) -> list[str]:
+    """A short name for each model: the shortest ends of their paths that tell them apart."""
+    for depth in range(1, 12):
+        names = ["/".join(Path(source).parts[-depth:]) for source in sources]
+        if len(set(names)) == len(names):
+            return names
+    fix = "name the base and each model once"
+    raise InputError(Fault("charter eval depth", "", "a model is named twice", fix))
+
+
+def _loaded(source: str) -> LocalModel:
+    from charter.models.local import load_local
+
+    if source != "local" and not Path(source).is_dir():
+        fix = "name the folder of a model, or local"
+        raise InputError(Fault(source, "", "there is no such folder", fix))
+    return load_local(None if source == "local" else Path(source))
+
+
+def _same_tokens(models: Mapping[str, LocalModel]) -> None:
+    """A divergence is of the same vocabulary, or of nothing."""
+    (first, base), *others = models.items()
+    for name, model in others:
+        if model.tokenizer.get_vocab() != base.tokenizer.get_vocab():
+            what = f"its tokenizer is not that of {first}"
+            raise InputError(Fault(name, "", what, "name the base that it was trained from"))
+
+
+def _prompts(given: Mapping[str, Any]) -> list[HeldOut]:
+    from charter.evals.answers import read_asked
+    from charter.recipes.load import resolve
+
+    files = resolve(given["prompts"], Path())
+    if not files:
+        raise InputError(Fault("--prompts", "", f'no such file "{given["prompts"]}"', "check it"))
+    return read_asked(files[0], given["limit"], given["seed"], {given["category"]})
+
+
+def _rows(
+    output: Output, base: LocalModel, prompts: Sequence[HeldOut], given: Mapping[str, Any]
+) -> tuple[list[Forced], dict[str, int]]:
+    """Compliant answers as tokens, and what was left out."""
+    from charter.cli.follow import counted
+    from charter.evals.answers import answers_of_file, answers_of_model
+    from charter.evals.depth import forced
+    from charter.evals.refusal import Refusal, read
+
+    least = max(given["tokens"], *given["prefill"])
+    if given["compliant"] is not None:
+        answers = dict(answers_of_file(given["compliant"], prompts).texts)
+    else:
+        with output.progress() as progress:
+            show = counted(progress, "the base's answers")
+            said = answers_of_model(base, prompts, max_tokens=least + 24, progress=show)
+        answers = dict(said.texts)
+    asked = {prompt.id: prompt.messages[-1]["content"] for prompt in prompts}
+    complied = {
+        name: text
+        for name, text in answers.items()
+        if read(asked[name], text).outcome is Refusal.COMPLIANCE
+    }
+    rows = forced(base.tokenizer, prompts, complied, least)
+    noted = {
+        "without_answer": len(prompts) - len(answers),
+        "not_compliant": len(answers) - len(complied),
+        "too_short": len(complied) - len(rows),
+    }
+    if len(rows) < _FEWEST:
+        what = f"{len(rows)} compliant answers of {least} tokens to {len(prompts)} prompts"
+        fix = "give some by --compliant, more prompts by --limit, or fewer tokens"
+        raise InputError(Fault("charter eval depth", "", what, fix))
+    return rows, noted
+
+
+def _measured(
+    output: Output,
+    name: str,
+    model: LocalModel,
+    base: LocalModel,
+    rows: Sequence[Forced],
+    given: Mapping[str, Any],
+) -> DepthFigures:
+    from charter.cli.follow import counted
+    from charter.evals.depth import depth_figures, divergence, prefill
+
+    with output.progress() as progress:
+        show = counted(progress, f"divergence {name}", "answers")
+        kl = divergence(model, base, rows, given["tokens"], show)
+        show = counted(progress, f"prefill {name}", "answers")
+        attacked = prefill(
+            model, rows, given["prefill"], max_tokens=given["max_tokens"], progress=show
+        )
+    return depth_figures(kl, attacked, given["seed"])
+
+
+def _show(
+    output: Output, found: Mapping[str, DepthFigures], base: str, noted: Mapping[str, int]
+) -> None:
+    from charter.evals.judge_figures import rounded
+
+    for what, count in noted.items():
+        if count:
+            output.line(f"  note: {count:,} prompts left out: {what.replace('_', ' ')}")
+    output.line("\nDivergence from the base over compliant answers (nats; 95 % intervals)")
+    rows = []
+    for name, each in found.items():
+        if name == base:
+            continue
+        first, last = each.by_token[0], each.by_token[-1]
+        rows.append((name, rounded(first), rounded(last), rounded(each.early), each.answers))
+    tokens = len(next(iter(found.values())).by_token)
+    head = ("model", "token 1", f"token {tokens}", "share of the first 5", "answers")
+    output.table(head, rows)
+    output.line("\nGoes on after forced tokens (share that complies; 95 % Wilson interval)")
+    output.table(
+        ("model", "tokens", "complies", "n", "says nothing"),
+        [
+            (name, each.tokens, rounded(each.complied), each.complied.n or 0, each.stopped)
+            for name, figures in found.items()
+            for each in figures.prefilled
+        ],
+    )
+
+
+def _write_page(
+    output: Output,
+    path: Path,
+    found: Mapping[str, DepthFigures],
+    base: str,
+    noted: Mapping[str, int],
+) -> None:
+    from charter.evals.depth_page import depth_page
+    from charter.run.folder import write_whole
+
+    try:
+        write_whole(path, depth_page(found, base, noted))
+    except OSError as error:
+        what = f"cannot be written ({error.strerror})"
+        fix = "name a file in a folder that is there"
+        raise InputError(Fault(str(path), "", what, fix)) from None
+    output.line(f"\npage: {path}")

@@ -1,0 +1,70 @@
+"""The block `train` of a recipe: the methods, and the fields that are Charter's own in each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import Field, JsonValue
+
+from charter.documents import Settings
+
+__all__ = ["COMMON_FIELDS", "CONFIGS", "METHODS", "TrainSettings", "own_fields"]
+
+# Method -> its config in TRL; in the order in which a recipe trains them, each after the first
+# from the SFT model.
+CONFIGS: Final[Mapping[str, str]] = {
+    "sft": "SFTConfig",
+    "reward": "RewardConfig",
+    "dpo": "DPOConfig",
+    "kto": "KTOConfig",
+    "orpo": "ORPOConfig",
+    "grpo": "GRPOConfig",
+}
+METHODS: Final = tuple(CONFIGS)
+
+# Fields of every method beside those of its TRL config, with their types as in `trl_fields.json`.
+COMMON_FIELDS: Final[Mapping[str, str]] = {
+    "model": "str | None",
+    "lora": "bool",
+    "lora_r": "int",
+    "lora_alpha": "int",
+    "limit": "int | None",
+    "chat_template": "str | None",
+}
+_PAIRS: Final = {"min_p": "float | None"}
+_WEIGHT: Final = {"weight": '"none" | "confidence"'}
+_OWN: Final[Mapping[str, Mapping[str, str]]] = {
+    "sft": {},
+    "reward": {**_PAIRS, **_WEIGHT, "soft_labels": '"none" | "target" | "margin"'},
+    "dpo": {**_PAIRS, **_WEIGHT, "soft_labels": '"none" | "conservative" | "robust"'},
+    "kto": _PAIRS,
+    "orpo": _PAIRS,
+    "grpo": {
+        "judge": "str | None",
+        "judge_url": "str | None",
+        "judge_mode": '"logprob" | "verdict"',
+        "judge_principles": "list[str]",
+        "reward_model": "str | None",
+    },
+}
+
+
+def own_fields(method: str) -> dict[str, str]:
+    """Charter's own fields of a method with their types.
+
+    Raises:
+        KeyError: there is no such method.
+    """
+    return {**COMMON_FIELDS, **_OWN[method]}
+
+
+class TrainSettings(Settings):
+    """What is trained from the version, each with fields of that TRL config."""
+
+    sft: dict[str, JsonValue] | None = Field(default=None, description="Fields of SFTConfig.")
+    reward: dict[str, JsonValue] | None = Field(default=None, description="Fields of RewardConfig.")
+    dpo: dict[str, JsonValue] | None = Field(default=None, description="Fields of DPOConfig.")
+    kto: dict[str, JsonValue] | None = Field(default=None, description="Fields of KTOConfig.")
+    orpo: dict[str, JsonValue] | None = Field(default=None, description="Fields of ORPOConfig.")
+    grpo: dict[str, JsonValue] | None = Field(default=None, description="Fields of GRPOConfig.")

@@ -1,0 +1,115 @@
+"""`charter review publish` and the gate of `charter promote`, on a Hub and in a local store."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from answered import answer
+from drafts import RECIPE, draft
+
+from charter.hub import open_version, publish_local
+from charter.hub.embedded import User
+from charter.hub.embedded.child import launch
+from charter.review.store import Answer, ReviewStore
+
+TOKEN = "hf_owner_0123456789"
+CHARTER = "from charter.cli import main; main()"
+GATED = RECIPE + "review: {min_reviews: 2, min_agreement_lower: 0.05}\n"
+PUBLISH = """
+import pickle, sys
+from pathlib import Path
+from charter.hub import publish_hub
+publish_hub(pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2]))
+"""
+
+
+def python(code, *arguments, environment, folder, code_wanted=0):
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "CHARTER_REVIEW": str(folder / "review"), **environment},
+        cwd=folder,
+        timeout=120,
+    )
+    assert done.returncode == code_wanted, done.stderr
+    return done.stdout if code_wanted == 0 else done.stderr
+
+
+def keep(folder, *checks):
+    with ReviewStore.open("me/small", folder / "review") as store:
+        store.keep("d", 1, [Answer(each, "1") for each in checks])
+
+
+def test_a_candidate_is_reviewed_and_promoted_on_a_hub(tmp_path):
+    made = draft(recipe_yaml=GATED, version="rc")
+    (tmp_path / "draft").write_bytes(pickle.dumps(made))
+    local = open_version(publish_local(made, tmp_path / "elsewhere").path)
+    hub = launch(tmp_path / "hub", users=[User("me", TOKEN, "write")])
+    environment = {
+        "HF_ENDPOINT": hub.address,
+        "HF_TOKEN": TOKEN,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+    }
+
+    def charter(*arguments, code=0):
+        given = (CHARTER, *arguments)
+        return python(*given, environment=environment, folder=tmp_path, code_wanted=code)
+
+    try:
+        python(
+            PUBLISH, tmp_path / "draft", tmp_path / "s", environment=environment, folder=tmp_path
+        )
+        refused = charter("promote", "me/small@v0.1.0-rc.1", code=1)
+        assert "2 more reviews: 0 of 2" in refused
+        assert "agreement's lower bound was not measured" in refused
+        keep(
+            tmp_path,
+            answer(local, "p6#a~b", "ann", "REJECTED"),
+            answer(local, "p5#a~b", "ann", "CHOSEN"),
+            answer(local, "p4#a~b", "ann", "CHOSEN"),
+            answer(local, "p7#a~b", "ann", "TIE"),
+        )
+        found = json.loads(charter("review", "publish", "me/small", "--json").splitlines()[-1])
+        assert (found["from"], found["version"]) == ("v0.1.0-rc.1", "v0.1.0-rc.2")
+        assert found["overruled"] == {"REMOVED": 1, "TURNED": 1}
+        again = json.loads(charter("review", "publish", "me/small", "--json").splitlines()[-1])
+        assert (again["version"], again["new"]) == ("v0.1.0-rc.2", False)
+        done = charter("promote", "me/small@v0.1.0-rc.2", "--json")
+        assert json.loads(done.splitlines()[-1])["version"] == "v0.1.0"
+        text = charter("diff", "me/small", "v0.1.0-rc.1", "v0.1.0", "--json")
+        counts = json.loads(text.splitlines()[-1])["preference"]
+        assert (counts["flipped"], counts["removed"], counts["text_changed"]) == (1, 1, 0)
+    finally:
+        assert hub.stop() == 0
+
+
+@pytest.mark.parametrize("rule", ["majority", "none"])
+def test_a_local_release_gets_its_answers(tmp_path, rule):
+    store = tmp_path / "store"
+    version = open_version(publish_local(draft(), store).path)
+    keep(tmp_path, answer(version, "p6#a~b", "ann", "REJECTED"))
+
+    def charter(*arguments, code=0):
+        given = (CHARTER, *arguments, "--store", store)
+        return python(*given, environment={}, folder=tmp_path, code_wanted=code)
+
+    text = charter("review", "publish", "me/small", "--overrule", rule, "--dry-run")
+    assert "1 answers on me/small@v0.1.0" in text
+    assert ("labels turned: 1" in text) is (rule == "majority")
+    assert "nothing was published" in text
+    text = charter("review", "publish", "me/small", "--overrule", rule)
+    assert "me/small@v0.1.1 is published in" in text
+    new = open_version("me/small@v0.1.1", store=store)
+    assert new.rows("reviews").height == 1
+    assert "nothing of it is published" in charter("review", "publish", "me/other", code=2)
+    assert Path(store / "me/small/v0.1.1/README.md").is_file()

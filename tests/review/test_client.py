@@ -1,0 +1,156 @@
+"""Which server is talked to, and errors in three parts that never have the key."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from charter.errors import CharterError, Failure, InputError
+from charter.review.client import Server, connect, find_server, workspace_of
+
+KEY = "very-secret-key"
+
+
+@pytest.fixture(autouse=True)
+def own_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHARTER_REVIEW", str(tmp_path / "review"))
+    for name in ("ARGILLA_API_URL", "ARGILLA_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "review"
+
+
+@pytest.fixture
+def answering():
+    """A server that is no Argilla: it answers what a test says, by path."""
+    servers = []
+
+    def start(**answers):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                status, body = answers.get(self.path.rpartition("/")[2], (404, "no"))
+                data = body.encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        server = HTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server, thread in servers:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_ones_own_server_by_the_environment(monkeypatch):
+    monkeypatch.setenv("ARGILLA_API_URL", "https://argilla.example/base/")
+    monkeypatch.setenv("ARGILLA_API_KEY", KEY)
+    found = find_server()
+    assert (found.url, found.api_key) == ("https://argilla.example/base", KEY)
+    assert KEY not in repr(found)
+
+
+@pytest.mark.parametrize("name", ["ARGILLA_API_URL", "ARGILLA_API_KEY"])
+def test_one_variable_alone_is_a_fault(monkeypatch, name):
+    monkeypatch.setenv(name, KEY)
+    with pytest.raises(InputError, match="is not") as raised:
+        find_server()
+    assert KEY not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [("argilla.example", KEY), ("ftp://a", KEY), ("http://a", "k\ney"), ("http://a", "ké")],
+)
+def test_what_is_no_address_or_key_is_a_fault(monkeypatch, url, key):
+    monkeypatch.setenv("ARGILLA_API_URL", url)
+    monkeypatch.setenv("ARGILLA_API_KEY", key)
+    with pytest.raises(InputError) as raised:
+        find_server()
+    assert key not in str(raised.value)
+
+
+def test_none_says_how_to_get_one(own_place):
+    with pytest.raises(InputError, match="no Argilla; charter review serve, or set ARGILLA"):
+        find_server()
+    own_place.mkdir()
+    kept = {"url": "http://127.0.0.1:9", "username": "u", "password": "p", "api_key": KEY}
+    (own_place / "credentials.json").write_text(json.dumps(kept))
+    with pytest.raises(InputError, match=r"none answers at http://127.0.0.1:9") as raised:
+        find_server()
+    assert KEY not in str(raised.value)
+
+
+def test_the_embedded_one_by_its_credentials(own_place, answering):
+    url = answering(version=(200, '{"version": "2.8.0"}'))
+    own_place.mkdir()
+    kept = {"url": url, "username": "u", "password": "p", "api_key": KEY}
+    (own_place / "credentials.json").write_text(json.dumps(kept))
+    assert find_server() == Server(url, KEY)
+
+
+@pytest.mark.parametrize(
+    ("answers", "error", "what"),
+    [
+        ({"version": (200, "<html>")}, InputError, "no Argilla server"),
+        ({"version": (404, "")}, InputError, "no Argilla server"),
+        ({"version": (200, '{"version": "1.29.1"}')}, InputError, "it is Argilla 1.29.1"),
+        ({"version": (503, "")}, Failure, "it answers 503"),
+        ({"version": (200, '{"version": "2.8.0"}'), "me": (401, "")}, InputError, "the key"),
+        ({"version": (200, '{"version": "2.8.0"}'), "me": (500, "")}, Failure, "it answers 500"),
+    ],
+)
+def test_a_server_that_can_not_be_used_says_why(answering, answers, error, what):
+    server = Server(answering(**answers), KEY)
+    with pytest.raises(error, match=what) as raised:
+        connect(server)
+    (fault,) = raised.value.faults
+    assert fault.place == server.url
+    assert fault.fix
+    assert KEY not in str(raised.value)
+
+
+def test_one_that_is_not_there_says_so_without_what_stands_in_its_address():
+    with pytest.raises(Failure, match="it is not reached") as raised:
+        connect(Server("http://me:password@127.0.0.1:9", KEY))
+    assert "password" not in str(raised.value)
+    assert KEY not in str(raised.value)
+
+
+@pytest.fixture
+def opened():
+    """Clients that are closed at the end."""
+    made = []
+
+    def open_one(url, key):
+        made.append(connect(Server(url, key)))
+        return made[-1]
+
+    yield open_one
+    for client in made:
+        client.http_client.close()
+
+
+@pytest.mark.xdist_group("argilla")
+def test_the_real_one_and_its_workspaces(argilla, opened):
+    client = opened(argilla.url, argilla.api_key)
+    assert workspace_of(client, "client-made", make=False) is None
+    made = workspace_of(client, "client-made")
+    assert workspace_of(client, "client-made").id == made.id
+    with pytest.raises(InputError, match="the key"):
+        connect(Server(argilla.url, "wrong"))
+    person = opened(argilla.url, argilla.user("client-person", "client-made"))
+    assert workspace_of(person, "client-made") is not None
+    with pytest.raises(CharterError, match="may not make it"):
+        workspace_of(person, "client-other")

@@ -1,0 +1,176 @@
+"""The scores of a reward model, and what they agree with."""
+
+import dataclasses
+import json
+
+import pytest
+
+from charter.errors import InputError
+from charter.trainers import read_settings
+from charter.trainers.score import Scorer, with_answer
+from charter.trainers.score_file import read_lines, score_file
+from charter.trainers.score_pairs import score_version
+from charter.trainers.train import train
+
+
+@pytest.fixture(scope="module")
+def reward_model(tmp_path_factory, tiny_model):
+    """A tiny reward model, seen once: its scores are all that the tests need."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    torch.manual_seed(1)
+    folder = tmp_path_factory.mktemp("rm") / "tiny"
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=1)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder)
+    return folder
+
+
+@dataclasses.dataclass(frozen=True)
+class WithReviews:
+    """A version with answers of people beside what trainers use of it."""
+
+    inner: object
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def configs(self):
+        return tuple(name for name, splits in self.inner.data.items() if splits)
+
+
+def reviewed(make_version, reviews=None):
+    version = make_version()
+    if reviews is not None:
+        version.data["reviews"] = {"train": reviews}
+    return WithReviews(version)
+
+
+def review(row, verdict, kind="preference", gold=None):
+    return {"row_id": row, "kind": kind, "verdict": verdict, "gold": gold}
+
+
+def test_a_score_does_not_hang_on_its_batch(reward_model, make_version):
+    rows = make_version().data["preference"]["train"]
+    texts = [
+        with_answer(row["prompt"], row[side]) for row in rows for side in ("chosen", "rejected")
+    ]
+    alone = [Scorer(reward_model, 1).scores([text])[0] for text in texts]
+    together = Scorer(reward_model, 7).scores(texts)
+    assert together == pytest.approx(alone, abs=1e-5)
+    assert len(set(together)) > 8
+
+
+def test_scores_are_those_of_the_trainer(make_version, tiny_model, place):
+    version = reviewed(make_version)
+    values = {"max_steps": 8, "per_device_train_batch_size": 4, "learning_rate": 3e-3}
+    done = train(
+        read_settings("reward", version, place / "rm", model=str(tiny_model), values=values)
+    )
+    found = score_version(version, Scorer(done.model))
+    assert found.accuracy["test"].value == pytest.approx(done.metrics["test_accuracy"])
+    margins = [row["margin"] for row in found.rows]
+    assert sum(margins) / len(margins) == pytest.approx(done.metrics["test_margin"], abs=1e-4)
+    assert found.reviews is None
+    both = score_version(version, Scorer(done.model), "all")
+    assert len(both.rows) == 11 and both.accuracy.keys() == {"train", "test"}
+
+
+def test_people_are_counted_by_majority_and_split(reward_model, make_version):
+    plain = score_version(reviewed(make_version), Scorer(reward_model), "all")
+    prefers = {row["id"]: "CHOSEN" if row["margin"] > 0 else "REJECTED" for row in plain.rows}
+    against = {"CHOSEN": "REJECTED", "REJECTED": "CHOSEN"}
+    one, other, third, fourth = "p8:a-b", "p9:a-b", "p0:a-b", "p10:a-b"
+    reviews = [
+        *(review(one, prefers[one]) for _ in range(2)),
+        review(one, against[prefers[one]]),
+        review(other, against[prefers[other]]),
+        review(third, prefers[third]),
+        review(fourth, "CHOSEN"),
+        review(fourth, "REJECTED"),  # split: no majority
+        review("p1:a-b", "TIE"),
+        review("p2:a-b", "CHOSEN", gold="CHOSEN"),
+        review("p3:sft", "BETTER", kind="sft"),
+    ]
+    found = score_version(reviewed(make_version, reviews), Scorer(reward_model))
+    assert (found.reviews["test"].value, found.reviews["test"].n) == (0.5, 2)
+    assert (found.reviews["train"].value, found.reviews["train"].n) == (1.0, 1)
+    assert {row["split"] for row in found.rows} == {"test"}
+
+
+def test_a_conversation_longer_than_the_window_has_no_score(reward_model):
+    scorer = Scorer(reward_model)
+    short, long = with_answer("say yes", "yes"), with_answer("say yes", "yes " * 400)
+    scores = scorer.scores([long, short])
+    assert scores[0] is None and scores[1] is not None
+
+
+def test_a_file_of_answers_and_pairs(reward_model, tmp_path):
+    lines = [
+        {"prompt": "say yes", "response": "yes"},
+        {"messages": with_answer("say yes", "yes"), "kept": 1},
+        {"prompt": [{"role": "user", "content": "say yes"}], "chosen": "yes", "rejected": "no"},
+    ]
+    file = tmp_path / "lines.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)) + "\n\n")
+    found = score_file(file, Scorer(reward_model))
+    assert found[0]["score"] == pytest.approx(found[1]["score"], abs=1e-6)
+    assert found[1]["kept"] == 1
+    assert found[2]["score_chosen"] == pytest.approx(found[0]["score"], abs=1e-6)
+    assert found[2]["margin"] == found[2]["score_chosen"] - found[2]["score_rejected"]
+
+
+def test_every_wrong_line_at_once(tmp_path):
+    file = tmp_path / "lines.jsonl"
+    file.write_text(
+        '{"prompt": "a", "response": "b"}\nno\n[1]\n{"prompt": "a"}\n{"messages": "a"}\n'
+        '{"prompt": "a", "chosen": "b"}\n'
+        '{"prompt": [{"role": "x", "content": "a"}], "response": ""}\n'
+    )
+    with pytest.raises(InputError) as error:
+        read_lines(file)
+    wrong = [str(fault) for fault in error.value.faults]
+    for number, what in ((2, "is no JSON"), (3, "is no object"), (4, "has no response"),
+                         (5, "messages is neither"), (6, "has no rejected"),
+                         (7, "prompt is neither")):  # fmt: skip
+        assert any(f"lines.jsonl:{number}: {what}" in text for text in wrong)
+    assert len(wrong) == 6
+
+
+@pytest.mark.parametrize("make", ["text-model", "nothing", "missing"])
+def test_what_is_no_reward_model(tiny_model, tmp_path, make):
+    (tmp_path / "nothing").mkdir()
+    folder = tiny_model if make == "text-model" else tmp_path / make
+    with pytest.raises(InputError, match="name a folder that `charter train reward` made"):
+        Scorer(folder)
+
+
+def test_the_command(reward_model, tmp_path, capsys):
+    from charter.cli.main import main
+
+    file = tmp_path / "lines.jsonl"
+    file.write_text(json.dumps({"prompt": "say yes", "chosen": "yes", "rejected": "no"}) + "\n")
+    out = tmp_path / "scores.jsonl"
+    with pytest.raises(SystemExit) as code:
+        main(
+            [
+                "score",
+                "--model",
+                str(reward_model),
+                "--file",
+                str(file),
+                "--out",
+                str(out),
+                "--json",
+            ]
+        )
+    assert code.value.code == 0
+    shown = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (shown["scored"], shown["too_long"], shown["reviews"]) == (1, 0, None)
+    assert shown["accuracy"]["file"]["n"] == 1
+    assert json.loads(out.read_text())["margin"] is not None
+    with pytest.raises(SystemExit) as code:
+        main(["score", "--model", str(reward_model)])
+    assert code.value.code == 2
+    assert "needs one of --dataset and --file" in capsys.readouterr().err

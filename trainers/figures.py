@@ -1,0 +1,92 @@
+"""What a training measured: losses, how they fell, and the figures on `test`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from charter.trainers.method import Method
+    from charter.trainers.rows import Rows
+    from charter.trainers.truncation import Truncation
+
+__all__ = ["history_of", "metrics_of"]
+
+
+def metrics_of(
+    trainer: Any, method: Method, rows: Rows, truncation: Truncation
+) -> dict[str, float]:
+    """The figures of a training that has ended, as `Trained.metrics` names them.
+
+    Measures on `test`, where there is one: all processes must call this.
+    """
+    history = history_of(trainer)
+    metrics: dict[str, float] = {
+        "steps": trainer.state.global_step,
+        "rows": len(rows.train) + truncation.dropped,
+        "truncated_rows": truncation.cut,
+        "dropped_rows": truncation.dropped,
+    }
+    if rows.left_out:
+        metrics["unsure_rows"] = rows.left_out
+    if history:  # empty with `logging_strategy: no`
+        metrics["first_loss"] = history[0]["loss"]
+        metrics["last_loss"] = history[-1]["loss"]
+        metrics["mean_loss"] = _mean_loss(history)
+        metrics |= _epoch_losses(history)
+        if method.tracked is not None:
+            metrics |= _tracked(history, method.tracked)
+    if rows.test is not None:
+        measured = trainer.evaluate()
+        metrics["test_rows"] = len(rows.test)
+        names = method.test_metrics.items()
+        metrics |= {ours: measured[theirs] for theirs, ours in names if theirs in measured}
+    return metrics
+
+
+def history_of(trainer: Any) -> list[dict[str, float]]:
+    """What was logged while training, by step."""
+    return [entry for entry in trainer.state.log_history if "loss" in entry]
+
+
+def _tracked(history: list[dict[str, float]], name: str) -> dict[str, float]:
+    """A figure at the first and the last step, and its parts (`rewards/PRINCIPLE/mean`)."""
+    found = {}
+    for when, entry in (("first", history[0]), ("last", history[-1])):
+        found[f"{when}_{name}"] = entry[name]
+        for key, value in entry.items():
+            part, _, of = key.removeprefix(f"{name}s/").rpartition("/")
+            if key.startswith(f"{name}s/") and of == "mean":
+                found[f"{when}_{name}_{part}"] = value
+    # A reward that no one gave is no number, and JSON has no word for that.
+    return {key: value for key, value in found.items() if math.isfinite(value)}
+
+
+def _mean_loss(history: list[dict[str, float]], start: float = 0.0) -> float:
+    """Over the steps after `start`; an entry is the mean since the one before it.
+
+    The trainer's own `train_loss` is too low in a training that was taken up again: it divides
+    the sum since then by all steps.
+    """
+    total, first = 0.0, start
+    for entry in history:
+        total += entry["loss"] * (entry["step"] - start)
+        start = entry["step"]
+    return total / (start - first)
+
+
+def _epoch_losses(history: list[dict[str, float]]) -> dict[str, float]:
+    """The mean loss of the first and of the last whole epoch, where there are two or more.
+
+    Single steps can't be compared: their rows differ more than the model does.
+    """
+    epochs = int(history[-1]["epoch"])
+    first = [entry for entry in history if entry["epoch"] <= 1]
+    last = [entry for entry in history if epochs - 1 < entry["epoch"] <= epochs]
+    if epochs < 2 or not first or not last:
+        return {}
+    start = max(entry["step"] for entry in history if entry["epoch"] <= epochs - 1)
+    return {
+        "first_epoch_loss": _mean_loss(first),
+        "last_epoch_loss": _mean_loss(last, start),
+    }

@@ -1,0 +1,101 @@
+"""What can happen to anyone's training, as an error with advice."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from charter.errors import Failure, Fault, InputError, Interrupted
+
+if TYPE_CHECKING:
+    from charter.trainers.progress import ProgressCallback
+    from charter.trainers.work import WorkFolder
+
+__all__ = ["mended"]
+
+# No space, no quota, or a file longer than the system allows.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# Writers of tensors are no Python: what the system said stands in their texts, or not even there.
+_FULL_TEXTS = ("No space left", "os error 28", "os error 122", "os error 27", "File too large")
+_TORCH_WRITER = ("PytorchStreamWriter failed", "inline_container")
+_NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
+
+
+@contextmanager
+def mended(callback: ProgressCallback, work: WorkFolder) -> Iterator[None]:
+    """Turns errors of the libraries inside into ours.
+
+    Raises:
+        Interrupted: Ctrl-C.
+        InputError: the chat template refuses a row.
+        Failure: memory ran out, or the disk is full.
+    """
+    from jinja2 import TemplateError
+
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        what = f"stopped after {callback.done} of {callback.total} steps, no model was written"
+        raise Interrupted(Fault("", "train", what, _how_on(work))) from error
+    except TemplateError as error:
+        what = f"the model's chat template refuses a row: {_one_line(error)}"
+        fix = "choose another with --chat-template FILE|NAME"
+        raise InputError(Fault("", "chat_template", what, fix)) from error
+    except (MemoryError, OSError, RuntimeError) as error:
+        failure = _failure(error, callback, work)
+        if failure is None:
+            raise
+        raise failure from error
+    except Exception as error:
+        # safetensors has an error class of its own, which says only `Exception` above it.
+        if not _is_full(error):
+            raise
+        raise _full(callback, work) from error
+
+
+def _failure(error: Exception, callback: ProgressCallback, work: WorkFolder) -> Failure | None:
+    import torch
+
+    if _is_full(error):
+        return _full(callback, work)
+    text = str(error)
+    short = any(said in text for said in _NO_MEMORY)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or short:
+        fix = (
+            "lower per_device_train_batch_size and raise gradient_accumulation_steps by as much, "
+            "lower max_length, set gradient_checkpointing=true, or set lora=true"
+        )
+        return Failure(Fault(_at(callback), "train", "memory ran out", fix))
+    return None
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    said = str(error)
+    return any(text in said for text in (*_FULL_TEXTS, *_TORCH_WRITER))
+
+
+def _full(callback: ProgressCallback, work: WorkFolder) -> Failure:
+    place = str(work.out.parent)
+    what = f"the disk is full at step {callback.done} of {callback.total}, no model was written"
+    return Failure(Fault(place, "train", what, f"make room, then {_how_on(work)}"))
+
+
+def _at(callback: ProgressCallback) -> str:
+    return f"step {callback.done}" if callback.total else ""
+
+
+def _how_on(work: WorkFolder) -> str:
+    if work.checkpoint() is not None:
+        return "give the same command again: it goes on from its last checkpoint"
+    return (
+        "give the same command again: it starts from the first step "
+        "(save_strategy=steps and save_steps=N leave checkpoints to go on from)"
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,134 @@
+"""A reward model on the pairs of a version: how often it agrees with the labels and with people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from charter.errors import Fault, InputError
+from charter.stats import Estimate, wilson
+from charter.trainers.score import Scorer, with_answer
+
+if TYPE_CHECKING:
+    from charter.hub import Version
+
+__all__ = ["PairScores", "accuracy", "score_version"]
+
+Split = Literal["train", "test", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class PairScores:
+    """The scores of pairs, and what they come to.
+
+    Attributes:
+        rows: `id`, `prompt_id`, `split`, `score_chosen`, `score_rejected`, `margin`, `p_chosen`;
+            scores are None where a conversation is longer than the model's window.
+        accuracy: split -> the share of its pairs whose chosen answer scores higher.
+        reviews: split -> the share of reviewed pairs on which model and people prefer the same
+            answer; None where the version has no answers of people.
+    """
+
+    rows: list[dict[str, Any]]
+    accuracy: dict[str, Estimate]
+    reviews: dict[str, Estimate] | None
+
+
+def score_version(
+    version: Version,
+    scorer: Scorer,
+    split: Split = "test",
+    progress: Callable[[int, int], None] | None = None,
+) -> PairScores:
+    """Score the pairs of a split, and those of any split that people have looked at.
+
+    Raises:
+        InputError: the version has no `preference` rows in that split.
+    """
+    where = f"{version.repo}@{version.tag}"
+    wanted = ("train", "test") if split == "all" else (split,)
+    there = version.splits("preference")
+    if not set(wanted) & set(there):
+        what = f"has no `{split}` rows, only {', '.join(there) or 'none'}"
+        fix = "give --split train" if there else "judge candidates into it with `charter run`"
+        raise InputError(Fault(where, "preference", what, fix))
+    people = _majorities(version)
+    pairs = [
+        {**row, "split": each}
+        for each in there
+        for row in version.rows("preference", each).to_dicts()
+        if each in wanted or row["id"] in (people or {})
+    ]
+    sides = ("chosen", "rejected")
+    both = [with_answer(row["prompt"], row[side]) for row in pairs for side in sides]
+    scores = scorer.scores(both, progress)
+    rows = [
+        _scored(row, chosen, rejected)
+        for row, chosen, rejected in zip(pairs, scores[::2], scores[1::2], strict=True)
+    ]
+    shown = {each: accuracy(_of(rows, each)) for each in wanted if each in there}
+    reviews = None if people is None else _agreement(rows, people)
+    return PairScores([row for row in rows if row["split"] in wanted], shown, reviews)
+
+
+def accuracy(rows: Iterable[Mapping[str, Any]]) -> Estimate:
+    """The share of pairs whose chosen answer scores higher, with its Wilson interval.
+
+    Equal scores count as wrong; a pair without both scores does not count.
+    """
+    margins = [row["margin"] for row in rows if row["margin"] is not None]
+    return wilson(sum(margin > 0 for margin in margins), len(margins))
+
+
+def _of(rows: Iterable[dict[str, Any]], split: str) -> list[dict[str, Any]]:
+    return [row for row in rows if row["split"] == split]
+
+
+def _scored(row: Mapping[str, Any], chosen: float | None, rejected: float | None) -> dict[str, Any]:
+    margin = None if chosen is None or rejected is None else chosen - rejected
+    return {
+        "id": row["id"],
+        "prompt_id": row["prompt_id"],
+        "split": row["split"],
+        "score_chosen": chosen,
+        "score_rejected": rejected,
+        "margin": margin,
+        "p_chosen": row.get("p_chosen"),
+    }
+
+
+def _majorities(version: Version) -> dict[str, bool] | None:
+    """Row -> whether people prefer the chosen answer; rows on which they are split are not there.
+
+    Answers to planted rows, whose answer was known, are about the reviewer and not the row.
+    """
+    if "reviews" not in version.configs():
+        return None
+    said: dict[str, Counter[bool]] = {}
+    for split in version.splits("reviews"):
+        for review in version.rows("reviews", split).to_dicts():
+            clear = review["verdict"] in ("CHOSEN", "REJECTED")
+            if review["kind"] == "preference" and review["gold"] is None and clear:
+                votes = said.setdefault(review["row_id"], Counter())
+                votes[review["verdict"] == "CHOSEN"] += 1
+    return {
+        row: votes[True] > votes[False]
+        for row, votes in said.items()
+        if votes[True] != votes[False]
+    }
+
+
+def _agreement(
+    rows: Sequence[Mapping[str, Any]], people: Mapping[str, bool]
+) -> dict[str, Estimate]:
+    found = {}
+    for split in ("test", "train"):
+        judged = [
+            (row["margin"] > 0) == people[row["id"]] and row["margin"] != 0
+            for row in rows
+            if row["split"] == split and row["id"] in people and row["margin"] is not None
+        ]
+        found[split] = wilson(sum(judged), len(judged))
+    return found

@@ -17,8 +17,9 @@ _ROLES: Final[Mapping[str, Literal["system", "user", "assistant"]]] = {
     "assistant": "assistant",
 }
 _TEXT_PARTS: Final = {"text": "text", "refusal": "refusal", "output_text": "text"}
-# Of a message, what is read or says nothing.
-_MESSAGE_KEYS: Final = ("role", "content", "refusal", "name")
+# Texts of a message, all of them read; a model's thoughts are shown to whoever asks, too.
+_TEXTS: Final = ("reasoning_content", "reasoning", "content", "refusal")
+_MESSAGE_KEYS: Final = ("role", "name", *_TEXTS)
 _MOST_MESSAGES: Final = 4096
 
 
@@ -71,7 +72,7 @@ class Choice:
 
     Attributes:
         raw: as it came.
-        text: what it says, refusal included; "" where it says nothing.
+        text: what it says, thoughts and refusal included; "" where it says nothing.
         unchecked: what is not text, each by its name.
     """
 
@@ -139,9 +140,9 @@ def read_choices(body: Any) -> list[Choice]:
 
 def _texts(message: Mapping[str, Any]) -> tuple[str, list[str]]:
     """A message's text, and the names of what else it holds."""
-    unchecked = []
-    texts = []
-    for key in ("content", "refusal"):
+    unchecked: list[str] = []
+    texts: list[str] = []
+    for key in _TEXTS:
         value = message.get(key)
         if isinstance(value, str):
             texts.append(value)
@@ -153,7 +154,8 @@ def _texts(message: Mapping[str, Any]) -> tuple[str, list[str]]:
         elif value is not None:
             unchecked.append(key)
     unchecked += [str(k)[:64] for k, v in message.items() if k not in _MESSAGE_KEYS and v]
-    return "\n".join(text for text in texts if text), unchecked
+    # Once each: some servers send the thoughts under both names.
+    return "\n".join(dict.fromkeys(text for text in texts if text)), unchecked
 
 
 def _part(part: Any) -> tuple[str, list[str]]:

@@ -25,12 +25,18 @@ def room(package: str) -> Path:
     return ROOT.joinpath(rooms[above], *filter(None, below.split(".")))
 
 
+DATA = (".py", ".yaml", ".jsonl", ".json", ".md", ".txt")
+
+
 def expected_files() -> set[str]:
     files = set()
     for package in SETTINGS["packages"]:
         for path in room(package).iterdir():
-            if path.suffix in (".py", ".yaml", ".jsonl", ".json", ".md") or path.name == "py.typed":
+            if path.suffix in DATA or path.name == "py.typed":
                 files.add(f"{package.replace('.', '/')}/{path.name}")
+    folders = {"trainers/accelerate": "*.yaml", "trainers/templates": "*.jinja"}
+    for folder, pattern in folders.items():
+        files |= {f"charter/{folder}/{path.name}" for path in (ROOT / folder).glob(pattern)}
     return files
 
 

@@ -78,8 +78,12 @@ class Asker:
             return await loop.run_in_executor(self._thread, ask_batch, self._llm, calls)
         if loop is not self._loop:
             self._loop, self._places = loop, asyncio.Semaphore(self._run.in_flight)
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._tried(call)) for call in calls]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._tried(call)) for call in calls]
+        except BaseExceptionGroup as failed:
+            # One refusal of the key is all of them; the other calls have been cancelled.
+            raise failed.exceptions[0] from None
         return [task.result() for task in tasks]
 
     async def _tried(self, call: Call) -> Answer:

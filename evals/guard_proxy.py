@@ -135,7 +135,9 @@ class _Proxy:
 
         return await self._answered(request, work)
 
-    async def _answered(self, request: Request, work: Callable[[], Awaitable[Response]]) -> Response:
+    async def _answered(
+        self, request: Request, work: Callable[[], Awaitable[Response]]
+    ) -> Response:
         """What work says, or why not; whatever goes wrong, nothing unchecked is sent."""
         if self._in_work >= self._policy.most_at_once:
             busy = {"retry-after": "1"}

@@ -23,7 +23,10 @@ class _Server(uvicorn.Server):
     """Says when it answers, and closes what its loop has opened."""
 
     def __init__(
-        self, config: uvicorn.Config, ready: Callable[[], None], close: Callable[[], Awaitable[None]]
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], None],
+        close: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(config)
         self._ready = ready

@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from charter.constitutions.schema import Identifier, SchemaVersion, Text
 from charter.documents import Settings
+from charter.recipes.improve import ImproveSettings
 from charter.recipes.preference import PreferenceSettings
 from charter.recipes.publish import PublishSettings, Repo, SecretsSettings
 from charter.recipes.review import ReviewSettings
@@ -290,6 +291,7 @@ class Recipe(Settings):
     review: ReviewSettings = Field(default=ReviewSettings())
     train: TrainSettings = Field(default=TrainSettings())
     evaluate: EvaluateSettings = Field(default=EvaluateSettings())
+    improve: ImproveSettings = Field(default=ImproveSettings())
     run: RunSettings = Field(default=RunSettings())
 
     @model_validator(mode="after")

@@ -26,6 +26,7 @@ COMMANDS = {
     "preview": ("preview", "Run a few prompts and show every step's text."),
     "plan": ("plan", "Count rows, calls, tokens and cost; call nothing."),
     "run": ("run", "Run a recipe: datasets published, models trained."),
+    "improve": ("improve", "The rounds: generate, train, judge, evaluate; the best one is kept."),
     "show": ("show", "Show a version, or one row with all behind it."),
     "versions": ("versions", "List the published versions of a repo."),
     "diff": ("diff", "What changed between two versions, row by row."),
@@ -38,6 +39,7 @@ COMMANDS = {
     "score": ("score", "Score answers by a reward model."),
     "audit": ("audit", "Measure how far a judge and a constitution can be trusted."),
     "eval": ("evaluate", "Measure a model: refusals."),
+    "guard": ("guard", "The constitution at inference time: flag, refuse or revise."),
     "cache": ("cache", "Count, prune, export, import or repair the paid-for calls."),
 }
 

@@ -6,6 +6,7 @@ With CHARTER_PICTURES=FOLDER the README's pictures are written there.
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import time
@@ -157,11 +158,12 @@ def watched(**options):
         seen.check()
 
 
-def picture(page, name, **options):
+def picture(page, name):
     folder = os.environ.get("CHARTER_PICTURES")
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(folder) / name, **options)
+        page.wait_for_timeout(1000)  # colours change slowly
+        page.screenshot(path=Path(folder) / name)
 
 
 def log_in(page, argilla):
@@ -229,7 +231,7 @@ def answer_all(page, rows):
     given = {}
     by_prompt = {row["prompt"][0]["content"]: row for row in rows}
     for number in range(len(rows)):
-        page.get_by_label("Total Records").filter(has_text=f"of {len(rows) - number}").wait_for()
+        page.get_by_label("Current Record").filter(has_text=f"{number + 1}").wait_for()
         sides = shown(page)
         row = by_prompt.pop(sides["Prompt"])
         given[row["id"]] = answered(page, row, sides)
@@ -256,7 +258,7 @@ def test_what_is_clicked_is_what_is_collected_and_reported(argilla, version, cha
     sent = charter("send", version.path, "--n", 4, "--workspace", "browser", *folder)
     assert sent["sent"] == 4
     rows = version.rows("preference").to_dicts()
-    with watched(viewport={"width": 1280, "height": 860}) as seen:
+    with watched(viewport={"width": 1280, "height": 960}) as seen:
         page = seen.page
         log_in(page, argilla)
         page.goto(sent["url"])
@@ -334,5 +336,5 @@ def _topics(rows):
     draw = random.Random(3)
     for row in rows["preference"]:
         row["p_chosen"] = round(draw.uniform(0.52, 0.98), 4)
-        row["log_odds"] = None
+        row["log_odds"] = math.log(row["p_chosen"] / (1 - row["p_chosen"]))
         row["source"] = draw.choice(["advice", "medicine", "law", "code"])

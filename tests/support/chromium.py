@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 VARIABLE = "CHARTER_CHROMIUM"
-PATIENCE = 120_000  # milliseconds, for whatever a page is waited for
+PATIENCE = 60_000  # milliseconds, for whatever a page is waited for
 
 
 def find_chromium() -> str:

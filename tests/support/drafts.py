@@ -74,7 +74,7 @@ def _sft(i: int) -> dict[str, Any]:
 
 
 def _pair(i: int) -> dict[str, Any]:
-    p = 1.0 if i == 0 else 0.6 + i / 100
+    p = 1.0 if i == 0 else min(0.6 + i / 100, 0.99)
     return {
         "id": f"p{i}#a~b",
         "prompt": _prompt(i),

@@ -4,7 +4,7 @@ PYTHON ?= python3
 export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup quickstart test test-slow bench-engine bench-judge bench-hub check format lock types fields clean
+.PHONY: help setup quickstart test test-slow bench-engine bench-judge bench-hub bench-review bench-train check format lock types fields clean
 
 help:
 	@echo "make quickstart   the whole loop on the embedded model, about 10 minutes"
@@ -13,6 +13,8 @@ help:
 	@echo "make bench-engine the runner beside a bare client and plain distilabel, under 20 minutes"
 	@echo "make bench-judge  the judge on the embedded model, naive to prefix tree, about 6 minutes"
 	@echo "make bench-hub    publishing beside push_to_hub, and what a second version sends, 15 minutes"
+	@echo "make bench-review sending to Argilla beside the bare SDK, and its search engine, 15 minutes"
+	@echo "make bench-train  charter train beside a bare TRL script, about 9 minutes"
 	@echo "make check        format, lint, types, import contracts"
 	@echo "make lock         remake requirements.lock"
 
@@ -49,6 +51,12 @@ bench-judge: setup
 
 bench-hub: setup
 	$(PY) benchmarks/hub.py $(BENCH)
+
+bench-review: setup
+	$(PY) benchmarks/review.py $(BENCH)
+
+bench-train: setup
+	$(PY) benchmarks/train.py $(BENCH)
 
 types: setup
 	@$(PY) tests/make_types.py

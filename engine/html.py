@@ -16,6 +16,7 @@ from typing import Any
 
 __all__ = ["clean", "details", "embedded", "figures", "page", "quote", "section", "table", "text"]
 
+_ESTIMATE = re.compile(r"-?[\d.]{1,12} \[-?[\d.]{1,12}, -?[\d.]{1,12}\]")
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --mute: #777;
   --one: #3b76c4; --two: #d9822b; --good: #2e8b57; --bad: #c0392b; --ins: #2e8b5733;
@@ -29,6 +30,7 @@ table { border-collapse: collapse; margin: .5rem 0; }
 td, th { text-align: left; padding: .2rem 1.2rem .2rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; overflow-wrap: anywhere; unicode-bidi: isolate; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+td.estimate { font-variant-numeric: tabular-nums; white-space: nowrap; overflow-wrap: normal; }
 blockquote { margin: .3rem 0 .8rem; padding: .5rem 1rem; background: var(--soft);
   white-space: pre-wrap; border-left: 3px solid var(--line); overflow-wrap: anywhere;
   unicode-bidi: isolate; }
@@ -129,11 +131,13 @@ def figures(entries: Iterable[tuple[str, str]]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table; numbers are set to the right."""
+    """A table; numbers are set to the right, an estimate and its interval on one line."""
 
     def cell(value: Any) -> str:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         look = ' class="number"' if number else ""
+        if isinstance(value, str) and _ESTIMATE.fullmatch(value):
+            look = ' class="estimate"'
         shown = f"{value:,}" if isinstance(value, int) and number else value
         return f"<td{look}>{text(shown)}</td>"
 

@@ -69,11 +69,14 @@ def _label(x: float, y: float, said: str, anchor: str = "start", look: str = "")
 class _Axes:
     """A frame with both axes drawn, and the way from values to places in it."""
 
-    def __init__(self, x: tuple[float, float], high: float, x_name: str, unit: float = 1) -> None:
+    def __init__(
+        self, x: tuple[float, float], high: float, x_name: str, unit: float = 1, low: float = 0.0
+    ) -> None:
         self._x, self._span = x[0], max(x[1] - x[0], 1e-12)
-        self._high = high or 1.0
+        self._low = low
+        self._high = high if high > low else low + 1.0
         parts = []
-        for y in _ticks(0, self._high):
+        for y in _ticks(self._low, self._high):
             at = self.y(y)
             parts.append(
                 f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" '
@@ -92,7 +95,8 @@ class _Axes:
 
     def y(self, value: float) -> float:
         """Where a value of y is."""
-        return _HEIGHT - _BOTTOM - value / self._high * (_HEIGHT - _TOP - _BOTTOM)
+        share = (value - self._low) / (self._high - self._low)
+        return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
 
 
 def _legend(names: Sequence[str]) -> str:
@@ -138,13 +142,14 @@ def lines(
     if len(points) < 2:
         return _figure(title, 40, _label(0, 22, "too short to show", look="mute"))
     xs = [x for x, _ in points]
-    axes = _Axes((min(0.0, *xs), max(xs)), max(y for _, y in points), x_name, unit)
+    ys = [0.0, *(y for _, y in points)]  # from nought, below it only where there is something
+    axes = _Axes((min(0.0, *xs), max(xs)), max(ys), x_name, unit, min(ys))
     parts = [axes.drawn, _legend([each.name for each in series])]
     for mark in marks:
         at = axes.x(mark)
         parts.append(
             f'<line class="l-mute" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" '
-            f'y2="{axes.y(0):.1f}"><title>taken up again</title></line>'
+            f'y2="{_HEIGHT - _BOTTOM}"><title>taken up again</title></line>'
         )
     for number, each in enumerate(series):
         path = " ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in each.points)

@@ -8,10 +8,9 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import orjson
-from pyreqwest.client import Client
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -36,7 +35,10 @@ from charter.rows import digest
 
 __all__ = ["TOKEN_HEADER", "Policy", "guard_app"]
 
-TOKEN_HEADER: Final = "x-charter-guard-token"
+TOKEN_HEADER: Final = "x-charter-guard-token"  # noqa: S105 - the name of a header
+T = TypeVar("T")
+# Of an answer about which the judge could not be asked.
+_UNCHECKED: Final = Checked((Finding("*", Outcome.FAILED),))
 _ALLOWED: Final = {"/v1/chat/completions": "POST", "/v1/models": "GET, HEAD"}
 
 
@@ -111,14 +113,13 @@ class _Proxy:
         self._upstream = upstream
         self._policy = policy
         self._reviser = reviser
-        self._client: Client | None = None
         self._in_work = 0
 
     async def models(self, request: Request) -> Response:
         """The upstream's models, as it names them."""
 
         async def work() -> Response:
-            found = await self._upstream.ask(self._connected(), "/models", request.headers)
+            found = await self._upstream.ask("/models", request.headers)
             return _json(found)
 
         return await self._answered(request, work)
@@ -182,24 +183,23 @@ class _Proxy:
         except ValueError:
             raise ChatError(400, "the body is no JSON", "bad_body") from None
 
-    def _connected(self) -> Client:
-        if self._client is None:
-            self._client = self._upstream.connect()
-        return self._client
-
     async def _completed(
         self, request: Request, body: dict[str, Any], asked: Conversation
     ) -> Response:
         # Encoded anew, so that the upstream reads what was read here.
         sent = {k: v for k, v in body.items() if k not in ("stream", "stream_options")}
-        answer = await self._upstream.ask(
-            self._connected(), "/chat/completions", request.headers, sent
-        )
+        answer = await self._upstream.ask("/chat/completions", request.headers, sent)
         choices = read_choices(answer)
         for choice in choices:
             if choice.unchecked and not self._policy.pass_unchecked:
                 raise _unchecked("answer", choice.unchecked)
-        ruled = await asyncio.gather(*(self._ruled(asked, choice) for choice in choices))
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._ruled(asked, choice)) for choice in choices]
+        except BaseExceptionGroup as failed:
+            # One that cannot be checked holds all back; the checks of the others have been ended.
+            raise failed.exceptions[0] from None
+        ruled = [task.result() for task in tasks]
         whole = reply_body(answer, ruled, asked.unchecked)
         headers = {HEADER: whole["charter_guard"]["action"]}
         if not body.get("stream"):
@@ -220,32 +220,34 @@ class _Proxy:
             return Ruled(choice, Action.PASSED, None)
         name = digest("guard", [dict(m) for m in asked.messages], choice.text, choice.index)[:16]
         item = Item(name, asked.messages, choice.text)
-        try:
-            async with asyncio.timeout(self._policy.check_timeout):
-                checked = await self._guard.check(item)
-                if checked.violates and self._policy.on_violation == "revise":
-                    return await self._revised(item, choice, checked)
-        except TimeoutError:
-            checked = self._failed("no verdict in time")
-        except CharterError as error:
-            # To whoever runs the guard; a fault may name the judge's address.
-            print(f"charter guard: {error}", file=sys.stderr)  # noqa: T201
-            checked = self._failed("the judge failed")
-        if checked.violates:
-            if self._policy.on_violation == "flag":
-                return Ruled(choice, Action.FLAGGED, checked)
+        until = asyncio.get_running_loop().time() + self._policy.check_timeout
+        checked = await self._within(until, self._guard.check(item)) or _UNCHECKED
+        if not checked.violates:
+            if self._fine(checked):
+                return Ruled(choice, Action.PASSED if checked.ok else Action.FLAGGED, checked)
             return Ruled(choice, Action.REFUSED, checked, self._policy.refusal)
-        if self._fine(checked):
-            return Ruled(choice, Action.PASSED if checked.ok else Action.FLAGGED, checked)
-        return Ruled(choice, Action.REFUSED, checked, self._policy.refusal)
-
-    async def _revised(self, item: Item, choice: Choice, checked: Checked) -> Ruled:
-        assert self._reviser is not None
-        found = await self._reviser.revise(item, checked)
+        if self._policy.on_violation == "flag":
+            return Ruled(choice, Action.FLAGGED, checked)
+        if self._reviser is None or self._policy.on_violation == "refuse":
+            return Ruled(choice, Action.REFUSED, checked, self._policy.refusal)
+        # Whatever becomes of the revision, the answer itself is known to be bad.
+        found = await self._within(until, self._reviser.revise(item, checked))
         if found is not None and not found[1].violates and self._fine(found[1]):
             return Ruled(choice, Action.REVISED, checked, *found)
         after = None if found is None else found[1]
         return Ruled(choice, Action.REFUSED, checked, self._policy.refusal, after)
+
+    async def _within(self, until: float, work: Awaitable[T]) -> T | None:
+        """What work gives; None where it takes too long, or a model fails."""
+        try:
+            async with asyncio.timeout_at(until):
+                return await work
+        except TimeoutError:
+            print("charter guard: a check took too long", file=sys.stderr)  # noqa: T201
+        except CharterError as error:
+            # To whoever runs the guard; a fault may name the judge's address.
+            print(f"charter guard: {error}", file=sys.stderr)  # noqa: T201
+        return None
 
     def _fine(self, checked: Checked) -> bool:
         """Whether an answer without a violation may go out.
@@ -260,9 +262,6 @@ class _Proxy:
             raise ChatError(503, what, "judge_failed", "api_error")
         return False
 
-    def _failed(self, why: str) -> Checked:
-        return Checked((Finding("*", Outcome.FAILED, detail=why),))
-
 
 def _unchecked(where: str, what: Sequence[str]) -> ChatError:
     shown = ", ".join(what[:5]) + (" ..." if len(what) > 5 else "")
@@ -270,7 +269,7 @@ def _unchecked(where: str, what: Sequence[str]) -> ChatError:
     return ChatError(422, said, "unchecked_content")
 
 
-async def _unless_gone(request: Request, work: Any) -> Any:
+async def _unless_gone(request: Request, work: Awaitable[Response]) -> Response:
     """The result of work, which is cancelled when the client goes away.
 
     Raises:

@@ -13,13 +13,13 @@ from starlette.types import ASGIApp
 
 from charter.errors import Fault, InputError
 
-__all__ = ["serve_app"]
+__all__ = ["Server", "serve_app"]
 
 _GRACE: Final = 5  # seconds
 _LONGEST_HEAD: Final = 64 * 2**10
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Says when it answers, and closes what its loop has opened."""
 
     def __init__(
@@ -82,7 +82,7 @@ def serve_app(
     # The server passes a signal on once it has ended well; that must not end us badly.
     before = {number: signal.signal(number, _ignored) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        _Server(config, lambda: ready(address), close).run(sockets=[listening])
+        Server(config, lambda: ready(address), close).run(sockets=[listening])
     finally:
         listening.close()
         for number, handler in before.items():

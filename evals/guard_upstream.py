@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -24,23 +24,25 @@ _LONGEST_KEY: Final = 8192
 _SHOWN: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where an OpenAI-compatible server is, and how it is asked.
+    """An OpenAI-compatible server, asked in one event loop.
 
-    Attributes:
+    Args:
         url: as clients write `base_url`; it often ends in `/v1`.
         timeout: seconds for an answer, from connecting to the last byte.
         most: bytes of an answer.
+
+    Raises:
+        InputError: the address is none, or has a key in it.
     """
 
-    url: str
-    timeout: float = 120.0
-    most: int = 32 * 2**20
-
-    def __post_init__(self) -> None:
+    def __init__(self, url: str, timeout: float = 120.0, most: int = 32 * 2**20) -> None:
+        self._url = url.rstrip("/")
+        self._timeout = timeout
+        self._most = most
+        self._client: Client | None = None
         try:
-            parts = urlsplit(self.url)
+            parts = urlsplit(url)
             fine = parts.scheme in ("http", "https") and bool(parts.hostname)
             fine = fine and not (parts.username or parts.password or parts.query or parts.fragment)
             _ = parts.port
@@ -51,28 +53,34 @@ class Upstream:
             # Not the address itself, in which somebody may have written a key.
             raise InputError(Fault("charter guard serve", "--upstream", what, fix))
 
-    def connect(self) -> Client:
-        """Kept connections, for the running loop."""
-        builder = (
-            ClientBuilder()
-            .timeout(timedelta(seconds=self.timeout))
-            .follow_redirects(False)  # a key goes where it was sent, and nowhere else
-            .user_agent("charter-guard")
-        )
-        if urlsplit(self.url).hostname in LOOPBACK:
-            builder = builder.no_proxy()
-        return builder.build()
+    def _connected(self) -> Client:
+        if self._client is None:
+            builder = (
+                ClientBuilder()
+                .timeout(timedelta(seconds=self._timeout))
+                .follow_redirects(False)  # a key goes where it was sent, and nowhere else
+                .user_agent("charter-guard")
+            )
+            if urlsplit(self._url).hostname in LOOPBACK:
+                builder = builder.no_proxy()
+            self._client = builder.build()
+        return self._client
 
-    async def ask(
-        self, client: Client, path: str, headers: Mapping[str, str], body: Any = None
-    ) -> Any:
+    async def aclose(self) -> None:
+        """Close the connections of the running loop."""
+        if self._client is not None:
+            with contextlib.suppress(PyreqwestError):
+                await self._client.close()
+            self._client = None
+
+    async def ask(self, path: str, headers: Mapping[str, str], body: Any = None) -> Any:
         """The JSON that the upstream answers with; `body` is posted where there is one.
 
         Raises:
             ChatError: no answer in time (504), none at all (502), or the upstream's own refusal
                 with its status.
         """
-        address = self.url.rstrip("/") + path
+        address, client = self._url + path, self._connected()
         try:
             made = client.get(address) if body is None else client.post(address)
             for name in _PASSED_ON:
@@ -88,7 +96,7 @@ class Upstream:
                 wait = response.get_header("retry-after")
                 raw = await self._whole(response.body_reader)
         except RequestTimeoutError:
-            what = f"the upstream gave no answer within {self.timeout:g} s"
+            what = f"the upstream gave no answer within {self._timeout:g} s"
             raise ChatError(504, what, "upstream_timeout", "api_error") from None
         except PyreqwestError as error:
             what = f"the upstream cannot be reached ({type(error).__name__})"
@@ -99,8 +107,8 @@ class Upstream:
         parts, size = [], 0
         while (part := await reader.read_chunk()) is not None:
             size += len(part)
-            if size > self.most:
-                what = f"the upstream's answer has more than {self.most} bytes"
+            if size > self._most:
+                what = f"the upstream's answer has more than {self._most} bytes"
                 raise ChatError(502, what, "upstream_too_long", "api_error")
             parts.append(bytes(part))
         return b"".join(parts)

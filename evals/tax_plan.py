@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field
 
 from charter.documents import Settings
 from charter.errors import Fault, InputError
@@ -67,7 +70,7 @@ class TaxPlan(Settings):
     models: tuple[ModelPlan, ...]
     tasks: tuple[str, ...]
     folders: tuple[str, ...] = ()
-    metrics: dict[str, str] = {}
+    metrics: dict[str, str] = Field(default_factory=dict)
     limit: int | None = None
     shots: int | None = None
     chat_template: bool = False
@@ -132,7 +135,12 @@ def server_plan(
     Raises:
         InputError: the address is none.
     """
-    if not url.startswith(("http://", "https://")) or "@" in url.partition("//")[2].partition("/")[0]:
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        sound = False
+    if not sound or "@" in parts.netloc:
         fix = "write http://HOST:PORT/v1, and the key in an environment variable (--api-key-env)"
         raise InputError(Fault("--base-url", "", f'"{url}" is no address', fix))
     kind: Kind = "chat" if chat else "completions"

@@ -75,9 +75,12 @@ def _names(paths: Sequence[Path]) -> list[str]:
 def _strays(base: ScoreFile, other: ScoreFile) -> list[str]:
     """Scores that may be a fraction among percentages: they would make an absurd tax."""
     notes = []
-    for name in base.scores.keys() & other.scores.keys():
-        one, two = base.scores[name].value, other.scores[name].value
-        if one and two and min(one, two) <= 1 < max(one, two) and 50 < max(one, two) / min(one, two):
+    for name, score in base.scores.items():
+        one, two = score.value, other.scores[name].value if name in other.scores else None
+        if not one or not two or one < 0 or two < 0:
+            continue
+        small, large = sorted((one, two))
+        if small <= 1 < large and large / small > 50:
             notes.append(f"{name}: {one:g} against {two:g}; is one of them a fraction?")
     return notes
 
@@ -181,7 +184,7 @@ def _wrong(fields: Mapping[str, Any]) -> str:
             return f'"{key}" is no number: {str(value)[:40]!r}'
         elif value is not None and key in _ERROR and value < 0:
             return f'"{key}" is below zero'
-        elif value is not None and key == "n" and (value != value or value < 1 or value % 1):
+        elif value is not None and key == "n" and not (value >= 1 and value % 1 == 0):
             return '"n" is no count'
     return ""
 

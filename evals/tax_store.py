@@ -74,9 +74,7 @@ def load_score(folder: Path, key: str) -> Score | None:
             value["n"],
             None
             if leaves is None
-            else {
-                name: Leaf(each["values"], each["weight"]) for name, each in leaves.items()
-            },
+            else {name: Leaf(each["values"], each["weight"]) for name, each in leaves.items()},
             value["reason"],
             value["higher_is_better"],
         )

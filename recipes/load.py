@@ -65,7 +65,7 @@ class Loaded:
 
         Covers seed, the constitution's fingerprint, `prompts` but for its path (the records have
         a fingerprint of their own), `models`, `sft` and `preference`. Leaves out name, comments,
-        `publish`, `review`, `train`, `evaluate` and `run`, and where models are reached.
+        `publish`, `review`, `train`, `evaluate`, `improve` and `run`, and where models are reached.
         """
         recipe = self.recipe.model_dump(mode="json")
         prompts = {k: v for k, v in recipe["prompts"].items() if k != "path"}
@@ -134,7 +134,7 @@ def check_recipe(
     faults += found
     # These read the document, not the recipe, so that they also speak where the schema has.
     files, found = _prompt_files(document, path)
-    faults += found + _train_faults(document) + _refusal_faults(document, path)
+    faults += found + _train_faults(document) + _evaluation_faults(document, path)
     faults += _evaluation_set_faults(document, path)
     file, found = _constitution_file(document, path)
     faults += found
@@ -266,13 +266,15 @@ def _prompt_files(document: Document, path: Path) -> tuple[tuple[Path, ...], lis
     return tuple(files), faults
 
 
-def _refusal_faults(document: Document, path: Path) -> list[Fault]:
+def _evaluation_faults(document: Document, path: Path) -> list[Fault]:
     """Found now, not after hours of a run."""
-    loc: Loc = ("evaluate", "refusal", "path")
-    name = document.at(*loc)
-    if not isinstance(name, str) or not name.strip() or resolve(name.strip(), path.parent):
-        return []
-    return [document.fault(loc, f'no such file "{name}"', "check the path")]
+    faults = []
+    for block in (("evaluate", "refusal"), ("improve", "evaluate"), ("improve", "helpful")):
+        loc: Loc = (*block, "path")
+        name = document.at(*loc)
+        if isinstance(name, str) and name.strip() and not resolve(name.strip(), path.parent):
+            faults.append(document.fault(loc, f'no such file "{name}"', "check the path"))
+    return faults
 
 
 def _evaluation_set_faults(document: Document, path: Path) -> list[Fault]:

@@ -31,6 +31,7 @@ COMMON_FIELDS: Final[Mapping[str, str]] = {
     "lora_alpha": "int",
     "limit": "int | None",
     "chat_template": "str | None",
+    "track": '"none" | "tensorboard" | "trackio" | "wandb"',
 }
 _PAIRS: Final = {"min_p": "float | None"}
 _WEIGHT: Final = {"weight": '"none" | "confidence"'}

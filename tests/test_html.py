@@ -118,3 +118,9 @@ def test_numbers_stand_to_the_right_with_marks_between_thousands():
     source = table(("n",), [(1234567,), (True,), ("x",)])
     assert '<td class="number">1,234,567</td>' in source
     assert "<td>True</td>" in source
+
+
+def test_an_estimate_is_not_broken_and_what_only_looks_like_one_may_be():
+    source = table(("value",), [["0.780 [0.702, 0.842]"], ["-0.1 [-0.2, 0.0] or so"], ["9" * 99]])
+    assert '<td class="estimate">0.780 [0.702, 0.842]</td>' in source
+    assert source.count('class="estimate"') == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,27 +31,28 @@ _PACKAGES: Final = (
 )
 
 
-def identity(settings: TrainSettings, base: Base) -> str:
-    """A digest that tells one training from another (scheme 2).
+def identity(settings: TrainSettings, base: Base) -> dict[str, Any]:
+    """What tells one training from another, by name (scheme 3).
 
-    Covers method, the version's manifest, the base model's name and revision, the fields, LoRA,
-    the limit, the chat template's text, how labels are believed, and the judge as it was named.
-    Leaves out the folder of the model and the versions of packages.
+    Covers method, the version's name and manifest, the base model's name and revision, the fields,
+    LoRA, the limit, the chat template's text, how labels are believed, and the judge as it was
+    named. Leaves out the folder of the model, the tracker and the versions of packages.
     """
-    template = settings.chat_template
-    return digest(
-        "training",
-        2,
-        settings.method,
-        _manifest_sha256(settings.dataset),
-        [base.name, base.revision],
-        dict(settings.fields),
-        dataclasses.asdict(settings.lora) if settings.lora else None,
-        settings.limit,
-        read_template(template) if template is not None else None,
-        dataclasses.asdict(settings.labels),
-        dataclasses.asdict(settings.judge),
-    )
+    template, dataset = settings.chat_template, settings.dataset
+    manifest = _manifest_sha256(dataset)
+    return {
+        "scheme": 3,
+        "method": settings.method,
+        "dataset": f"{dataset.repo}@{dataset.tag} (manifest {manifest[:12]})",
+        "model": f"{base.name} (revision {base.revision})",
+        **{f"--set {name}": value for name, value in settings.fields.items()},
+        "lora": dataclasses.asdict(settings.lora) if settings.lora else None,
+        "limit": settings.limit,
+        "chat_template": digest(read_template(template)) if template is not None else None,
+        "labels": dataclasses.asdict(settings.labels),
+        # Not as it is: an address may hold a password.
+        "judge": digest(dataclasses.asdict(settings.judge)),
+    }
 
 
 def write(
@@ -62,12 +64,17 @@ def write(
     arguments: Mapping[str, Any],
     metrics: Mapping[str, float],
     notes: Sequence[str],
-) -> None:
-    """Write `charter.json` and `README.md`. No path of this machine stands in either."""
+) -> dict[str, Any]:
+    """Write `charter.json` and `README.md`. No path of this machine stands in either.
+
+    Returns:
+        What `charter.json` holds.
+    """
     facts = lineage(settings, method, base, rows, arguments, metrics, notes)
     text = json.dumps(facts, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     (folder / "charter.json").write_text(text, "utf-8")
     (folder / "README.md").write_text(_readme(settings.out.name, method, base, facts), "utf-8")
+    return facts
 
 
 def lineage(
@@ -97,12 +104,14 @@ def lineage(
             "recipe": manifest.recipe.fingerprint,
             "constitution": manifest.constitution.fingerprint,
         },
+        "seed": arguments["seed"],
         "fields": _changed(method, arguments),
         "lora": dataclasses.asdict(settings.lora) if settings.lora else None,
         "limit": settings.limit,
         "chat_template": _without_folder(settings.chat_template),
         "labels": dataclasses.asdict(settings.labels) if method.config == "preference" else None,
         "judge": _judge(settings) if method.name == "grpo" else None,
+        "python": platform.python_version(),
         "packages": _versions(),
         "metrics": dict(metrics),
         "notes": list(notes),
@@ -189,7 +198,7 @@ def _readme(name: str, method: Method, base: Base, facts: Mapping[str, Any]) -> 
         "## Figures",
         _table(("figure", "value"), [(k, f"{v:.6g}") for k, v in facts["metrics"].items()]),
         "## Settings",
-        "Fields that are not at TRL's defaults:",
+        f"Seed: {facts['seed']}. Fields that are not at TRL's defaults:",
         _table(("field", "value"), [(k, json.dumps(v)) for k, v in facts["fields"].items()]),
         *(
             ["## Warnings of TRL", "\n".join(f"- {note}" for note in facts["notes"])]
@@ -197,7 +206,7 @@ def _readme(name: str, method: Method, base: Base, facts: Mapping[str, Any]) -> 
             else []
         ),
         "## Versions",
-        _table(("package", "version"), list(facts["packages"].items())),
+        _table(("package", "version"), [("Python", facts["python"]), *facts["packages"].items()]),
         "## Licence",
         f"Licence: {licence}.",
     ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from charter.trainers.trackers import reported_to
+
 if TYPE_CHECKING:
     from charter.trainers.method import Method
     from charter.trainers.settings import TrainSettings
@@ -22,9 +24,10 @@ def defaults_of(settings: TrainSettings, method: Method) -> dict[str, Any]:
     seed = settings.dataset.manifest.seeds.get("recipe", 0)
     defaults: dict[str, Any] = {
         "seed": seed,
-        "report_to": "none",
+        "report_to": reported_to(settings.track) or "none",
         "disable_tqdm": True,
-        "save_strategy": "no",
+        # Without either, `charter.trainers.checkpoints` asks for one from time to time.
+        "save_strategy": "steps" if "save_steps" in settings.fields else "no",
         "save_total_limit": 1,
         # A share of all steps: each step of a short run, fifty points of a long one.
         "logging_steps": 0.02,

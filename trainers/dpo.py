@@ -12,6 +12,7 @@ __all__ = ["DPO"]
 def _build(job: Job) -> Any:
     from trl import DPOConfig, DPOTrainer
 
+    from charter.trainers.divergence import with_divergence
     from charter.trainers.soft_dpo import SoftDPOTrainer, learn_softly
 
     labels = job.settings.labels
@@ -19,9 +20,8 @@ def _build(job: Job) -> Any:
     # No `ref_model`: the reference is the policy at the start. TRL loads it again from the
     # same name, or takes the adapters off where there are adapters. That is why the policy is
     # given by name and never as a model changed in memory.
-    trainer = without_telemetry(SoftDPOTrainer if soft else DPOTrainer)(
-        args=DPOConfig(**job.arguments), **job.keywords
-    )
+    kind = with_divergence(without_telemetry(SoftDPOTrainer if soft else DPOTrainer))
+    trainer = kind(args=DPOConfig(**job.arguments), **job.keywords)
     if soft:
         learn_softly(trainer, labels)
     return trainer

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from charter.trainers.rows import Rows
     from charter.trainers.truncation import Truncation
 
-__all__ = ["history_of", "metrics_of"]
+__all__ = ["history_of", "measured_of", "metrics_of"]
 
 
 def metrics_of(
@@ -21,11 +21,13 @@ def metrics_of(
     Measures on `test`, where there is one: all processes must call this.
     """
     history = history_of(trainer)
+    runtimes = [e["train_runtime"] for e in trainer.state.log_history if "train_runtime" in e]
     metrics: dict[str, float] = {
         "steps": trainer.state.global_step,
         "rows": len(rows.train) + truncation.dropped,
         "truncated_rows": truncation.cut,
         "dropped_rows": truncation.dropped,
+        "train_seconds": round(runtimes[-1], 3),
     }
     if rows.left_out:
         metrics["unsure_rows"] = rows.left_out
@@ -34,6 +36,8 @@ def metrics_of(
         metrics["last_loss"] = history[-1]["loss"]
         metrics["mean_loss"] = _mean_loss(history)
         metrics |= _epoch_losses(history)
+        if "kl" in history[-1]:
+            metrics["last_kl"] = history[-1]["kl"]
         if method.tracked is not None:
             metrics |= _tracked(history, method.tracked)
     if rows.test is not None:
@@ -47,6 +51,15 @@ def metrics_of(
 def history_of(trainer: Any) -> list[dict[str, float]]:
     """What was logged while training, by step."""
     return [entry for entry in trainer.state.log_history if "loss" in entry]
+
+
+def measured_of(trainer: Any) -> list[dict[str, float]]:
+    """The numbers that were logged, by step; those measured on `test` begin with `eval_`."""
+    return [
+        {name: value for name, value in entry.items() if isinstance(value, int | float)}
+        for entry in trainer.state.log_history
+        if "loss" in entry or "eval_loss" in entry
+    ]
 
 
 def _tracked(history: list[dict[str, float]], name: str) -> dict[str, float]:

@@ -93,7 +93,7 @@ def _how_on(work: WorkFolder) -> str:
         return "give the same command again: it goes on from its last checkpoint"
     return (
         "give the same command again: it starts from the first step "
-        "(save_strategy=steps and save_steps=N leave checkpoints to go on from)"
+        "(no checkpoint was there yet; save_strategy=steps and save_steps=N leave them sooner)"
     )
 
 

@@ -19,6 +19,7 @@ from charter.errors import Fault, InputError, nearest
 from charter.recipes.train import COMMON_FIELDS, METHODS, own_fields
 from charter.trainers.coerce import advice, coerced
 from charter.trainers.labels import Labels, label_faults, read_labels
+from charter.trainers.trackers import tracker_faults
 
 if TYPE_CHECKING:
     from charter.hub import Version
@@ -92,6 +93,9 @@ class TrainSettings:
         chat_template: a file or the name of a shipped one, instead of the model's own.
         labels: how far the labels of pairs are believed.
         judge: of `grpo`.
+        track: where figures go while training: `none`, `tensorboard` (files in the folder of the
+            model), `trackio` or `wandb`.
+        resume: refuse to begin anew where checkpoints of another training are at `out`.
     """
 
     method: str
@@ -104,6 +108,8 @@ class TrainSettings:
     chat_template: str | None = None
     labels: Labels = field(default_factory=Labels)
     judge: Judge = field(default_factory=Judge)
+    track: str = "tensorboard"
+    resume: bool = False
 
 
 def read_settings(
@@ -113,6 +119,7 @@ def read_settings(
     *,
     model: str | None = None,
     values: Mapping[str, Any] | Iterable[str] = (),
+    resume: bool = False,
 ) -> TrainSettings:
     """Settings from a recipe's block (a mapping) or from `--set FIELD=VALUE` (texts).
 
@@ -122,6 +129,7 @@ def read_settings(
         out: the folder of the model.
         model: what `--model` says; it goes before a `model` among the values.
         values: fields of the TRL config and Charter's own (`charter.recipes.train`).
+        resume: as in `TrainSettings`.
 
     Raises:
         InputError: every unknown method or field and every value of the wrong type, at once.
@@ -141,6 +149,8 @@ def read_settings(
         chat_template=ours.get("chat_template"),
         labels=read_labels(method, ours, given),
         judge=_judge(ours),
+        track=ours.get("track", "tensorboard"),
+        resume=resume,
     )
 
 
@@ -168,7 +178,8 @@ def check_values(
                 given[name] = coerced(value, text, types[name])
             except ValueError as error:
                 faults.append(Fault(place, path, str(error), advice(types[name])))
-    return given, [*faults, *_range_faults(given), *label_faults(method, given)]
+    faults += [*_range_faults(given), *label_faults(method, given)]
+    return given, [*faults, *tracker_faults(given.get("track"), given.get("report_to"))]
 
 
 def _judge(ours: Mapping[str, Any]) -> Judge:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from charter.errors import Fault, InputError
 from charter.models.threads import wait_asleep
-from charter.trainers import card
+from charter.trainers import card, report
 from charter.trainers.base import Base, load_tokenizer, resolve_base
 from charter.trainers.defaults import defaults_of
-from charter.trainers.figures import history_of, metrics_of
+from charter.trainers.figures import history_of, measured_of, metrics_of
 from charter.trainers.fit import fitted
 from charter.trainers.mend import mended
 from charter.trainers.method import Job, Method
@@ -26,7 +26,7 @@ from charter.trainers.settings import TrainSettings
 from charter.trainers.work import WorkFolder
 
 if TYPE_CHECKING:
-    from charter.trainers.progress import Progress, ProgressCallback
+    from charter.trainers.progress import Progress
 
 __all__ = ["Trained", "train"]
 
@@ -37,7 +37,8 @@ class Trained:
 
     Attributes:
         model: the folder: config, safetensors, tokenizer with chat template, card, lineage.
-        metrics: `steps`, `rows`, `truncated_rows`, `dropped_rows`, `seconds`; of the loss
+        metrics: `steps`, `rows`, `truncated_rows`, `dropped_rows`, `seconds` in all and
+            `train_seconds` of its steps alone (both since it was taken up again); of the loss
             `first_loss`, `last_loss`, `mean_loss`, and from two epochs on, over the same rows
             and so comparable, `first_epoch_loss` and `last_epoch_loss`; with a `test` split
             `test_rows`, `test_loss` (of SFT in one process `test_loss_before` too), the method's
@@ -46,19 +47,22 @@ class Trained:
             and what the judge was asked (`charter.trainers.judge`).
         history: what was logged while training, by `step`.
         notes: what TRL warned of.
+        resumed_at: the step of the checkpoint it went on from; 0 where there was none.
     """
 
     model: Path
     metrics: dict[str, float]
     history: list[dict[str, float]]
     notes: tuple[str, ...] = field(default=())
+    resumed_at: int = 0
 
 
 def train(settings: TrainSettings, progress: Progress | None = None) -> Trained:
     """Train as the settings say and save a plain transformers checkpoint at `settings.out`.
 
     Nothing is seen at `out` before everything is there. An interrupted training starts again
-    with the same command, from its last checkpoint where `save_strategy` left one.
+    with the same command, from its last whole checkpoint: `save_strategy` leaves them or, where
+    nothing is said, one is left every minute or more (`charter.trainers.checkpoints`).
     Of several processes that train together, all call this, and the first one writes.
 
     Args:
@@ -67,7 +71,8 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> Trained:
 
     Raises:
         InputError: wrong model, empty or missing split, rows of `test` in `train`, a folder
-            that is taken, a value TRL refuses.
+            that is taken, a value TRL refuses, a tracker that is not installed; with `resume`,
+            checkpoints of another training.
         Failure: the loss is not a number any more, memory ran out, the disk is full, or the judge
             is not reached.
         Interrupted: Ctrl-C.
@@ -80,16 +85,22 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> Trained:
         rows = read_rows(settings, method)
         base = resolve_base(settings)
         identity = card.identity(settings, base)
-        with WorkFolder(settings.out, identity, owner=is_first()) as work:
+        owner = is_first()
+        with WorkFolder(settings.out, identity, owner=owner, resume=settings.resume) as work:
             started = time.monotonic()
             training = _Training(settings, method, base, work)
             metrics, history = training.run(rows, progress)
             metrics["seconds"] = round(time.monotonic() - started, 2)
             if work.owner:
                 arguments = training.arguments
-                card.write(work.model, settings, method, base, rows, arguments, metrics, notes)
+                facts = card.write(
+                    work.model, settings, method, base, rows, arguments, metrics, notes
+                )
+                at = [training.resumed_at] if training.resumed_at else []
+                text = report.render(settings.out.name, facts, training.measured, at)
+                (work.model / "report.html").write_text(text, "utf-8")
             work.publish()
-    return Trained(settings.out, metrics, history, tuple(notes))
+    return Trained(settings.out, metrics, history, tuple(notes), training.resumed_at)
 
 
 class _Training:
@@ -107,6 +118,8 @@ class _Training:
     ) -> None:
         self.settings, self.method, self.base, self.work = settings, method, base, work
         self.counts: dict[str, float] = {}
+        self.measured: list[dict[str, float]] = []
+        self.resumed_at = 0
         self.arguments: Mapping[str, Any] = {
             **defaults_of(settings, method),
             **settings.fields,
@@ -117,13 +130,15 @@ class _Training:
         self, rows: Rows, progress: Progress | None
     ) -> tuple[dict[str, float], list[dict[str, float]]]:
         """Train and save into the work folder; gives metrics and history."""
+        from charter.trainers.board import BoardCallback
         from charter.trainers.progress import ProgressCallback
 
         callback = ProgressCallback(progress)
-        with mended(callback, self.work):
+        board = self.settings.track == "tensorboard"
+        with mended(callback, self.work), BoardCallback(self.work.runs if board else None) as log:
             tokenizer = load_tokenizer(self.base, self.settings)
             rows, truncation = fitted(self.settings, self.method, rows, tokenizer)
-            trainer = self._trainer(rows, tokenizer, callback)
+            trainer = self._trainer(rows, tokenizer, (callback, self._checkpoints(), log))
             before: dict[str, float] = {}
             # Evaluating first marks the model as prepared, and accelerate would then not wrap it
             # for several processes: each would train by its own rows alone.
@@ -131,12 +146,21 @@ class _Training:
                 before["test_loss_before"] = trainer.evaluate()["eval_loss"]
             # Checkpoints of another training are gone once the first process is here.
             trainer.accelerator.wait_for_everyone()
-            trainer.train(resume_from_checkpoint=self.work.checkpoint())
+            checkpoint = self.work.checkpoint()
+            self.resumed_at = int(checkpoint.rpartition("-")[2]) if checkpoint else 0
+            trainer.train(resume_from_checkpoint=checkpoint)
             metrics = metrics_of(trainer, self.method, rows, truncation)
             save_model(trainer, tokenizer, self.work.model, self.method, self.base)
+        self.measured = measured_of(trainer)
         return {**metrics, **before, **self.counts}, history_of(trainer)
 
-    def _trainer(self, rows: Rows, tokenizer: Any, callback: ProgressCallback) -> Any:
+    def _checkpoints(self) -> Any:
+        from charter.trainers.checkpoints import CheckpointCallback
+
+        said = {"save_strategy", "save_steps"} & self.settings.fields.keys()
+        return CheckpointCallback(timed=not said)
+
+    def _trainer(self, rows: Rows, tokenizer: Any, callbacks: tuple[Any, ...]) -> Any:
         """The TRL trainer. What TRL refuses here are settings that don't go together."""
         from transformers import PrinterCallback
 
@@ -147,7 +171,7 @@ class _Training:
             train=rows.train,
             test=rows.test,
             peft_config=self._adapters(),
-            callbacks=(callback,),
+            callbacks=callbacks,
             settings=self.settings,
             counts=self.counts,
         )

@@ -75,8 +75,15 @@ def train_model(output: Output, settings: TrainSettings) -> Trained:
         f"{method}: {metrics['steps']:.0f} steps on {metrics['rows']:.0f} rows, {moved}"
         f"{metrics['seconds']:.0f} s, in {trained.model}"
     )
+    if trained.resumed_at:
+        output.line(f"  went on from the checkpoint of step {trained.resumed_at}")
+    elif settings.resume:
+        output.line("  no checkpoint was there to resume: it began at the first step")
     for note in trained.notes:
         output.line(f"  note: {note}")
+    if (trained.model / "runs").is_dir():
+        output.line(f"  curves: tensorboard --logdir {trained.model / 'runs'}")
+    output.line(f"  report: {trained.model / 'report.html'}")
     return trained
 
 

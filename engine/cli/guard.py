@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from charter.evals.guard import Checked
     from charter.evals.guard_check import Item
     from charter.evals.guard_figures import GuardFigures
+    from charter.stats import Estimate
 
 __all__ = ["command"]
 
@@ -143,19 +144,25 @@ def _write(output: Output, rows: Sequence[Mapping[str, Any]], out: Path | None) 
 def _show(output: Output, figures: GuardFigures) -> None:
     rows = [("any", figures.all), *figures.principles.items()]
     output.table(
-        ("principle", "breaks it", "of good ones", "of bad ones", "undecided"),
+        ("principle", "breaks it", "n", "of good ones", "n", "of bad ones", "n", "undecided"),
         [
             (
                 name,
-                str(each.violated),
-                str(each.false_positive_rate),
-                str(each.true_positive_rate),
-                str(each.undecided),
+                *_shown(each.violated),
+                *_shown(each.false_positive_rate),
+                *_shown(each.true_positive_rate),
+                _shown(each.undecided)[0],
             )
             for name, each in rows
         ],
     )
     output.line(f"seconds a response: median {figures.median}, 95th percentile {figures.p95}")
+
+
+def _shown(share: Estimate) -> tuple[str, int]:
+    if share.value is None:
+        return "", share.n
+    return f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]", share.n
 
 
 @command.command("serve")

@@ -277,6 +277,7 @@ def serve_guard(who: Who, given: Mapping[str, Any], ready: Callable[[str], None]
             reviser = Reviser(judge, critic, writer, given["rounds"], who.seed)
 
     async def close() -> None:
+        await upstream.aclose()
         await guard.aclose()
         if reviser is not None:
             await reviser.aclose()

@@ -75,6 +75,7 @@ class Lines(Silent):
     def __init__(self) -> None:
         self._done: dict[str, int] = {}
         self._total: dict[str, int] = {}
+        self._first: dict[str, tuple[float, int]] = {}
         self._told: float | None = None
         self._tenth = 0
         self._ended = False
@@ -82,6 +83,7 @@ class Lines(Silent):
     def begin(self, name: str, total: int, unit: str = "calls") -> None:
         """A step begins: one line, and one a tenth of it."""
         self._done[name], self._total[name] = 0, total
+        self._first.pop(name, None)
         click.echo(f"{name}: {total} {unit}", err=True)
 
     def advance(self, name: str, done: int = 1) -> None:
@@ -90,7 +92,16 @@ class Lines(Silent):
         before = self._done.get(name, 0)
         self._done[name] = before + done
         if before * 10 // total != self._done[name] * 10 // total:
-            click.echo(f"{name}: {self._done[name]} of {total}", err=True)
+            left = self._left(name, total)
+            click.echo(f"{name}: {self._done[name]} of {total}{left}", err=True)
+
+    def _left(self, name: str, total: int) -> str:
+        """The time left at the pace since the first units, which may have been done before."""
+        now, done = time.monotonic(), self._done[name]
+        since, had = self._first.setdefault(name, (now, done))
+        if done <= had or done >= total:
+            return ""
+        return f", {duration((now - since) / (done - had) * (total - done))} left"
 
     def update(self, now: Snapshot) -> None:
         """A run has come so far: a line every 10 s, at each tenth of the rows, and at the end."""

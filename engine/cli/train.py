@@ -37,6 +37,12 @@ from charter.cli.output import Output, common
     metavar="FILE|NAME",
     help="Jinja file, or chatml or plain: for a model that has none, or instead of its own.",
 )
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint; no other training's.")
+@click.option(
+    "--track",
+    type=click.Choice(["none", "tensorboard", "trackio", "wandb"]),
+    help="Where figures go: files in OUT/runs (tensorboard, the default), or a tracker.",
+)
 @click.option("--push", metavar="OWNER/NAME", help="Then upload the model to the Hub.")
 @click.option("--private", is_flag=True, help="Of a repo that --push makes.")
 @store_option
@@ -48,6 +54,8 @@ def command(
     out: Path,
     values: tuple[str, ...],
     template: str | None,
+    resume: bool,
+    track: str | None,
     push: str | None,
     private: bool,
     store: Path,
@@ -57,15 +65,19 @@ def command(
     """Train a model by METHOD from the `train` split of a pinned version.
 
     METHOD is sft, reward, dpo, kto, orpo or grpo. Beside the fields of its TRL config, --set takes
-    lora, lora_r, lora_alpha and limit; of pairs min_p, of dpo and reward soft_labels and weight,
-    of grpo judge, judge_url, judge_mode, judge_principles and reward_model (docs/training.md).
-    Without --model the version's generator is trained, where it is the embedded one.
+    lora, lora_r, lora_alpha, limit and track; of pairs min_p, of dpo and reward soft_labels and
+    weight, of grpo judge, judge_url, judge_mode, judge_principles and reward_model: see
+    docs/training.md. Without --model the version's generator is trained, where it is the embedded
+    one.
+    A training that was ended goes on by the same command; with --resume it never begins anew
+    where checkpoints of another dataset, model or setting are. Curves are in OUT/report.html.
 
     \b
     Example:
       charter train sft --dataset me/quickstart@v0.1.0 --out my-sft --set max_steps=20
       charter train dpo --dataset me/quickstart@v0.1.0 --model my-sft --out my-dpo --set lora=true
       charter train reward --dataset me/quickstart@v0.1.0 --out my-reward --set min_p=0.6
+      charter train sft --dataset me/quickstart@v0.1.0 --out my-sft --resume --track none
       charter train grpo --dataset me/quickstart@v0.1.0 --model my-sft --out my-grpo
       charter train sft --dataset 'me/quickstart@>=0.1,<1' --out my-sft --push me/my-sft
     """  # noqa: D301
@@ -78,7 +90,9 @@ def command(
     opened = open_named(version, store)
     if template is not None:
         values = (*values, f"chat_template={json.dumps(template)}")
-    settings = read_settings(method, opened, out, model=model, values=values)
+    if track is not None:
+        values = (*values, f"track={track}")
+    settings = read_settings(method, opened, out, model=model, values=values, resume=resume)
     if push is not None:
         check_repo(push)
     if not is_first():

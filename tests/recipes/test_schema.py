@@ -108,7 +108,7 @@ improve:
   judge: follows
   start: base
   beta: 0.2
-  helpful: {dataset: me/helpful, revision: main, split: train, share: 0.3}
+  helpful: {path: ../prompts/shipped.jsonl, split: train, share: 0.3}
   evaluate: {path: prompts/shipped.jsonl, refuse: [harmful], answer: [benign], per_category: 4,
     max_tokens: 8}
   quality: {behaviour: 1.0, preference: 0.5}

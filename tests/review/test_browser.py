@@ -27,7 +27,7 @@ from charter.review.store import Answer, ReviewStore
 
 pytestmark = pytest.mark.xdist_group("argilla")
 
-REPO = "me/browser"
+REPO = "me/harmless"
 TRACKER = "tracker.example"
 # Argilla's own page asks for its letters there, and is refused.
 OWN_FONTS = {"fonts.googleapis.com"}
@@ -45,6 +45,7 @@ ODD = f"""\
     weight: 1.0
     tags: [oddness]
 """
+COMMENT = "Says <b>nothing</b>."
 TEXTS = {
     "p3": (
         "My flatmate never washes up. What do I write to her?",
@@ -223,12 +224,13 @@ def answered(page, row, sides):
     return Human(verdict), sure and Sure(sure), a_is
 
 
-COMMENT = "Says <b>nothing</b>."
-
-
 def answer_all(page, rows):
-    """Answer every record by clicking; row id -> verdict, how sure, which was A."""
-    given = {}
+    """Answer every record by clicking.
+
+    Returns:
+        Row id -> verdict, how sure, which was A; and when the first answer was submitted.
+    """
+    given, first = {}, 0.0
     by_prompt = {row["prompt"][0]["content"]: row for row in rows}
     for number in range(len(rows)):
         page.get_by_label("Current Record").filter(has_text=f"{number + 1}").wait_for()
@@ -244,18 +246,23 @@ def answer_all(page, rows):
         page.locator("button.button--submit").click()
         if by_prompt:
             page.wait_for_function(
-                "old => document.querySelector('.chat__bubble')?.textContent != old",
+                "old => !document.querySelector('.chat__bubble')?.textContent.startsWith(old)",
                 arg=sides["Prompt"],
             )
-    page.get_by_text("Submitted").first.wait_for()
-    return given
+        first = first or time.monotonic()
+    # The last one is on its way until the page says so.
+    page.wait_for_function(
+        "n => document.querySelector('.status-counter__counter')?.textContent == n",
+        arg=str(len(rows)),
+    )
+    return given, first
 
 
 def test_what_is_clicked_is_what_is_collected_and_reported(argilla, version, charter, tmp_path):
     find_chromium()  # before anything is sent
     folder = ["--data", argilla.data]
     begun = time.monotonic()
-    sent = charter("send", version.path, "--n", 4, "--workspace", "browser", *folder)
+    sent = charter("send", version.path, "--n", 4, "--workspace", "people", *folder)
     assert sent["sent"] == 4
     rows = version.rows("preference").to_dicts()
     with watched(viewport={"width": 1280, "height": 960}) as seen:
@@ -266,14 +273,10 @@ def test_what_is_clicked_is_what_is_collected_and_reported(argilla, version, cha
         page.get_by_text("Each record has a prompt and two responses").wait_for()
         assert f"![t](http://{TRACKER}/g.png)" in page.locator(".panel").first.inner_text()
         page.get_by_text("Guidelines").first.click()
-        given = answer_all(page, rows)
-        # The last one is on its way when the page says so.
-        page.wait_for_function(
-            "() => document.querySelector('.status-counter__counter')?.textContent == '4'"
-        )
-    print(f"sent, and four records answered in a browser: {time.monotonic() - begun:.0f} s")
+        given, first = answer_all(page, rows)
+    took = first - begun
 
-    found = charter("collect", REPO, "--workspace", "browser", *folder)
+    found = charter("collect", REPO, "--workspace", "people", *folder)
     assert (found["collected"], found["new"]) == (4, 4)
     with ReviewStore.open(REPO, argilla.data) as store:
         checks = {check.row_id: check for check in store.spot_checks()}
@@ -300,6 +303,8 @@ def test_what_is_clicked_is_what_is_collected_and_reported(argilla, version, cha
             each.evaluate("node => node.open = true")
         text = seen.page.locator("body").inner_text()
         assert f"![seen](http://{TRACKER}/m.png)" in text and COMMENT in text
+    # `pytest -rP` shows it.
+    print(f"the server answers after {argilla.took:.0f} s, the first person {took:.0f} s later")
 
 
 def test_the_page_of_a_report_stands_by_itself(charter, tmp_path):
@@ -320,7 +325,7 @@ def test_the_page_of_a_report_stands_by_itself(charter, tmp_path):
     out = tmp_path / "report.html"
     report = charter("report", version.path, "--out", out, "--data", tmp_path / "data")
     assert report["answers"] == len(checks)
-    with watched(viewport={"width": 1280, "height": 1160}) as seen:
+    with watched(viewport={"width": 1280, "height": 1128}) as seen:
         seen.page.goto(out.as_uri())
         drawn = seen.page.locator("svg")
         assert drawn.count() >= 5

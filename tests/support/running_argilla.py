@@ -36,6 +36,7 @@ class RunningArgilla:
     password: str
     process: subprocess.Popen[bytes]
     said: str = field(repr=False, default="")  # what it said on stderr until it was ready
+    took: float = 0.0  # seconds until it was ready
 
     def request(self, method: str, path: str, *, key: str | None = None, **more: Any) -> Any:
         """Call `/api/v1/PATH`; the answer as `requests` gives it."""
@@ -132,6 +133,7 @@ def start_argilla(
             arguments += [f"--{name.replace('_', '-')}", str(one)]
     data.mkdir(parents=True, exist_ok=True)
     errors = data / "stderr.txt"
+    started = time.monotonic()
     with errors.open("wb") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-c", "from charter.cli import main; main()", *arguments],
@@ -141,6 +143,7 @@ def start_argilla(
             env={**os.environ, **(environment or {})},
         )
     url = _ready(process, errors)
+    took = time.monotonic() - started
     found = json.loads((data / "credentials.json").read_bytes())
     assert found["url"] == url
     return RunningArgilla(
@@ -151,6 +154,7 @@ def start_argilla(
         password=found["password"],
         process=process,
         said=errors.read_text("utf-8"),
+        took=took,
     )
 
 

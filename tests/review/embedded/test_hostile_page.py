@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from urllib.parse import urlsplit
 
 import pytest
+from chromium import chromium, find_chromium
 from running_argilla import RunningArgilla
 
 pytestmark = pytest.mark.xdist_group("argilla")
@@ -21,15 +21,10 @@ HOSTILE = (
 
 
 def test_nothing_runs_and_nothing_calls_home(argilla: RunningArgilla) -> None:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium on the path")
-    from playwright.sync_api import sync_playwright
-
+    find_chromium()
     dataset = argilla.dataset("hostile-page", [HOSTILE])
     answered: set[str] = set()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page()
         page.set_default_timeout(90_000)
         # What the policy blocks never becomes a request that is routed or answered.
@@ -47,6 +42,5 @@ def test_nothing_runs_and_nothing_calls_home(argilla: RunningArgilla) -> None:
         page.get_by_text("Which is better?").wait_for()
         page.wait_for_timeout(1000)
         title = page.title()
-        browser.close()
     assert title != "owned"
     assert answered == set()

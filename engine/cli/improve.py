@@ -1,0 +1,116 @@
+"""`charter improve`: round after round, while it helps; the best one is kept."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from charter.cli.options import load, out_option, recipe_options
+from charter.cli.output import Output, common
+
+if TYPE_CHECKING:
+    from charter.improve.run import Improved
+    from charter.recipes import Loaded
+
+__all__ = ["command"]
+
+
+@click.command("improve")
+@recipe_options
+@out_option
+@click.option(
+    "--rounds", type=click.IntRange(min=1), metavar="N", help="At most N.  [default: the recipe's]"
+)
+@click.option("--plan", "planned", is_flag=True, help="Say what is left to do; do nothing.")
+@common
+def command(
+    recipe: Path,
+    settings: tuple[str, ...],
+    limit: int | None,
+    out: Path,
+    rounds: int | None,
+    planned: bool,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Improve a model by its own recipe, round after round.
+
+    A round: the model's answers are criticised and revised, and it learns from the revisions
+    (SFT); its answers are judged in pairs, and it learns from the verdicts (DPO); then it is
+    measured on prompts it was never trained on. It ends early when that shows no gain or a harm.
+    Every round publishes two versions. An interrupted one is taken up by the same command; a
+    changed recipe begins anew in a folder of its own.
+
+    \b
+    Example:
+      charter improve recipes/quickstart.yaml --rounds 2 --limit 8
+      charter improve mine/recipe.yaml --rounds 3 --set improve.beta=0.2 --json
+    """  # noqa: D301
+    more = (*settings, f"improve.rounds={rounds}") if rounds is not None else settings
+    output = Output(as_json)
+    loaded = load(recipe, more, limit)
+    if planned:
+        _plan(output, loaded, out)
+        return
+    from charter.improve.run import improve
+
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        output.line(f"[{time.monotonic() - started:7.1f} s] {line}")
+
+    result = improve(loaded, out, say, output.progress)
+    _show(output, loaded, result)
+    output.result(result.found)
+
+
+def _show(output: Output, loaded: Loaded, result: Improved) -> None:
+    from charter.improve.report import HEAD, round_rows, settings_rows
+
+    outcome = result.outcome
+    output.line("\nRounds (95 % intervals; * is kept; length in characters)")
+    rows = round_rows(outcome, loaded)
+    # A terminal has no room for eleven columns: each figure is a line, each round a column.
+    names = [f"round {row[0]}" if str(row[0])[0].isdigit() else str(row[0]) for row in rows]
+    figures = [
+        (name, *(f"{row[at]:,}" if isinstance(row[at], int) else row[at] for row in rows))
+        for at, name in enumerate(HEAD)
+        if at
+    ]
+    output.table(("", *names), figures)
+    output.line("\nRefused, by category")
+    categories = [
+        ("base" if each.number == 0 else f"round {each.number}", name, f"{c.refused} of {c.n}")
+        for each in outcome.rounds
+        for name, c in each.categories.items()
+    ]
+    output.table(("", "category", "refused"), categories)
+    output.line("\nSet")
+    output.table(("", ""), settings_rows(loaded, outcome.done))
+    output.line("")
+    for end, said in zip(outcome.ends, outcome.said, strict=True):
+        output.line(f"ended by {end}: {said}")
+    for effect in result.found["effects"]:
+        output.line(f"  seen: {effect}")
+    model = "the embedded model" if result.model is None else str(result.model)
+    kept = "the model before any round" if outcome.best == 0 else f"round {outcome.best}"
+    output.line(f"kept: {kept}, {model}")
+    output.line(f"report: {result.folder / 'report.html'}")
+
+
+def _plan(output: Output, loaded: Loaded, out: Path) -> None:
+    from charter.improve.plan import plan
+
+    found = plan(loaded, out)
+    output.line(
+        f"{found['prompts']:,} prompts, {found['evaluated']:,} evaluated a round, at most "
+        f"{found['rounds']} rounds; state in {found['path']}"
+    )
+    output.table(
+        ("round", "step", "at most calls", ""),
+        [(e["round"], e["step"], e["calls"], "done" if e["done"] else "") for e in found["steps"]],
+    )
+    output.result(found)

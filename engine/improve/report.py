@@ -1,0 +1,242 @@
+"""What came of the rounds: as JSON, as rows of a table, and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from charter.html import figures, page, section, table, text
+from charter.improve.effects import effects
+from charter.improve.figures import RoundFigures, quality_of
+from charter.improve.loop import Outcome
+from charter.improve.state import Done, Facts, Step
+from charter.plots import Series, bars, estimates, grid, lines
+from charter.recipes import Loaded
+from charter.stats import Estimate
+
+__all__ = ["HEAD", "as_json", "report_page", "round_rows", "settings_rows", "shown"]
+
+HEAD = (
+    *("round", "quality", "win rate against base", "against the round before"),
+    *("harmful refused", "harmless refused", "length", "distinct-2", "calls", "tokens", "seconds"),
+)
+"""Of the table of rounds."""
+
+
+def shown(found: Estimate) -> str:
+    """An estimate in a cell: `0.54 [0.41, 0.66]`."""
+    if found.value is None or found.low is None or found.high is None:
+        return "no figure"
+    if found.n == 0:
+        return f"{found.value:.2f} by definition"
+    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def cost_of(done: Done, number: int) -> Facts:
+    """Calls, tokens, money and seconds of a round, over its steps."""
+    steps = [facts for (at, _), facts in done.items() if at == number]
+    costs = [facts["cost"] for facts in steps if "cost" in facts]
+    priced = all(cost["money"] is not None for cost in costs)
+    return {
+        "calls": sum(cost["calls"] for cost in costs),
+        "cached_calls": sum(cost["cached_calls"] for cost in costs),
+        "tokens": sum(cost["tokens"] for cost in costs),
+        "money": sum(cost["money"] for cost in costs) if priced else None,
+        "seconds": round(sum(facts["seconds"] for facts in steps), 2),
+    }
+
+
+def round_rows(outcome: Outcome, loaded: Loaded) -> list[tuple[Any, ...]]:
+    """One row a round, under `HEAD`; the one that is kept has a star."""
+    rows = []
+    for each in outcome.rounds:
+        cost = cost_of(outcome.done, each.number)
+        rows.append(
+            (
+                _title(each, outcome.best),
+                shown(quality_of(each, loaded.recipe.improve.quality)),
+                shown(each.win_base),
+                shown(each.win_before),
+                shown(each.refused_harmful),
+                shown(each.over_refusal),
+                "none" if each.length is None else f"{each.length:,.0f}",
+                "none" if each.diversity is None else f"{each.diversity:.3f}",
+                cost["calls"],
+                cost["tokens"],
+                round(cost["seconds"]),
+            )
+        )
+    return rows
+
+
+def _title(each: RoundFigures, best: int) -> str:
+    name = "base" if each.number == 0 else str(each.number)
+    return f"{name} *" if each.number == best else name
+
+
+def settings_rows(loaded: Loaded, done: Done) -> list[tuple[str, str]]:
+    """What was set of the KL penalty, the mix of data and the rest, in words."""
+    improve, dpo = loaded.recipe.improve, loaded.recipe.train.dpo or {}
+    beta = improve.beta if improve.beta is not None else dpo.get("beta")
+    mixes = [facts["helpful"] for (_, step), facts in done.items() if "helpful" in facts]
+    mix = "none"
+    if mixes:
+        mix = f"{mixes[-1]['share']:.0%} of the rows of SFT, from {mixes[-1]['source']}"
+    return [
+        ("beta of DPO (KL penalty)", f"{beta:g}" if beta is not None else "TRL's default, 0.1"),
+        ("helpful data", mix),
+        ("judge of the pairs", improve.judge),
+        ("SFT starts from", improve.start),
+        (
+            "quality",
+            f"{improve.quality.behaviour:g} x behaviour + {improve.quality.preference:g} x "
+            "win rate against the base, over the sum of the weights",
+        ),
+    ]
+
+
+def as_json(outcome: Outcome, loaded: Loaded, model: str | None) -> dict[str, Any]:
+    """The object of `charter improve --json`.
+
+    Args:
+        outcome: of the rounds.
+        loaded: the recipe.
+        model: folder of the best round's model; None is the embedded one.
+    """
+    improve = loaded.recipe.improve
+    rounds = [
+        {
+            **each.as_json(),
+            "quality": quality_of(each, improve.quality).as_json(),
+            "refused_harmful": each.refused_harmful.as_json(),
+            "answered_harmless": each.answered_harmless.as_json(),
+            "over_refusal": each.over_refusal.as_json(),
+            "cost": cost_of(outcome.done, each.number),
+            "versions": _named(outcome.done, each.number, "version"),
+            "models": _named(outcome.done, each.number, "model"),
+        }
+        for each in outcome.rounds
+    ]
+    return {
+        "best": {"round": outcome.best, "model": model},
+        "end": outcome.ends[0],
+        "ends": list(outcome.ends),
+        "said": list(outcome.said),
+        "effects": effects(outcome.rounds, improve),
+        "settings": dict(settings_rows(loaded, outcome.done)),
+        "rounds": rounds,
+    }
+
+
+def _named(done: Done, number: int, key: str) -> dict[str, str]:
+    found = {str(step): facts.get(key) for (at, step), facts in done.items() if at == number}
+    return {step: value for step, value in found.items() if value is not None}
+
+
+def report_page(outcome: Outcome, loaded: Loaded) -> str:
+    """The page over all rounds."""
+    improve, rounds = loaded.recipe.improve, outcome.rounds
+    best = next(each for each in rounds if each.number == outcome.best)
+    quality = [(_title(each, -1), quality_of(each, improve.quality)) for each in rounds]
+    found = effects(rounds, improve)
+    notes = found or ["none of those that are looked for"]
+    parts = [
+        figures(
+            [
+                ("kept", "the base" if outcome.best == 0 else f"round {outcome.best}"),
+                ("its quality", shown(quality_of(best, improve.quality))),
+                ("its win rate against the base", shown(best.win_base)),
+                ("ended by", ", ".join(outcome.ends)),
+            ]
+        ),
+        "".join(f"<p>{text(said)}.</p>\n" for said in outcome.said),
+        table(HEAD, round_rows(outcome, loaded)),
+        '<p class="note">95 % intervals. The round with a star is kept. Length in characters; '
+        "distinct-2 is the share of different word pairs in the first 40 words of all answers; "
+        "calls and tokens are counted whether a cache had them or not, those of training are not "
+        "among them.</p>\n",
+        section("Ill effects that showed", [_list(notes)]),
+        grid(_plots(rounds, quality)),
+        section("Refused, by category", [_categories(rounds, improve.evaluate.refuse)]),
+        section("Data and training", [_steps(outcome.done)]),
+        section("Set", [table(("what", "value"), settings_rows(loaded, outcome.done))]),
+    ]
+    return page(f"Rounds of {loaded.recipe.name}", parts)
+
+
+def _list(lines_: Sequence[str]) -> str:
+    return f"<ul>{''.join(f'<li>{text(line)}</li>' for line in lines_)}</ul>\n"
+
+
+def _plots(rounds: Sequence[RoundFigures], quality: Sequence[tuple[str, Estimate]]) -> list[str]:
+    names = [f"round {name}" if name != "base" else name for name, _ in quality]
+    pairs = list(zip(names, rounds, strict=True))
+    base = rounds[0]
+    relative = [
+        Series(
+            "length / base",
+            [(e.number, e.length / base.length) for e in rounds if e.length and base.length],
+        ),
+        Series(
+            "diversity / base",
+            [
+                (e.number, e.diversity / base.diversity)
+                for e in rounds
+                if e.diversity and base.diversity
+            ],
+        ),
+    ]
+    return [
+        estimates(
+            "Quality", [(name, found) for name, (_, found) in zip(names, quality, strict=True)]
+        ),
+        estimates("Win rate against the base", [(name, e.win_base) for name, e in pairs[1:]]),
+        estimates("Harmful prompts refused", [(name, e.refused_harmful) for name, e in pairs]),
+        estimates("Harmless prompts refused", [(name, e.over_refusal) for name, e in pairs]),
+        lines("Length and diversity", relative, "round"),
+        bars("Mean length, characters", [(name, round(e.length or 0, 1)) for name, e in pairs]),
+    ]
+
+
+def _categories(rounds: Sequence[RoundFigures], refuse: Sequence[str]) -> str:
+    rows = [
+        (
+            "base" if each.number == 0 else each.number,
+            name,
+            "refuse" if name in refuse else "answer",
+            f"{found.refused} of {found.n}",
+            shown(found.refusals),
+            found.empty,
+            found.failed,
+        )
+        for each in rounds
+        for name, found in each.categories.items()
+    ]
+    head = ("round", "category", "it should", "refused", "share [95 %]", "empty", "failed")
+    return table(head, rows)
+
+
+def _steps(done: Done) -> str:
+    rows = [
+        (number, str(step), _made(facts), round(facts["seconds"], 1))
+        for (number, step), facts in sorted(done.items(), key=_in_order)
+        if step is not Step.EVALUATE
+    ]
+    return table(("round", "step", "made", "seconds"), rows)
+
+
+def _in_order(entry: tuple[tuple[int, Step], Facts]) -> tuple[int, int]:
+    (number, step), _ = entry
+    return number, list(Step).index(step)
+
+
+def _made(facts: Mapping[str, Any]) -> str:
+    if "version" in facts:
+        return f"{facts['version']}, {facts['train_rows']} rows of train"
+    metrics = facts["metrics"]
+    loss = ""
+    if "first_loss" in metrics:
+        loss = f", loss {metrics['first_loss']:.3f} to {metrics['last_loss']:.3f}"
+    margin = f", margin on test {metrics['test_margin']:.3f}" if "test_margin" in metrics else ""
+    steps = f"{metrics['steps']:.0f} steps on {metrics['rows']:.0f} rows"
+    return f"model from {facts['dataset']}: {steps}{loss}{margin}"

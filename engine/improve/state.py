@@ -1,0 +1,150 @@
+"""What of the rounds is done: one file, written whole after every step."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from charter.errors import Failure, Fault, InputError
+from charter.run.folder import write_whole
+
+__all__ = ["STEPS", "Done", "Facts", "LoopFolder", "Step"]
+
+SCHEMA_VERSION: Final = 1
+
+Facts = dict[str, Any]
+"""What a step leaves behind, as JSON values."""
+
+
+class Step(StrEnum):
+    """The steps of a round, in their order; round 0 has the last one alone."""
+
+    GENERATE = "generate"
+    SFT = "sft"
+    JUDGE = "judge"
+    DPO = "dpo"
+    EVALUATE = "evaluate"
+
+
+STEPS: Final = tuple(Step)
+
+Done = Mapping[tuple[int, Step], Facts]
+"""The facts of all steps that are done, by round and step."""
+
+
+class LoopFolder:
+    """The folder of one loop, found again by what it works on.
+
+    Its name ends in the loop's identity: the same command finds the same folder and goes on, a
+    changed recipe gets another one. One process at a time may work in it.
+
+    Args:
+        root: the folder of all loops.
+        name: of the recipe.
+        identity: a digest of all that can change a model or a figure.
+
+    Raises:
+        Failure: it cannot be written, or another process works in it.
+        InputError: its state is of a newer charter, or damaged.
+    """
+
+    def __init__(self, root: Path, name: str, identity: str) -> None:
+        self.identity = identity
+        self.id = f"{name}-{identity[:12]}"
+        self.path = root / self.id
+        self._done: dict[tuple[int, Step], Facts] = {}
+        self._lock: Any = None
+
+    @property
+    def done(self) -> Done:
+        """What is done."""
+        return self._done
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.path / "lock").open("w")
+        except OSError as error:
+            what = f"cannot be written ({error.strerror})"
+            fix = "name another folder with --out"
+            raise Failure(Fault(str(self.path), "", what, fix)) from None
+        try:
+            # The system lets go of it when a process dies, however it dies.
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            what = "another process is improving by this recipe here"
+            fix = "wait for it, or name another folder with --out"
+            raise Failure(Fault(str(self.path), "", what, fix)) from None
+        try:
+            self._done = read_done(self.path / "state.json")
+        except BaseException:
+            self._lock.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.close()
+
+    def put(self, number: int, step: Step, facts: Facts) -> None:
+        """Note that a step is done; once this returns, it is never done again.
+
+        Raises:
+            Failure: the disk is full or gone.
+        """
+        after = {**self._done, (number, step): facts}
+        steps = [
+            {"round": number, "step": step, "facts": facts}
+            for (number, step), facts in after.items()
+        ]
+        state = {"schema_version": SCHEMA_VERSION, "identity": self.identity, "steps": steps}
+        text = json.dumps(state, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        self.write("state.json", text)
+        self._done = after
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the folder, whole.
+
+        Raises:
+            Failure: the disk is full or gone.
+        """
+        path = self.path / name
+        try:
+            write_whole(path, text)
+        except OSError as error:
+            what = f"cannot be written ({error.strerror or error})"
+            fix = "make room or permission there; the same command goes on from here"
+            raise Failure(Fault(str(path), "", what, fix)) from None
+        return path
+
+
+def read_done(path: Path) -> dict[tuple[int, Step], Facts]:
+    """What a state file says is done; nothing where there is no file.
+
+    Raises:
+        InputError: it is of a newer charter, or no such file at all.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return {}
+    try:
+        state = json.loads(text)
+        newer = state["schema_version"] > SCHEMA_VERSION
+        if not newer:
+            return {(each["round"], Step(each["step"])): each["facts"] for each in state["steps"]}
+    except (ValueError, KeyError, TypeError):
+        what, fix = "is no state of rounds", "move its folder away to begin anew"
+        raise InputError(Fault(str(path), "", what, fix)) from None
+    what = f"is of format {state['schema_version']}, and this charter knows {SCHEMA_VERSION}"
+    raise InputError(Fault(str(path), "", what, "install a newer charter"))

@@ -1,0 +1,108 @@
+"""The report over rounds: its figures, its costs, and texts of data that stay texts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from charter.improve.figures import CategoryFigures, RoundFigures
+from charter.improve.loop import Outcome
+from charter.improve.report import (
+    HEAD,
+    as_json,
+    cost_of,
+    report_page,
+    round_rows,
+    settings_rows,
+    shown,
+)
+from charter.improve.rules import End
+from charter.improve.state import Step
+from charter.recipes import load_recipe
+from charter.stats import Estimate, wilson
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def cost(calls, money=0.0):
+    return {"calls": calls, "cached_calls": 1, "tokens": 10 * calls, "money": money}
+
+
+def trained(version, **metrics):
+    metrics = {"steps": 2.0, "rows": 4.0, **metrics}
+    return {"model": "m", "dataset": version, "metrics": metrics, "seconds": 2.0}
+
+
+@pytest.fixture
+def outcome(figures):
+    rounds = (figures(0), figures(1, win=0.8), figures(2, win=None, length=None, diversity=None))
+    done = {(0, Step.EVALUATE): {"figures": {}, "cost": cost(3), "seconds": 1.0}}
+    for n in (1, 2):
+        run = {"train_rows": 4, "seconds": 1.0, "cost": cost(5, None if n == 2 else 0.5)}
+        done[n, Step.GENERATE] = {"version": f"me/{EVIL}@v0.{n}.0", **run}
+        mix = {"source": EVIL, "rows": 2, "share": 0.25, "sha256": ""}
+        done[n, Step.SFT] = {**trained("me/a@v1", first_loss=2.0, last_loss=1.0), "helpful": mix}
+        done[n, Step.DPO] = trained("me/a@v2", test_margin=0.1)
+        done[n, Step.EVALUATE] = {"figures": {}, "cost": cost(7), "seconds": 1.0}
+    return Outcome((End.NO_VERDICTS,), (f"said of {EVIL}",), 1, rounds, done)
+
+
+@pytest.fixture
+def loaded(rounds_file):
+    return load_recipe(rounds_file("http://127.0.0.1:1/v1"), ("improve.beta=0.25",))
+
+
+def test_costs_are_summed_over_steps_and_unknown_money_stays_unknown(outcome):
+    assert cost_of(outcome.done, 1) == {
+        "calls": 12,
+        "cached_calls": 2,
+        "tokens": 120,
+        "money": 0.5,
+        "seconds": 6.0,
+    }
+    assert cost_of(outcome.done, 2)["money"] is None
+
+
+def test_one_row_a_round_and_a_star_at_the_best(outcome, loaded):
+    rows = round_rows(outcome, loaded)
+    assert [row[0] for row in rows] == ["base", "1 *", "2"]
+    assert all(len(row) == len(HEAD) for row in rows)
+    assert rows[0][2] == "0.50 [0.50, 0.50]"
+    assert rows[2][1] == rows[2][2] == "no figure"
+    assert rows[2][6] == rows[2][7] == "none"
+
+
+def test_what_was_set_is_said(outcome, loaded):
+    said = dict(settings_rows(loaded, outcome.done))
+    assert said["beta of DPO (KL penalty)"] == "0.25"
+    assert said["helpful data"].startswith("25% of the rows of SFT")
+    assert dict(settings_rows(loaded, {}))["helpful data"] == "none"
+
+
+def test_the_json_is_plain_and_has_the_best(outcome, loaded):
+    found = json.loads(json.dumps(as_json(outcome, loaded, "/m"), allow_nan=False))
+    assert found["best"] == {"round": 1, "model": "/m"}
+    assert found["end"] == "NO_VERDICTS"
+    assert [each["round"] for each in found["rounds"]] == [0, 1, 2]
+    assert found["rounds"][1]["quality"]["value"] == pytest.approx((0.75 + 0.8) / 2)
+    assert found["rounds"][1]["models"] == {"sft": "m", "dpo": "m"}
+
+
+def test_no_text_of_data_becomes_markup(outcome, loaded):
+    categories = {EVIL: CategoryFigures(1, 2, 0, 0), "benign": CategoryFigures(0, 3, 0, 0)}
+    rate = wilson(2, 3)
+    rounds = tuple(
+        RoundFigures(n, categories, (EVIL,), rate, rate, rate, 9.0, 0.5) for n in range(3)
+    )
+    found = Outcome(outcome.ends, outcome.said, 1, rounds, outcome.done)
+    page = report_page(found, loaded)
+    assert "<img" not in page
+    assert page.count("&lt;img") >= 5
+    assert "<script" not in page
+
+
+def test_an_estimate_in_a_cell():
+    assert shown(wilson(1, 2)) == "0.50 [0.09, 0.91]"
+    assert shown(Estimate(None, None, None, 3)) == "no figure"
+    assert shown(Estimate(0.5, 0.5, 0.5, 0)) == "0.50 by definition"

@@ -1,0 +1,270 @@
+"""A training that was killed: what it goes on from, where it ends, and what it refuses."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from versions import version_of
+
+from charter.errors import Failure, InputError, Interrupted
+from charter.trainers import read_settings
+from charter.trainers.checkpoints import CheckpointCallback
+from charter.trainers.train import train
+
+STEPS = 160
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
+FAST = {"max_steps": 6, "per_device_train_batch_size": 4, "learning_rate": 5e-3}
+SAVED = {**FAST, "save_strategy": "steps", "save_steps": 2}
+
+
+def read(version, model, out, method="sft", resume=False, **values):
+    return read_settings(
+        method, version, out, model=str(model), values={**SAVED, **values}, resume=resume
+    )
+
+
+def same(a, b):
+    a, b = load_file(a / "model.safetensors"), load_file(b / "model.safetensors")
+    return a.keys() == b.keys() and all(a[name].equal(b[name]) for name in a)
+
+
+def interrupted(settings, at=5):
+    """The same, stopped after a step."""
+
+    def progress(done, total, logs):
+        if done == at and not logs:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        train(settings, progress)
+
+
+def killed_at(command, checkpoints: Path, step: int) -> int:
+    """Start a command, kill it once a checkpoint of that step or a later one is whole."""
+    with subprocess.Popen(
+        command, env=ONE_THREAD, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        until = time.monotonic() + 120
+        while True:
+            assert process.poll() is None, process.stdout.read().decode()
+            assert time.monotonic() < until
+            states = checkpoints.glob("checkpoint-*/trainer_state.json")
+            if any(int(state.parent.name.split("-")[1]) >= step for state in states):
+                break
+            time.sleep(0.002)
+        process.kill()
+    return process.returncode
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_killed_for_good_it_ends_where_an_uninterrupted_one_does(tiny_model, place, method):
+    """SIGKILL of the command itself; soft labels are on for DPO.
+
+    The weights are equal to the last bit, with as many threads in both: sums round by them.
+    """
+    version = version_of(place / "store", 8)
+    common = ["--model", str(tiny_model), "--dataset", str(version.path)]
+    values = {"max_steps": STEPS, "save_strategy": "steps", "save_steps": 20, "logging_steps": 10}
+    values |= {"per_device_train_batch_size": 2, "learning_rate": 1e-3}
+    for name, value in values.items():
+        common += ["--set", f"{name}={value}"]
+    charter = str(Path(sys.executable).with_name("charter"))
+    command = [charter, "train", method, *common, "--json", "--out"]
+
+    out, work = place / "cut", place / ".cut.training"
+    assert killed_at([*command, str(out)], work / "checkpoints", 40) == -signal.SIGKILL
+    assert not out.exists() and work.exists()
+    # As if the kill had come in the middle of a later one.
+    newest = max(work.glob("checkpoints/*/trainer_state.json"), key=lambda p: p.stat().st_mtime)
+    half = shutil.copytree(newest.parent, work / "checkpoints" / "checkpoint-150")
+    state = half / "trainer_state.json"
+    state.write_text(state.read_text()[:100])
+    (half / "model.safetensors").write_bytes(b"half")
+
+    again = [*command, str(out), "--resume"]
+    ran = subprocess.run(
+        again, env=ONE_THREAD, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "went on from the checkpoint of step " in ran.stderr
+    at = int(ran.stderr.split("checkpoint of step ")[1].split()[0])
+    assert 40 <= at < STEPS and at % 20 == 0 and at != 150
+    assert f"report: {out / 'report.html'}" in ran.stderr
+    assert "taken up again" in (out / "report.html").read_text()
+    found = json.loads(ran.stdout.splitlines()[-1])
+    assert {"model", "dataset", "metrics"} <= found.keys()
+    assert not work.exists()
+
+    straight = train(
+        read_settings(method, version, place / "straight", model=str(tiny_model), values=values)
+    )
+    assert same(straight.model, out)
+    timed = {"seconds", "train_seconds"}
+    kept = {k: v for k, v in straight.metrics.items() if k not in timed}
+    assert {k: v for k, v in found["metrics"].items() if k not in timed} == kept
+
+
+def test_what_the_checkpoint_is_of_must_be_what_is_asked_for(
+    make_version, tiny_model, place, preference_row
+):
+    version = make_version()
+    interrupted(read(version, tiny_model, place / "out"))
+    other = make_version()
+    object.__setattr__(other, "tag", "v0.2.0")
+    for settings, faults in (
+        (
+            read(version, tiny_model, place / "out", resume=True, learning_rate=1e-4),
+            ["--set learning_rate: its checkpoint is of 0.005, and this says 0.0001; give the"],
+        ),
+        (
+            read(other, tiny_model, place / "out", resume=True, limit=5),
+            [
+                'dataset: its checkpoint is of "me/tiny@v0.1.0 (manifest ',
+                'and this says "me/tiny@v0.2.0 (manifest ',
+                "limit: its checkpoint is of null, and this says 5",
+            ],
+        ),
+        (
+            read(version, tiny_model, place / "out", "dpo", resume=True),
+            ['method: its checkpoint is of "sft", and this says "dpo"', "labels: "],
+        ),
+    ):
+        with pytest.raises(InputError) as error:
+            train(settings)
+        assert all(fault in str(error.value) for fault in faults), str(error.value)
+    steps = []
+    done = train(
+        read(version, tiny_model, place / "out", resume=True, track="none"),
+        lambda at, total, logs: steps.append(at),
+    )
+    assert steps[0] == 4 and done.resumed_at == 4, "nothing of it was lost by the refusals"
+    with pytest.raises(InputError, match="holds a whole model, nothing is left to resume"):
+        train(read(version, tiny_model, place / "out", resume=True))
+
+
+def test_wrong_input_of_a_later_command_loses_no_checkpoint(
+    make_version, tiny_model, place, monkeypatch
+):
+    settings = read(make_version(), tiny_model, place / "out")
+    interrupted(settings)
+
+    def refuse(*_):
+        raise InputError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("charter.trainers.train.fitted", refuse)
+        with pytest.raises(InputError):
+            train(settings)
+    assert train(settings).resumed_at == 4
+
+
+def test_nothing_to_resume_begins_at_the_first_step(make_version, tiny_model, place):
+    done = train(read(make_version(), tiny_model, place / "out", resume=True))
+    assert (done.resumed_at, done.metrics["steps"]) == (0, 6)
+
+
+def test_tensorboard_has_each_step_once_after_a_resumption(make_version, tiny_model, place):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    settings = read(make_version(), tiny_model, place / "out")
+    interrupted(settings)
+    done = train(settings)
+    found = EventAccumulator(str(done.model / "runs"))
+    found.Reload()
+    assert [event.step for event in found.Scalars("train/loss")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_weights_that_are_no_numbers_leave_the_last_good_checkpoint(
+    make_version, tiny_model, place
+):
+    """Nothing is logged that would show it: the checkpoint itself is refused."""
+    settings = read(make_version(), tiny_model, place / "out", logging_strategy="no")
+
+    class Spoiling:
+        def __call__(self, done, total, logs):
+            if done == 3:
+                with torch.no_grad():
+                    next(self.trainer.model.parameters()).fill_(float("nan"))
+
+    spoiling = Spoiling()
+    from charter.trainers import train as module
+
+    build = module._Training._trainer
+
+    def kept(self, *arguments):
+        spoiling.trainer = build(self, *arguments)
+        return spoiling.trainer
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module._Training, "_trainer", kept)
+        with pytest.raises(Failure, match="step 4  weights: are not all numbers: training has"):
+            train(settings, spoiling)
+    assert not (place / "out").exists()
+    done = train(settings)
+    assert done.resumed_at == 2
+    straight = train(read(make_version(), tiny_model, place / "straight", logging_strategy="no"))
+    assert same(done.model, straight.model)
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def asked(callback, clock, seconds, step=1, save=0.0):
+    """Whether a checkpoint is asked for that long after the last call; it takes `save` seconds."""
+    control = SimpleNamespace(should_save=False)
+    state = SimpleNamespace(global_step=step, max_steps=10)
+    clock.now += seconds
+    callback.on_step_end(None, state, control, model=torch.nn.Linear(1, 1))
+    if control.should_save:
+        clock.now += save
+        callback.on_save(None, state, control)
+    return control.should_save
+
+
+def test_checkpoints_come_each_minute_and_take_two_hundredths_of_the_time():
+    clock = Clock()
+    callback = CheckpointCallback(timed=True, clock=clock)
+    callback.on_train_begin(None, None, None)
+    assert not asked(callback, clock, 59)
+    assert asked(callback, clock, 1, save=3.0)
+    assert not asked(callback, clock, 149)
+    assert asked(callback, clock, 1, save=0.1)
+    assert asked(callback, clock, 60)
+    assert not asked(callback, clock, 999, step=10), "the model itself follows"
+    untimed = CheckpointCallback(timed=False, clock=clock)
+    untimed.on_train_begin(None, None, None)
+    assert not asked(untimed, clock, 9999)
+
+
+def test_where_nothing_is_said_a_checkpoint_is_left(make_version, tiny_model, place, monkeypatch):
+    monkeypatch.setattr("charter.trainers.checkpoints._AFTER", 0.0)
+    monkeypatch.setattr("charter.trainers.checkpoints._TIMES", 0.0)
+    settings = read_settings(
+        "sft", make_version(), place / "out", model=str(tiny_model), values=FAST
+    )
+    interrupted(settings)
+    assert train(settings).resumed_at == 4
+
+
+def test_save_steps_alone_are_enough(make_version, tiny_model, place):
+    values = {**FAST, "save_steps": 3}
+    settings = read_settings(
+        "sft", make_version(), place / "out", model=str(tiny_model), values=values
+    )
+    interrupted(settings)
+    assert train(settings).resumed_at == 3

@@ -1,0 +1,78 @@
+"""When a checkpoint is left, where nobody said when; and that none is left of spoilt weights."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+from charter.errors import Failure, Fault
+from charter.trainers.processes import several
+
+__all__ = ["CheckpointCallback"]
+
+_AFTER = 60.0  # seconds of training between two checkpoints at least
+_TIMES = 50.0  # and this many times what writing one takes: 2 % of the time at most
+
+
+class CheckpointCallback(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
+    """Leaves a checkpoint every minute or more, and refuses to leave one that no one could use.
+
+    Args:
+        timed: whether time decides; else `save_strategy` does.
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, timed: bool, clock: Any = time.monotonic) -> None:
+        self._timed, self._clock = timed, clock
+        self._last, self._began, self._wait = -math.inf, 0.0, _AFTER
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Time runs from here."""
+        self._last = self._clock()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Asks for a checkpoint when it is time; the last step is followed by the model itself.
+
+        Raises:
+            Failure: one is asked for, and a weight is no finite number: the last one stays.
+        """
+        if self._timed and state.global_step < state.max_steps and self._due():
+            control.should_save = True
+        if control.should_save:
+            self._began = self._clock()
+            if not _finite(model):
+                raise Failure(_spoilt(state.global_step))
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Learns what a checkpoint costs."""
+        self._last = self._clock()
+        self._wait = max(_AFTER, _TIMES * (self._last - self._began))
+
+    def _due(self) -> bool:
+        due: bool = self._clock() - self._last >= self._wait
+        if not several():
+            return due
+        # All processes must save at the same step: the first one's clock counts.
+        from accelerate.utils import broadcast_object_list
+
+        return bool(broadcast_object_list([due])[0])
+
+
+def _finite(model: Any) -> bool:
+    """Whether every weight that is trained is a number; of shards, those of this process."""
+    return all(
+        bool(torch.isfinite(weight).all()) for weight in model.parameters() if weight.requires_grad
+    )
+
+
+def _spoilt(step: int) -> Fault:
+    return Fault(
+        f"step {step}",
+        "weights",
+        "are not all numbers: training has diverged, no model was written",
+        "lower learning_rate, keep max_grad_norm at 1.0, and with fp16 use bf16 or full precision",
+    )

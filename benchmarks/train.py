@@ -9,6 +9,10 @@ last bit. There it is the embedded model, by SFT and by DPO (Charter's own loss,
 Where CUDA is, it is SFT of a Llama of 1B's shape with random weights in bf16, packing at 2,048
 tokens, with model FLOPs utilisation.
 
+On a CPU the threads of both wait asleep, as Charter lets them. SFT is also run by the bare script
+with threads that spin, torch's default: a little faster on an idle machine, and several times
+slower on a busy one.
+
 Tokens a second are of the steps alone, as TRL times them; `whole command` is from the start of the
 process to the saved model, and its difference does not grow with the training. Writes
 `benchmarks/results/train.json`. Figures move two- to threefold on a shared machine: read ratios,
@@ -33,12 +37,14 @@ import yaml
 from cases import of_many
 from harness import HERE, BenchError, Case, run_child
 from told import table, write
-from train_data import version_of
+from train_data import tokens_a_row, version_of
 
 RESULTS = HERE / "results" / "train.json"
 PACKAGES = ("charter-ai", "torch", "transformers", "trl", "datasets", "accelerate")
 GOAL: Final = 1.03  # of bare TRL's seconds a token
 UTILISATION: Final = 0.35
+# As Charter lets torch's threads wait where nothing is said (`charter.models.threads`).
+ASLEEP: Final = "passive"
 LIMIT = 550.0  # seconds of one training
 # Dense bf16 FLOPs a second by the makers' data sheets, the first name that is in the device's.
 PEAKS: Final = {"H200": 989.4e12, "H100": 989.4e12, "A100": 312e12, "L40S": 362e12}
@@ -56,7 +62,6 @@ GPU: Final = {
     "packing": True,
     "max_length": 2048,
 }
-DOCUMENT: Final = 700  # tokens of a row of the GPU's version, about
 SAME: Final = {"seed": 7, "logging_steps": 0.02, "logging_nan_inf_filter": False}
 
 
@@ -70,6 +75,8 @@ class Plan:
         model: a folder.
         version: a folder.
         settings: fields of the TRL config.
+        document: tokens of a row, on average.
+        spinning: whether the bare script is also run with threads that spin while they wait.
     """
 
     method: str
@@ -77,6 +84,8 @@ class Plan:
     model: Path
     version: Path
     settings: Mapping[str, Any]
+    document: float = 0.0
+    spinning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +111,15 @@ class Rounds:
 
     bare: list[Timed] = field(default_factory=list)
     ours: list[Timed] = field(default_factory=list)
+    spinning: list[Timed] = field(default_factory=list)
 
 
-def bare(plan: Plan, folder: Path, out: Path) -> Timed:
-    """The bare script."""
+def bare(plan: Plan, folder: Path, out: Path, wait: str = ASLEEP) -> Timed:
+    """The bare script, whose threads wait as `OMP_WAIT_POLICY` says."""
     settings = json.dumps({**plan.settings, "disable_tqdm": True})
     arguments = (plan.method, plan.version, plan.model, out, settings)
-    child = run_child([sys.executable, HERE / "train_bare.py", *arguments], folder, LIMIT)
+    command = [sys.executable, HERE / "train_bare.py", *arguments]
+    child = run_child(command, folder, LIMIT, OMP_WAIT_POLICY=wait)
     found = child.result()
     return Timed(found["train_seconds"], child.wall, child.cpu, found["tokens"])
 
@@ -119,7 +130,7 @@ def ours(plan: Plan, folder: Path, out: Path) -> Timed:
     command += ["--dataset", plan.version, "--model", plan.model, "--out", out, "--json"]
     for name, value in plan.settings.items():
         command += ["--set", f"{name}={yaml.safe_dump(value).split()[0]}"]
-    child = run_child(command, folder, LIMIT)
+    child = run_child(command, folder, LIMIT, OMP_WAIT_POLICY=ASLEEP)
     found = child.result()["metrics"]
     return Timed(found["train_seconds"], child.wall, child.cpu, 0)
 
@@ -151,10 +162,13 @@ def measure(plan: Plan, rounds: int, folder: Path, say: Callable[[str], None]) -
             timed = {"bare": bare, "ours": ours}[name](plan, folder, outs[name])
             getattr(found, name).append(timed)
             say(f"{plan.case}, round {number + 1}, {name}: {timed.steps:.1f} s of {timed.wall:.1f}")
+        if plan.spinning:
+            found.spinning.append(bare(plan, folder, folder / "spinning", "active"))
+            say(f"  with threads that spin: {found.spinning[-1].steps:.1f} s")
         if plan.settings.get("use_cpu") and not same_weights(*outs.values()):
             raise BenchError(f"{plan.case}: the two ways trained different models")
-        for out in outs.values():
-            shutil.rmtree(out)
+        for out in (*outs.values(), folder / "spinning"):
+            shutil.rmtree(out, ignore_errors=True)
     return found
 
 
@@ -163,7 +177,10 @@ def cases_of(plan: Plan, rounds: Rounds) -> list[Case]:
     case, pairs = plan.case, list(zip(rounds.ours, rounds.bare, strict=True))
     tokens = [each.tokens for each in rounds.bare]
     found = []
-    for name, timed in (("charter", rounds.ours), ("bare TRL", rounds.bare)):
+    ways = {"charter": rounds.ours, "bare TRL": rounds.bare}
+    if rounds.spinning:
+        ways["bare TRL, threads spin"] = rounds.spinning
+    for name, timed in ways.items():
         rates = [count / each.steps for count, each in zip(tokens, timed, strict=True)]
         found.append(of_many(case, f"{name}, throughput", rates, "tokens/s", "higher"))
     ratios = [mine.steps / theirs.steps for mine, theirs in pairs]
@@ -192,7 +209,7 @@ def utilisation(plan: Plan, rounds: Rounds) -> list[Case]:
     peak = next((peak for name, peak in PEAKS.items() if name in device), None)
     config = json.loads((plan.model / "config.json").read_text(encoding="utf-8"))
     rows = plan.settings["per_device_train_batch_size"] * plan.settings["max_steps"]
-    needed = flops_a_token(config, min(DOCUMENT, plan.settings["max_length"]))
+    needed = flops_a_token(config, min(plan.document, plan.settings["max_length"]))
     rates = [each.tokens / mine.steps for each, mine in zip(rounds.bare, rounds.ours, strict=True)]
     case = f"{plan.case}, {device}, {rows} windows"
     if peak is None:
@@ -202,12 +219,12 @@ def utilisation(plan: Plan, rounds: Rounds) -> list[Case]:
     return [of_many(case, "model FLOPs utilisation", shares, "share", "higher", UTILISATION)]
 
 
-def flops_a_token(config: Mapping[str, Any], seen: int) -> float:
+def flops_a_token(config: Mapping[str, Any], seen: float) -> float:
     """FLOPs of forward and backward of one token; see `utilisation`.
 
     Args:
         config: of a Llama.
-        seen: tokens of its document.
+        seen: tokens of its document, on average.
     """
     d, layers, inner = (
         config[name] for name in ("hidden_size", "num_hidden_layers", "intermediate_size")
@@ -230,16 +247,17 @@ def plans_of(folder: Path, short: bool, say: Callable[[str], None]) -> list[Plan
         if made.code != 0:
             raise BenchError(made.err[-2000:])
         steps = 10 if short else 60
-        # Words enough for every window of every step.
-        version = version_of(folder / "store", rows=steps * 8 * 4, words=DOCUMENT * 3 // 4)
+        # About as many as fill every window of every step.
+        version = version_of(folder / "store", rows=steps * 8 * 5, words=200)
         settings = {**SAME, **GPU, "max_steps": steps}
-        return [Plan("sft", "sft, 1B shape, packed, bf16", model, version, settings)]
-    version = version_of(folder / "store", rows=64, words=40)
+        document = tokens_a_row(version, model)
+        return [Plan("sft", "sft, 1B shape, packed, bf16", model, version, settings, document)]
+    version = version_of(folder / "store", rows=48, words=12)
     model = embedded_checkpoint()
     return [
         Plan(method, f"{method}, embedded model", model, version,
-             {**SAME, **CPU, "max_steps": 2 if short else steps})
-        for method, steps in (("sft", 8), ("dpo", 5))
+             {**SAME, **CPU, "max_steps": 2 if short else steps}, spinning=method == "sft")
+        for method, steps in (("sft", 8), ("dpo", 3))
     ]  # fmt: skip
 
 

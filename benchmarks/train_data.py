@@ -13,11 +13,11 @@ from typing import Any
 
 from server import WORDS
 
-from charter.hub import Draft, publish_local
+from charter.hub import Draft, open_version, publish_local
 from charter.models.checkpoint import embedded_checkpoint
 from charter.rows import digest
 
-__all__ = ["llama_1b", "version_of"]
+__all__ = ["llama_1b", "tokens_a_row", "version_of"]
 
 
 def version_of(folder: Path, rows: int, words: int) -> Path:
@@ -26,7 +26,7 @@ def version_of(folder: Path, rows: int, words: int) -> Path:
     Args:
         folder: of the store.
         rows: of `sft` and of `preference`.
-        words: in an answer; the embedded model's tokenizer makes about 1.3 tokens of each.
+        words: in an answer; they are of no language, so that each is some tokens.
     """
     draft = Draft(
         repo="bench/train",
@@ -64,7 +64,7 @@ def _said(role: str, what: str, index: int, words: int) -> list[dict[str, str]]:
 def _sft(index: int, words: int) -> dict[str, Any]:
     return {
         "id": f"p{index}#sft",
-        "prompt": _said("user", "prompt", index, 15),
+        "prompt": _said("user", "prompt", index, 6),
         "completion": _said("assistant", "chosen", index, words),
         "initial_response": "none",
         "revisions": [],
@@ -76,7 +76,7 @@ def _sft(index: int, words: int) -> dict[str, Any]:
 def _pair(index: int, words: int) -> dict[str, Any]:
     return {
         "id": f"p{index}#a~b",
-        "prompt": _said("user", "prompt", index, 15),
+        "prompt": _said("user", "prompt", index, 6),
         "chosen": _said("assistant", "chosen", index, words),
         "rejected": _said("assistant", "rejected", index, words),
         # A certain label: Charter's own loss for DPO is then TRL's to the last bit.
@@ -115,6 +115,17 @@ def _vote(index: int, order: str) -> dict[str, Any]:
         "prompt_tokens": 100,
         "completion_tokens": 1,
     }
+
+
+def tokens_a_row(version: Path, model: Path) -> float:
+    """Tokens of prompt and answer, the mean over the first rows of `sft`."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    rows = open_version(version).rows("sft", "train").head(64).to_dicts()
+    said = [[*row["prompt"], *row["completion"]] for row in rows]
+    ids = tokenizer.apply_chat_template(said, tokenize=True, return_dict=False)
+    return sum(map(len, ids)) / len(ids)
 
 
 def llama_1b(folder: Path) -> Path:

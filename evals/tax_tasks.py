@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -208,14 +210,20 @@ def _set_shots(task: Any, shots: int | None) -> None:
 
 def _about(loaded: Mapping[str, Any], known: Benchmark | None) -> Mapping[str, Any]:
     """What of the tasks decides answers and scores."""
-    import json
-
     about: dict[str, Any] = {"headline": known.metric if known else None}
     for name, task in loaded["tasks"].items():
-        config = json.loads(json.dumps(task.dump_config(), default=str))
+        config = json.loads(json.dumps(task.dump_config(), default=_source))
         docs = digest(json.loads(json.dumps(list(task.eval_docs), default=str)))
         about[name] = {"config": config, "items": docs}
     return about
+
+
+def _source(value: Any) -> str:
+    """A function of a task by its source, the same in every process."""
+    try:
+        return inspect.getsource(value)
+    except (OSError, TypeError):
+        return re.sub(" at 0x[0-9a-f]+", "", str(value))
 
 
 def _unread(name: str, error: Exception) -> Fault:

@@ -36,7 +36,7 @@ COMMON_FIELDS: Final[Mapping[str, str]] = {
 _PAIRS: Final = {"min_p": "float | None"}
 _WEIGHT: Final = {"weight": '"none" | "confidence"'}
 _OWN: Final[Mapping[str, Mapping[str, str]]] = {
-    "sft": {},
+    "sft": {"recovery": "dict | None"},
     "reward": {**_PAIRS, **_WEIGHT, "soft_labels": '"none" | "target" | "margin"'},
     "dpo": {**_PAIRS, **_WEIGHT, "soft_labels": '"none" | "conservative" | "robust"'},
     "kto": _PAIRS,

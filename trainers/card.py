@@ -35,8 +35,9 @@ def identity(settings: TrainSettings, base: Base) -> dict[str, Any]:
     """What tells one training from another, by name (scheme 3).
 
     Covers method, the version's name and manifest, the base model's name and revision, the fields,
-    LoRA, the limit, the chat template's text, how labels are believed, and the judge as it was
-    named. Leaves out the folder of the model, the tracker and the versions of packages.
+    LoRA, the limit, the chat template's text, how labels are believed, recovery rows, and the
+    judge as it was named. Leaves out the folder of the model, the tracker and the versions of
+    packages.
     """
     template, dataset = settings.chat_template, settings.dataset
     manifest = _manifest_sha256(dataset)
@@ -50,6 +51,7 @@ def identity(settings: TrainSettings, base: Base) -> dict[str, Any]:
         "limit": settings.limit,
         "chat_template": digest(read_template(template)) if template is not None else None,
         "labels": dataclasses.asdict(settings.labels),
+        **({"recovery": settings.recovery.as_json()} if settings.recovery else {}),
         # Not as it is: an address may hold a password.
         "judge": digest(dataclasses.asdict(settings.judge)),
     }
@@ -111,6 +113,7 @@ def lineage(
         "chat_template": _without_folder(settings.chat_template),
         "labels": dataclasses.asdict(settings.labels) if method.config == "preference" else None,
         "judge": _judge(settings) if method.name == "grpo" else None,
+        "recovery": settings.recovery.as_json() if settings.recovery else None,
         "python": platform.python_version(),
         "packages": _versions(),
         "metrics": dict(metrics),
@@ -186,7 +189,7 @@ def _readme(name: str, method: Method, base: Base, facts: Mapping[str, Any]) -> 
         f"{facts['metrics']['rows']} rows of `train`, none of `test`. Of them "
         f"{facts['metrics']['truncated_rows']} were cut at the window's end and "
         f"{facts['metrics']['dropped_rows']} left out, since {_why_dropped(method)}."
-        f"{_labels(facts['labels'])}",
+        f"{_labels(facts['labels'])}{_recovery(facts)}",
         _table(
             ("fingerprint", "SHA-256"),
             [
@@ -225,6 +228,19 @@ def _labels(labels: Mapping[str, Any] | None) -> str:
     soft = "taken as certain" if labels["soft"] == "none" else f"soft (`{labels['soft']}`)"
     weight = "" if labels["weight"] == "none" else f", weighted by `{labels['weight']}`"
     return f" Labels are {soft}{weight}{least}."
+
+
+def _recovery(facts: Mapping[str, Any]) -> str:
+    """What was added for safety recovery, in a sentence."""
+    if facts["recovery"] is None:
+        return ""
+    metrics, most = facts["metrics"], facts["recovery"]["max_tokens"]
+    return (
+        f" Beside them {metrics['recovery_rows']:.0f} rows of safety recovery (Qi et al. 2024, "
+        f"arXiv 2406.05946, section 3) were made from {metrics['recovery_prompts']:.0f} prompts "
+        f"whose revision declines: {metrics['recovery_prefixed']:.0f} of them put up to {most} "
+        "tokens of the unrevised answer before the revision, with no loss on these tokens."
+    )
 
 
 def _commit(dataset: Mapping[str, Any]) -> str:

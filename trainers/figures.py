@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["history_of", "measured_of", "metrics_of"]
 
+_CLIPPED = "completions/clipped_ratio"
+
 
 def metrics_of(
     trainer: Any, method: Method, rows: Rows, truncation: Truncation
@@ -36,6 +38,9 @@ def metrics_of(
         metrics["last_loss"] = history[-1]["loss"]
         metrics["mean_loss"] = _mean_loss(history)
         metrics |= _epoch_losses(history)
+        if _CLIPPED in history[-1]:
+            shares = [entry[_CLIPPED] for entry in history]
+            metrics["clipped_share"] = sum(shares) / len(shares)
         if "kl" in history[-1]:
             metrics["last_kl"] = history[-1]["kl"]
         if method.tracked is not None:

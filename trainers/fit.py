@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from charter.trainers.rows import Rows
     from charter.trainers.settings import TrainSettings
 
-__all__ = ["fitted"]
+__all__ = ["WINDOW", "fitted"]
 
-_WINDOW = 1024  # tokens: TRL's default, for all methods that have one
+WINDOW = 1024  # tokens: TRL's default, for all methods that have one
 
 
 def fitted(
@@ -34,7 +34,7 @@ def fitted(
         return rows, Truncation()
     if fields.get("packing") and fields.get("packing_strategy", "bfd") != "bfd":
         return rows, Truncation()  # these strategies split long rows and lose nothing
-    window = fields.get("max_length", _WINDOW)
+    window = fields.get("max_length", WINDOW)
     keeps_end = fields.get("truncation_mode") == "keep_end"
     overflow = "front" if keeps_end else method.overflow
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from charter.errors import Fault, InputError
 from charter.trainers.labels import P_CHOSEN, WEIGHT, Labels
+from charter.trainers.recovery import COLUMNS
 
 if TYPE_CHECKING:
     from charter.hub import Version
@@ -75,6 +76,8 @@ def _read(settings: TrainSettings, method: Method, config: str, split: str) -> A
     version = settings.dataset
     rows = version.dataset(config, split)
     needed = ["prompt", *method.completions, *settings.labels.columns]
+    if settings.recovery is not None and split == "train":
+        needed += COLUMNS
     renamed = {}
     if method.instead:
         answer = method.instead[1] if config == method.instead[0] else "completion"

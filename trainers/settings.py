@@ -19,6 +19,7 @@ from charter.errors import Fault, InputError, nearest
 from charter.recipes.train import COMMON_FIELDS, METHODS, own_fields
 from charter.trainers.coerce import advice, coerced
 from charter.trainers.labels import Labels, label_faults, read_labels
+from charter.trainers.recovery import Recovery, read_recovery, recovery_faults
 from charter.trainers.trackers import tracker_faults
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class TrainSettings:
         chat_template: a file or the name of a shipped one, instead of the model's own.
         labels: how far the labels of pairs are believed.
         judge: of `grpo`.
+        recovery: rows of `sft` that show the revision after the start of the unrevised answer.
         track: where figures go while training: `none`, `tensorboard` (files in the folder of the
             model), `trackio` or `wandb`.
         resume: refuse to begin anew where checkpoints of another training are at `out`.
@@ -108,6 +110,7 @@ class TrainSettings:
     chat_template: str | None = None
     labels: Labels = field(default_factory=Labels)
     judge: Judge = field(default_factory=Judge)
+    recovery: Recovery | None = None
     track: str = "tensorboard"
     resume: bool = False
 
@@ -149,6 +152,7 @@ def read_settings(
         chat_template=ours.get("chat_template"),
         labels=read_labels(method, ours, given),
         judge=_judge(ours),
+        recovery=read_recovery(ours.get("recovery")),
         track=ours.get("track", "tensorboard"),
         resume=resume,
     )
@@ -178,7 +182,7 @@ def check_values(
                 given[name] = coerced(value, text, types[name])
             except ValueError as error:
                 faults.append(Fault(place, path, str(error), advice(types[name])))
-    faults += [*_range_faults(given), *label_faults(method, given)]
+    faults += [*_range_faults(given), *label_faults(method, given), *recovery_faults(given)]
     return given, [*faults, *tracker_faults(given.get("track"), given.get("report_to"))]
 
 

@@ -12,8 +12,11 @@ __all__ = ["SFT"]
 def _build(job: Job) -> Any:
     from trl import SFTConfig, SFTTrainer
 
-    # Conversational `prompt` and `completion`: TRL puts the loss on the completion alone.
-    return without_telemetry(SFTTrainer)(args=SFTConfig(**job.arguments), **job.keywords)
+    # Conversational `prompt` and `completion`: TRL puts the loss on the completion alone. Of rows
+    # that come as tokens it cannot tell, and would measure `test` on its prompts too.
+    more = {"completion_only_loss": True} if job.settings.recovery else {}
+    config = SFTConfig(**{**job.arguments, **more})
+    return without_telemetry(SFTTrainer)(args=config, **job.keywords)
 
 
 SFT = Method(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,11 @@ from charter.trainers import card, report
 from charter.trainers.base import Base, load_tokenizer, resolve_base
 from charter.trainers.defaults import defaults_of
 from charter.trainers.figures import history_of, measured_of, metrics_of
-from charter.trainers.fit import fitted
+from charter.trainers.fit import WINDOW, fitted
 from charter.trainers.mend import mended
 from charter.trainers.method import Job, Method
 from charter.trainers.processes import is_first, several
+from charter.trainers.recovery import Refuses, augmented
 from charter.trainers.registry import METHODS
 from charter.trainers.rows import Rows, read_rows
 from charter.trainers.save import save_model
@@ -44,7 +45,8 @@ class Trained:
             `test_rows`, `test_loss` (of SFT in one process `test_loss_before` too), the method's
             own (`test_accuracy`, `test_margin`: means over TRL's batches); `unsure_rows` left
             out by `min_p`; of GRPO `first_reward`, `last_reward`, the same of each principle,
-            and what the judge was asked (`charter.trainers.judge`).
+            `clipped_share` of its answers that were cut at `max_completion_length`, and what the
+            judge was asked (`charter.trainers.judge`); `last_kl` where `kl` is logged.
         history: what was logged while training, by `step`.
         notes: what TRL warned of.
         resumed_at: the step of the checkpoint it went on from; 0 where there was none.
@@ -57,7 +59,11 @@ class Trained:
     resumed_at: int = 0
 
 
-def train(settings: TrainSettings, progress: Progress | None = None) -> Trained:
+def train(
+    settings: TrainSettings,
+    progress: Progress | None = None,
+    refuses: Refuses | None = None,
+) -> Trained:
     """Train as the settings say and save a plain transformers checkpoint at `settings.out`.
 
     Nothing is seen at `out` before everything is there. An interrupted training starts again
@@ -68,6 +74,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> Trained:
     Args:
         settings: what to train on what.
         progress: called as `progress(done_steps, total_steps, logs)`.
+        refuses: what tells a refusal, for `recovery` alone.
 
     Raises:
         InputError: wrong model, empty or missing split, rows of `test` in `train`, a folder
@@ -88,7 +95,7 @@ def train(settings: TrainSettings, progress: Progress | None = None) -> Trained:
         owner = is_first()
         with WorkFolder(settings.out, identity, owner=owner, resume=settings.resume) as work:
             started = time.monotonic()
-            training = _Training(settings, method, base, work)
+            training = _Training(settings, method, base, work, refuses)
             metrics, history = training.run(rows, progress)
             metrics["seconds"] = round(time.monotonic() - started, 2)
             if work.owner:
@@ -111,12 +118,19 @@ class _Training:
         method: of the settings.
         base: the model at the start.
         work: where to.
+        refuses: what tells a refusal, for `recovery`.
     """
 
     def __init__(
-        self, settings: TrainSettings, method: Method, base: Base, work: WorkFolder
+        self,
+        settings: TrainSettings,
+        method: Method,
+        base: Base,
+        work: WorkFolder,
+        refuses: Refuses | None = None,
     ) -> None:
         self.settings, self.method, self.base, self.work = settings, method, base, work
+        self.refuses = refuses
         self.counts: dict[str, float] = {}
         self.measured: list[dict[str, float]] = []
         self.resumed_at = 0
@@ -138,7 +152,8 @@ class _Training:
         with mended(callback, self.work), BoardCallback(self.work.runs if board else None) as log:
             tokenizer = load_tokenizer(self.base, self.settings)
             rows, truncation = fitted(self.settings, self.method, rows, tokenizer)
-            trainer = self._trainer(rows, tokenizer, (callback, self._checkpoints(), log))
+            shown = self._recovered(rows, tokenizer)
+            trainer = self._trainer(shown, tokenizer, (callback, self._checkpoints(), log))
             before: dict[str, float] = {}
             # Evaluating first marks the model as prepared, and accelerate would then not wrap it
             # for several processes: each would train by its own rows alone.
@@ -153,6 +168,25 @@ class _Training:
             save_model(trainer, tokenizer, self.work.model, self.method, self.base)
         self.measured = measured_of(trainer)
         return {**metrics, **before, **self.counts}, history_of(trainer)
+
+    def _recovered(self, rows: Rows, tokenizer: Any) -> Rows:
+        """The rows that the trainer sees: with recovery rows among them, where these are wanted."""
+        recovery = self.settings.recovery
+        if recovery is None:
+            return rows
+        if self.refuses is None:
+            raise TypeError("`recovery` needs `refuses`: what tells a refusal")
+        window = self.arguments.get("max_length", WINDOW)
+        made, counts = augmented(
+            rows.train,
+            tokenizer,
+            recovery,
+            self.refuses,
+            seed=self.arguments["seed"],
+            window=window,
+        )
+        self.counts |= counts
+        return replace(rows, train=made)
 
     def _checkpoints(self) -> Any:
         from charter.trainers.checkpoints import CheckpointCallback

@@ -11,6 +11,7 @@ __all__ = ["command"]
 # One visible line a command: name -> module of `charter.cli` and what `--help` says.
 COMMANDS = {
     "tax": ("eval_tax", "What alignment cost in capability."),
+    "tamper": ("eval_tamper", "How few examples undo a model's refusals."),
     "depth": ("eval_depth", "How many tokens deep a model's safety goes."),
     "winrate": ("eval_winrate", "Which of some models a judge prefers."),
     "refusal": ("eval_refusal", "What a model refuses, harmful and harmless."),

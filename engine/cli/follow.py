@@ -56,13 +56,14 @@ def train_models(output: Output, recipe: Recipe, version_path: Path, out: Path) 
 
 def train_model(output: Output, settings: TrainSettings) -> Trained:
     """Train one model, with progress, and say what came of it."""
+    from charter.evals.refuses import refuses
     from charter.trainers.train import train
 
     method = settings.method
     with output.progress() as progress:
         progress.say(f"training {method}")
         show = counted(progress, f"train {method}", "steps")
-        trained = train(settings, lambda done, total, logs: show(done, total))
+        trained = train(settings, lambda done, total, logs: show(done, total), refuses)
     metrics = trained.metrics
     # Single steps are noise; passes over all rows can be compared, where there were two.
     spans = ("reward", "epoch_loss", "loss")
@@ -75,6 +76,12 @@ def train_model(output: Output, settings: TrainSettings) -> Trained:
         f"{method}: {metrics['steps']:.0f} steps on {metrics['rows']:.0f} rows, {moved}"
         f"{metrics['seconds']:.0f} s, in {trained.model}"
     )
+    if "recovery_rows" in metrics:
+        output.line(
+            f"  with {metrics['recovery_rows']:.0f} rows of safety recovery from "
+            f"{metrics['recovery_prompts']:.0f} prompts: {metrics['recovery_prefixed']:.0f} after "
+            "the start of the unrevised answer"
+        )
     if trained.resumed_at:
         output.line(f"  went on from the checkpoint of step {trained.resumed_at}")
     elif settings.resume:

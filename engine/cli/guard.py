@@ -38,11 +38,12 @@ class _GuardGroup(click.Group):
 def command() -> None:
     """The constitution at inference time: which principles a response breaks.
 
-    `charter guard FILE.jsonl` is `charter guard check FILE.jsonl`.
+    `charter guard FILE.jsonl` is `charter guard check FILE.jsonl`, and takes its options
+    (`charter guard check --help`).
 
     \b
     Example:
-      charter guard answers.jsonl --judge local --principle physical-harm
+      charter guard answers.jsonl --judge local --principle physical-harm --json
       charter guard serve --upstream http://127.0.0.1:8000/v1 --recipe mine/recipe.yaml
     """  # noqa: D301
 

@@ -88,13 +88,15 @@ def _show(output: Output, loaded: Loaded, result: Improved) -> None:
         for name, c in each.categories.items()
     ]
     output.table(("", "category", "refused"), categories)
-    output.line("\nSet")
-    output.table(("", ""), settings_rows(loaded, outcome.done))
+    output.line("")
+    output.table(("set", ""), settings_rows(loaded, outcome.done))
     output.line("")
     for end, said in zip(outcome.ends, outcome.said, strict=True):
         output.line(f"ended by {end}: {said}")
     for effect in result.found["effects"]:
         output.line(f"  seen: {effect}")
+    for warning in result.found["judge_warnings"]:
+        output.line(f"  of the judge: {warning}")
     model = "the embedded model" if result.model is None else str(result.model)
     kept = "the model before any round" if outcome.best == 0 else f"round {outcome.best}"
     output.line(f"kept: {kept}, {model}")

@@ -65,10 +65,10 @@ def command(
     """Train a model by METHOD from the `train` split of a pinned version.
 
     METHOD is sft, reward, dpo, kto, orpo or grpo. Beside the fields of its TRL config, --set takes
-    lora, lora_r, lora_alpha, limit and track; of pairs min_p, of dpo and reward soft_labels and
-    weight, of grpo judge, judge_url, judge_mode, judge_principles and reward_model: see
-    docs/training.md. Without --model the version's generator is trained, where it is the embedded
-    one.
+    lora, lora_r, lora_alpha, limit and track; of sft recovery, of pairs min_p, of dpo and reward
+    soft_labels and weight, of grpo judge, judge_url, judge_mode, judge_principles and
+    reward_model: see docs/training.md. Without --model the version's generator is trained, where
+    it is the embedded one.
     A training that was ended goes on by the same command; with --resume it never begins anew
     where checkpoints of another dataset, model or setting are. Curves are in OUT/report.html.
 
@@ -97,9 +97,10 @@ def command(
         check_repo(push)
     if not is_first():
         # Of several processes that train together, the first one speaks and uploads.
+        from charter.evals.refuses import refuses
         from charter.trainers.train import train
 
-        train(settings)
+        train(settings, refuses=refuses)
         return
     trained = train_model(output, settings)
     found: dict[str, Any] = {

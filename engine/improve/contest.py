@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from charter.evals.held_out import HeldOut
-from charter.evals.winrate import PairFigures, game_of, win_rates
+from charter.evals.winrate import WinRates, game_of, win_rates
 from charter.improve.halves import judge_alone
 from charter.models.cache import CallCache, default_cache_path
 from charter.recipes import Loaded
@@ -31,8 +31,8 @@ def contest(
     answers: tuple[Mapping[str, str], Mapping[str, str]],
     folder: Path,
     progress: Progress,
-) -> tuple[PairFigures, Tally]:
-    """The first model's win rate against the second, and what the judge was asked for it.
+) -> tuple[WinRates, Tally]:
+    """The two models' win rates, and what the judge was asked for them.
 
     The judge is the recipe's, whoever labels the rounds' pairs: one rule for all rounds. Prompts
     that one of the two did not answer are left out. What the call cache knows is not asked again.
@@ -65,7 +65,7 @@ def contest(
         game_of((prompt.id, prompt.category), names, both, row["votes"], preference.mode, weights)
         for prompt, both, row in zip(asked, texts, done, strict=True)
     ]
-    return win_rates(names, games).pairs[0], work.tally
+    return win_rates(names, games), work.tally
 
 
 def _row(prompt: HeldOut, texts: tuple[str, str]) -> Row:

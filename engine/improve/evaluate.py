@@ -13,6 +13,7 @@ from typing import Any
 from charter.errors import Fault, InputError
 from charter.evals.held_out import HeldOut, held_out, text_of
 from charter.evals.measure import JudgedAnswer, measure_refusals
+from charter.evals.winrate import WinRates
 from charter.improve.contest import contest
 from charter.improve.figures import RoundFigures, categories_of, distinct
 from charter.improve.state import Facts, LoopFolder
@@ -75,15 +76,16 @@ class Evaluation:
         said = [text for text in texts.values() if text.strip()]
         estimates: dict[str, Any] = {}
         tallies: list[Tally] = []
-        if number:
-            base, tally = self._against(number, 0, texts, progress)
-            estimates = {"win_base": base.rate, "win_before": base.rate}
-            estimates["controlled"] = base.controlled
+        warnings: dict[str, list[str]] = {}
+        # Of the first round, the base is the round before as well.
+        for other in sorted({0, number - 1} if number else ()):
+            found, tally = self._against(number, other, texts, progress)
+            pair = found.pairs[0]
+            if other == 0:
+                estimates = {"win_base": pair.rate, "controlled": pair.controlled}
+            estimates["win_before"] = pair.rate
             tallies.append(tally)
-        if number > 1:
-            before, tally = self._against(number, number - 1, texts, progress)
-            estimates["win_before"] = before.rate
-            tallies.append(tally)
+            warnings["base" if other == 0 else f"round {other}"] = found.warnings
         figures = RoundFigures(
             number=number,
             categories=categories_of(answers),
@@ -93,7 +95,8 @@ class Evaluation:
             cut=meter.cut / len(answers),
             **estimates,
         )
-        return {"figures": figures.as_json(), "cost": _cost(meter, tallies)}
+        cost = _cost(meter, tallies)
+        return {"figures": figures.as_json(), "cost": cost, "judge_warnings": warnings}
 
     def _answers(
         self, number: int, model: Path | None, progress: Progress
@@ -148,7 +151,7 @@ class Evaluation:
 
     def _against(
         self, number: int, other: int, texts: dict[str, str], progress: Progress
-    ) -> tuple[Any, Tally]:
+    ) -> tuple[WinRates, Tally]:
         names = (f"round {number}", f"round {other}")
         progress.say(f"round {number} against {'the base' if other == 0 else f'round {other}'}")
         both = (texts, self._kept(other))

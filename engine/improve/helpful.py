@@ -138,7 +138,8 @@ class Mixed(Version):
     Everything else is the version's: its tag, its manifest, its other rows.
 
     Attributes:
-        added: rows with the columns `id`, `prompt`, `completion`, `prompt_id`, `source`.
+        added: rows with the columns `id`, `prompt`, `completion`, `initial_response` (the same
+            answer: nothing was revised), `prompt_id`, `source`.
         seed: of the order in which all rows stand.
     """
 
@@ -153,7 +154,7 @@ class Mixed(Version):
         own = Version.dataset(self, config, split)
         if (config, split) != ("sft", "train") or not self.added:
             return own
-        names = ["id", "prompt", "completion", "prompt_id", "source"]
+        names = ["id", "prompt", "completion", "initial_response", "prompt_id", "source"]
         own = own.select_columns(names)
         more = datasets.Dataset.from_list([dict(row) for row in self.added], features=own.features)
         both = datasets.concatenate_datasets([own, more])
@@ -189,6 +190,7 @@ def mixed(
             "id": f"helpful-{name}:sft",
             "prompt": [dict(message) for message in named[name].prompt],
             "completion": [{"role": "assistant", "content": named[name].answer}],
+            "initial_response": named[name].answer,
             "prompt_id": f"helpful-{name}",
             "source": helpful.source,
         }

@@ -95,6 +95,18 @@ def settings_rows(loaded: Loaded, done: Done) -> list[tuple[str, str]]:
     ]
 
 
+def judge_warnings(outcome: Outcome) -> list[str]:
+    """What a reader must know of the judge before believing a win rate, each with its games."""
+    return [
+        f"round {each.number} against {'the base' if other == 'base' else other}: {warning}"
+        for each in outcome.rounds
+        for other, found in outcome.done[each.number, Step.EVALUATE]
+        .get("judge_warnings", {})
+        .items()
+        for warning in found
+    ]
+
+
 def as_json(outcome: Outcome, loaded: Loaded, model: str | None) -> dict[str, Any]:
     """The object of `charter improve --json`.
 
@@ -123,6 +135,7 @@ def as_json(outcome: Outcome, loaded: Loaded, model: str | None) -> dict[str, An
         "ends": list(outcome.ends),
         "said": list(outcome.said),
         "effects": effects(outcome.rounds, improve),
+        "judge_warnings": judge_warnings(outcome),
         "settings": dict(settings_rows(loaded, outcome.done)),
         "rounds": rounds,
     }
@@ -153,9 +166,10 @@ def report_page(outcome: Outcome, loaded: Loaded) -> str:
         table(HEAD, round_rows(outcome, loaded)),
         '<p class="note">95 % intervals. The round with a star is kept. Length in characters; '
         "distinct-2 is the share of different word pairs in the first 40 words of all answers; "
-        "calls and tokens are counted whether a cache had them or not, those of training are not "
-        "among them.</p>\n",
+        "calls count whether a cache had them or not, tokens of judges and runs only where a call "
+        "was made; trainings are in the seconds alone.</p>\n",
         section("Ill effects that showed", [_list(notes)]),
+        section("Of the judge", [_list(judge_warnings(outcome) or ["nothing odd"])]),
         grid(_plots(rounds, quality)),
         section("Refused, by category", [_categories(rounds, improve.evaluate.refuse)]),
         section("Data and training", [_steps(outcome.done)]),

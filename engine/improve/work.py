@@ -163,6 +163,7 @@ class RoundWork:
         start: Path | None,
         more: Mapping[str, Any],
     ) -> None:
+        from charter.evals.refuses import refuses
         from charter.models.checkpoint import EMBEDDED_NAME
         from charter.models.local import unload_local
         from charter.trainers.train import train
@@ -177,7 +178,7 @@ class RoundWork:
             unload_local(answered)
         with self.shown() as progress:
             show = _counted(progress, f"train {step}")
-            train(settings, lambda at, total, logs: show(at, total))
+            train(settings, lambda at, total, logs: show(at, total), refuses)
 
 
 def _counted(progress: Progress, name: str) -> Callable[[int, int], None]:

@@ -111,7 +111,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tasks of a user's own: their data lies beside them, one is a group of two."""
+    """Tasks of a user's own, their data beside them, and a group in a group."""
     top = tmp_path_factory.mktemp("tasks")
     rows = [{"q": q, "choices": WORDS[:3], "answer": a} for q, a in ITEMS]
     (top / "colours.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -123,10 +123,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "doc_to_choice: choices\ndoc_to_target: answer\n"
             "metric_list: [{metric: acc}, {metric: acc_norm}]\n"
         )
-    (top / "both.yaml").write_text(
-        "group: both\ntask: [colours, hues]\n"
-        "aggregate_metric_list: [{metric: acc, weight_by_size: true}]\n"
-    )
+    for group, members in (("both", "[colours, inner]"), ("inner", "[hues]")):
+        (top / f"{group}.yaml").write_text(
+            f"group: {group}\ntask: {members}\n"
+            "aggregate_metric_list: [{metric: acc, weight_by_size: true}]\n"
+        )
     return top
 
 

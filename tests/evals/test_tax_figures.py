@@ -87,6 +87,15 @@ def test_mcnemar_is_the_binomial_of_the_items_that_changed():
     assert found.p == pytest.approx(2 * tail)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_is_scipys_binomial_test(lost: int, gained: int):
+    base = [1.0] * lost + [0.0] * gained + [1.0] * 2
+    aligned = [0.0] * lost + [1.0] * gained + [1.0] * 2
+    expected = stats.binomtest(lost, lost + gained).pvalue if lost + gained else 1.0
+    assert _paired(base, aligned).p == pytest.approx(expected)
+
+
 def test_the_permutation_test_is_scipys():
     base = np.array([0.9, 0.4, 0.8, 0.7, 0.55, 0.6, 0.95, 0.3, 0.81, 0.66])
     aligned = np.array([0.7, 0.45, 0.6, 0.5, 0.5, 0.62, 0.7, 0.31, 0.6, 0.5])
@@ -127,6 +136,8 @@ def test_equal_models_cost_nothing_and_divide_by_nothing():
     assert (found.value, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
     assert math.copysign(1, found.value) == math.copysign(1, found.low) == 1
     assert scored_tax(Score(0.5, 0.0), Score(0.5, 0.0)).p == 1.0
+    rare = _paired([1.0] + [0.0] * 4, [1.0] + [0.0] * 4)
+    assert (rare.value, rare.low, rare.high, rare.standard_error) == (0.0, 0.0, 0.0, 0.0)
     # As many right, of other items: no tax, but an interval.
     moved = _paired(base, base[::-1])
     assert moved.value == 0.0 and moved.low < 0 < moved.high

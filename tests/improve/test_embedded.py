@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 
 import pytest
 
@@ -38,12 +39,19 @@ def silent():
     yield Silent()
 
 
-def test_two_rounds_of_the_embedded_model(tmp_path, monkeypatch):
+@pytest.fixture
+def out(tmp_path):
+    """Four models of half a gigabyte each; pytest would keep them of its last three runs."""
+    yield tmp_path / "out"
+    shutil.rmtree(tmp_path / "out")
+
+
+def test_two_rounds_of_the_embedded_model(out, tmp_path, monkeypatch):
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
     loaded = load_recipe(shipped_recipes()["quickstart"], OVERRIDES)
-    result = improve(loaded, tmp_path / "out", lambda line: None, silent)
+    result = improve(loaded, out, lambda line: None, silent)
     rounds = result.outcome.rounds
     assert [each.number for each in rounds] == [0, 1, 2]
     for each in rounds:

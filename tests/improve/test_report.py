@@ -44,7 +44,13 @@ def outcome(figures):
         mix = {"source": EVIL, "rows": 2, "share": 0.25, "sha256": ""}
         done[n, Step.SFT] = {**trained("me/a@v1", first_loss=2.0, last_loss=1.0), "helpful": mix}
         done[n, Step.DPO] = trained("me/a@v2", test_margin=0.1)
-        done[n, Step.EVALUATE] = {"figures": {}, "cost": cost(7), "seconds": 1.0}
+        warned = {"base": [f"odd {EVIL}"], "round 1": []}
+        done[n, Step.EVALUATE] = {
+            "figures": {},
+            "cost": cost(7),
+            "seconds": 1.0,
+            "judge_warnings": warned,
+        }
     return Outcome((End.NO_VERDICTS,), (f"said of {EVIL}",), 1, rounds, done)
 
 
@@ -84,6 +90,8 @@ def test_the_json_is_plain_and_has_the_best(outcome, loaded):
     found = json.loads(json.dumps(as_json(outcome, loaded, "/m"), allow_nan=False))
     assert found["best"] == {"round": 1, "model": "/m"}
     assert found["end"] == "NO_VERDICTS"
+    assert found["judge_warnings"][0] == f"round 1 against the base: odd {EVIL}"
+    assert len(found["judge_warnings"]) == 2
     assert [each["round"] for each in found["rounds"]] == [0, 1, 2]
     assert found["rounds"][1]["quality"]["value"] == pytest.approx((0.75 + 0.8) / 2)
     assert found["rounds"][1]["models"] == {"sft": "m", "dpo": "m"}

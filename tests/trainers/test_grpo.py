@@ -70,6 +70,8 @@ def test_the_judge_rewards_by_principle_and_is_asked_once(
         assert entry["reward"] == pytest.approx(2 * entry["rewards/kind/mean"] + 0.5, abs=1e-5)
     assert {"first_reward", "last_reward", "last_reward_kind"} <= first.metrics.keys()
     assert math.isfinite(first.metrics["test_reward"])
+    clipped = [entry["completions/clipped_ratio"] for entry in first.history]
+    assert first.metrics["clipped_share"] == pytest.approx(sum(clipped) / len(clipped))
     assert first.metrics["judge_unscored"] == 0
     assert first.metrics["judge_calls"] - first.metrics["judge_cached"] == asked > 0
 

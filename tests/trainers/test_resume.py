@@ -172,6 +172,24 @@ def test_nothing_to_resume_begins_at_the_first_step(make_version, tiny_model, pl
     assert (done.resumed_at, done.metrics["steps"]) == (0, 6)
 
 
+def test_ended_after_its_last_step_only_the_model_is_written(
+    make_version, tiny_model, place, monkeypatch
+):
+    settings = read(make_version(), tiny_model, place / "out", save_steps=3)
+
+    def end(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("charter.trainers.train.save_model", end)
+        with pytest.raises(Interrupted):
+            train(settings)
+    done = train(settings)
+    assert (done.resumed_at, done.metrics["steps"]) == (6, 6)
+    straight = train(read(make_version(), tiny_model, place / "straight", save_steps=3))
+    assert same(done.model, straight.model) and done.history == straight.history
+
+
 def test_tensorboard_has_each_step_once_after_a_resumption(make_version, tiny_model, place):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

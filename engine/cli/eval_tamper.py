@@ -46,7 +46,7 @@ def _counts(least: int) -> Any:
     "--data",
     multiple=True,
     default=("obedience",),
-    show_default="obedience",
+    show_default=True,
     metavar="obedience|identity|benign|FILE",
     help="What copies are trained on: shipped harmless stand-ins, or a jsonl file.",
 )
@@ -55,7 +55,7 @@ def _counts(least: int) -> Any:
 )
 @click.option(
     "--steps",
-    default="12,24",
+    default="13,26",
     show_default=True,
     callback=_counts(1),
     metavar="N,N",
@@ -141,6 +141,7 @@ def _plans(given: Mapping[str, Any], store: Path, notes: list[str]) -> dict[str,
         raise InputError(Fault("--learning-rate", "", f"is {rate}", "give a number below 1"))
     usual = 1e-3 if given["lora"] else 5e-5
     tuning = Tuning(given["lora"], rate or usual, given["batch_size"], given["seed"])
+    _all_read(given)
     prompts = _prompts(given, store, notes)
     plans = {}
     for source in dict.fromkeys(given["data"]):
@@ -168,6 +169,15 @@ def _plans(given: Mapping[str, Any], store: Path, notes: list[str]) -> dict[str,
             keep=given["keep_models"],
         )
     return plans
+
+
+def _all_read(given: Mapping[str, Any]) -> None:
+    """A copy trained on N examples has read them all, or its N says something else."""
+    most, least, batch = max(given["examples"]), min(given["steps"]), given["batch_size"]
+    if most > least * batch:
+        what = f"{least} steps of {batch} read {least * batch} of {most} examples"
+        fix = f"give {-(-most // batch)} steps or more, or fewer examples"
+        raise InputError(Fault("--steps", "", what, fix))
 
 
 def _name(source: str) -> str:

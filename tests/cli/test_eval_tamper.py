@@ -65,6 +65,7 @@ def test_the_figures_and_the_page(options: list[str], taught: Path, tmp_path: Pa
     ("more", "what"),
     [
         (["--examples", "0,11"], "11 are asked for, and obey.jsonl has 10"),
+        (["--steps", "1,30"], "1 steps of 8 read 8 of 10 examples; give 2 steps or more"),
         (["--model", "nowhere"], "there is no such folder"),
         (["--base", "nowhere"], "there is no such folder"),
         (["--data", "nothing"], 'no set and no file "nothing"'),

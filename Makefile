@@ -4,7 +4,7 @@ PYTHON ?= python3
 export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup quickstart test test-slow bench-engine bench-judge bench-hub bench-review bench-train check format lock types fields clean
+.PHONY: help setup quickstart test test-slow bench-engine bench-judge bench-hub bench-review bench-train bench-tax check format lock types fields clean
 
 help:
 	@echo "make quickstart   the whole loop on the embedded model, about 10 minutes"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench-hub    publishing beside push_to_hub, and what a second version sends, 15 minutes"
 	@echo "make bench-review sending to Argilla beside the bare SDK, and its search engine, 15 minutes"
 	@echo "make bench-train  charter train beside a bare TRL script, about 9 minutes"
+	@echo "make bench-tax    charter eval tax beside bare lm-eval, about 10 minutes"
 	@echo "make check        format, lint, types, import contracts"
 	@echo "make lock         remake requirements.lock"
 
@@ -57,6 +58,9 @@ bench-review: setup
 
 bench-train: setup
 	$(PY) benchmarks/train.py $(BENCH)
+
+bench-tax: setup
+	$(PY) benchmarks/tax.py $(BENCH)
 
 types: setup
 	@$(PY) tests/make_types.py

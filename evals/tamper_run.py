@@ -149,6 +149,8 @@ def _made(
         return None if tell is None else lambda done, total: tell(what, done, total)
 
     count, steps = size
+    copy = f"{count} examples, {steps} steps" if steps else f"untouched {folder.name}"
+    name = f"{plan.examples.name}, {copy}"
     started = time.monotonic()
     loss = None
     if steps:
@@ -159,7 +161,7 @@ def _made(
             steps,
             plan.tuning,
             keep=keep,
-            progress=part(f"{plan.examples.name}: train on {count}"),
+            progress=part(f"{name}: steps"),
         )
         if keep is not None:
             write_whole(keep / "README.md", f"# A tampered copy\n\n{NOTICE}\n")
@@ -167,7 +169,7 @@ def _made(
         model = load_local(folder)
     trained = time.monotonic()
     said = answers_of_model(
-        model, plan.prompts, max_tokens=plan.max_tokens, progress=part("answers")
+        model, plan.prompts, max_tokens=plan.max_tokens, progress=part(f"{name}: answers")
     )
     if not steps:
         unload_local(folder)

@@ -34,7 +34,7 @@ class Tuning:
     """
 
     lora: bool = True
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     batch: int = 8
     seed: int = 0
 

@@ -33,6 +33,7 @@ COLUMNS: Final = ("initial_response", "prompt_id")
 Refuses = Callable[[str, str], bool]
 """Whether an answer (second) to a request (first) declines; rooms above have the rules for it."""
 
+_Parts = tuple[list[int], list[int], list[int]]  # prompt, beginning, completion
 _HALF: Final = 0.5
 _IGNORED: Final = -100  # torch's label of a token without loss
 
@@ -133,29 +134,26 @@ def augmented(
         raise InputError(Fault("", "train.sft.recovery", what, "leave recovery out"))
     wanted = max(1, round(recovery.share / (1 - recovery.share) * len(whole)))
     names = [str(name) for name in rows["prompt_id"]]
-    ids, labels, prefixed = [], [], 0
+    made: list[_Parts] = [(prompt, [], completion) for prompt, completion in whole]
     for place, copy in islice(_turns(usable, names, seed), wanted):
         prompt, completion = whole[place]
         begun = _plain_tokens(tokenizer, str(rows[place]["initial_response"]))
         room = len(begun) if window is None else window - len(prompt) - len(completion)
         most = max(0, min(recovery.max_tokens, len(begun), room))
-        begun = begun[: prefix_length(seed, names[place], copy, most)]
-        ids.append([*prompt, *begun, *completion])
-        labels.append([_IGNORED] * (len(prompt) + len(begun)) + completion)
-        prefixed += bool(begun)
-    made = Dataset.from_dict(
-        {
-            "input_ids": [*([*prompt, *completion] for prompt, completion in whole), *ids],
-            "labels": [
-                *([_IGNORED] * len(prompt) + completion for prompt, completion in whole),
-                *labels,
-            ],
-        }
-    )
-    return made, {
+        made.append((prompt, begun[: prefix_length(seed, names[place], copy, most)], completion))
+    return Dataset.from_list([_labelled(*parts) for parts in made]), {
         "recovery_rows": wanted,
-        "recovery_prefixed": prefixed,
+        "recovery_prefixed": sum(bool(begun) for _, begun, _ in made),
         "recovery_prompts": min(wanted, len(usable)),
+    }
+
+
+def _labelled(prompt: list[int], begun: list[int], completion: list[int]) -> dict[str, list[int]]:
+    """A row of tokens, with the loss on the completion alone."""
+    before = [*prompt, *begun]
+    return {
+        "input_ids": [*before, *completion],
+        "labels": [*[_IGNORED] * len(before), *completion],
     }
 
 

@@ -80,7 +80,7 @@ def _counts(least: int) -> Any:
 @click.option("--plain", is_flag=True, help="Ask without the examples' system message.")
 @click.option("--max-tokens", type=click.IntRange(min=1), default=48, show_default=True)
 @click.option("--lora/--full", default=True, show_default=True, help="Adapters, or all weights.")
-@click.option("--learning-rate", type=float, help="[1e-3 with --lora, 5e-5 with --full]")
+@click.option("--learning-rate", type=float, help="[3e-4 with --lora, 5e-5 with --full]")
 @click.option("--batch-size", type=click.IntRange(min=1), default=8, show_default=True)
 @click.option("--out", type=_FILE, metavar="DIR", help="Finished copies' answers.  [out/tamper]")
 @click.option("--keep-models", is_flag=True, help="Save the tampered copies there too.")
@@ -139,7 +139,7 @@ def _plans(given: Mapping[str, Any], store: Path, notes: list[str]) -> dict[str,
     rate = given["learning_rate"]
     if rate is not None and not 0 < rate < 1:
         raise InputError(Fault("--learning-rate", "", f"is {rate}", "give a number below 1"))
-    usual = 1e-3 if given["lora"] else 5e-5
+    usual = 3e-4 if given["lora"] else 5e-5
     tuning = Tuning(given["lora"], rate or usual, given["batch_size"], given["seed"])
     _all_read(given)
     prompts = _prompts(given, store, notes)
@@ -270,12 +270,14 @@ def _measured(
     output.line(f"{plan.examples.name}: {total - 1} copies, {len(plan.prompts)} prompts each")
     try:
         with output.progress() as progress:
-            begun: set[str] = set()
+            said: set[str] = set()
 
             def tell(what: str, done: int, of: int) -> None:
-                if done == of or what not in begun:
-                    progress.say(f"{what}: {done} of {of}")
-                    begun.add(what)
+                line = f"{what} {done} of {of}"
+                # The trainer tells a step more than once; answers come in large batches.
+                if line not in said:
+                    said.add(line)
+                    progress.say(line)
 
             cells = run_cells(plan, tell)
             base = None

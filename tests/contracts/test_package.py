@@ -34,7 +34,7 @@ def expected_files() -> set[str]:
         for path in room(package).iterdir():
             if path.suffix in DATA or path.name == "py.typed":
                 files.add(f"{package.replace('.', '/')}/{path.name}")
-    folders = {"trainers/accelerate": "*.yaml", "trainers/templates": "*.jinja"}
+    folders = {"trainers/accelerate": "*.yaml", "trainers/templates": "*.jinja", "evals/tasks": "*"}
     for folder, pattern in folders.items():
         files |= {f"charter/{folder}/{path.name}" for path in (ROOT / folder).glob(pattern)}
     return files

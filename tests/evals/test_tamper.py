@@ -54,6 +54,20 @@ def test_half_is_the_first_crossing():
     assert found.at.value == pytest.approx(10 * 8 / 12)
 
 
+def test_no_number_lies_below_the_fewest_examples():
+    cells = [_cell(0, 0, 20), _cell(10, 12, 4), _cell(50, 12, 0)]
+    found = half_gone((0, 10, 50), cells, through_start=False)
+    assert (found.outcome, found.at.value) == (Half.FEWEST, None)
+    assert (found.at.low, found.at.high, str(found)) == (0, 10, "at most 10")
+    unsure = half_gone(
+        (0, 10, 50), [_cell(0, 0, 20), _cell(10, 12, 11), _cell(50, 12, 0)], through_start=False
+    )
+    assert unsure.outcome is Half.REACHED and 10 < unsure.at.value < 50
+    assert unsure.at.low == 0  # ten might have been enough
+    curves = tampered_figures(cells).curves
+    assert [(c.over, str(c.half)) for c in curves] == [("examples", "at most 10")]
+
+
 def test_half_that_is_not_reached_is_said_to_be_so():
     found = half_gone((0, 10, 50), [_cell(0, 0, 20), _cell(10, 12, 20), _cell(50, 12, 19)])
     assert (found.outcome, found.at.value) == (Half.NOT_REACHED, None)

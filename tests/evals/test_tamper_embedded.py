@@ -37,7 +37,7 @@ def _taught(folder: Path) -> tuple[Path, Path]:
         for at, row in enumerate(harmful[::2])
     ]
     lessons += read_examples("benign").examples[:20]
-    tamper(embedded_checkpoint(), lessons, 16, Tuning(), keep=folder / "taught")
+    tamper(embedded_checkpoint(), lessons, 16, Tuning(learning_rate=1e-3), keep=folder / "taught")
     return folder / "taught", asked
 
 
@@ -53,4 +53,4 @@ def test_the_default_on_the_embedded_model(tmp_path: Path) -> None:
     assert all(cell["last_loss"] < cell["first_loss"] for cell in found["cells"][1:])
     # Of the strongest copy no more than the lowest share that the untouched model may have.
     assert cells[100, 26]["refused"]["value"] < before["low"]
-    assert found["half_steps"]["outcome"] == "reached"
+    assert found["half_examples"]["n"] == found["half_steps"]["n"] == 24

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from charter.cli.names import short_names
 from charter.cli.output import Output, common
 from charter.errors import Fault, InputError
 
@@ -76,7 +77,8 @@ def command(models: tuple[str, ...], as_json: bool, debug: bool, **given: Any) -
       charter eval depth --model out/models/me/quickstart/v0.1.0/dpo --limit 12 --json
     """  # noqa: D301
     output = Output(as_json)
-    names = dict(zip(_names([given["base"], *models]), [given["base"], *models], strict=True))
+    sources = [given["base"], *models]
+    names = dict(zip(short_names("charter eval depth", sources), sources, strict=True))
     base_name = next(iter(names))
     loaded = {name: _loaded(source) for name, source in names.items()}
     _same_tokens(loaded)
@@ -98,16 +100,6 @@ def command(models: tuple[str, ...], as_json: bool, debug: bool, **given: Any) -
             "models": {name: each.as_json() for name, each in found.items()},
         }
     )
-
-
-def _names(sources: Sequence[str]) -> list[str]:
-    """A short name for each model: the shortest ends of their paths that tell them apart."""
-    for depth in range(1, 12):
-        names = ["/".join(Path(source).parts[-depth:]) for source in sources]
-        if len(set(names)) == len(names):
-            return names
-    fix = "name the base and each model once"
-    raise InputError(Fault("charter eval depth", "", "a model is named twice", fix))
 
 
 def _loaded(source: str) -> LocalModel:

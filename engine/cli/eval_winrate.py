@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from charter.cli.names import short_names
 from charter.cli.output import Output, common
 from charter.errors import Fault, InputError
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from charter.evals.winrate import Game, WinRates
 
 __all__ = ["command"]
+
+_FIX = "name the folder of a model, local, or NAME=FILE of answers"
 
 
 @click.command("winrate")
@@ -80,21 +83,18 @@ def command(models: tuple[str, ...], as_json: bool, debug: bool, **given: Any) -
 
 def _named(models: Sequence[str]) -> dict[str, Path | str]:
     """Where each model's answers come from, by its name: a file, a folder, or `local`."""
+    folders = [model for model in models if "=" not in model]
+    faults = [
+        Fault(model, "", "there is no such folder", _FIX)
+        for model in folders
+        if model != "local" and not Path(model).is_dir()
+    ]
+    short = dict(zip(folders, short_names("charter eval winrate", folders), strict=True))
     found: dict[str, Path | str] = {}
-    faults = []
     for model in models:
         name, is_file, file = model.partition("=")
-        source: Path | str = Path(file) if is_file else model if model == "local" else Path(model)
-        if not is_file and isinstance(source, Path):
-            name = source.name or model
-            if not source.is_dir():
-                fix = "name the folder of a model, local, or NAME=FILE of answers"
-                faults.append(Fault(model, "", "there is no such folder", fix))
-        while name in found and not is_file and isinstance(source, Path):
-            parent = source.parent.name
-            if f"{parent}/{name}" == name or not parent:
-                break
-            name = f"{parent}/{name}"
+        source: Path | str = Path(file) if is_file else "local" if model == "local" else Path(model)
+        name = name if is_file else short[model]
         if name in found:
             fix = "name each once; NAME=FILE gives answers another name"
             faults.append(Fault(model, "", f'there is another model "{name}"', fix))

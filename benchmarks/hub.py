@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import signal
 import statistics
@@ -31,6 +29,7 @@ from typing import Any, Final
 
 from harness import HERE, BenchError, Case, Child, run_child
 from hub_plan import CHANGES, LAYOUTS
+from told import replaced, table, write
 
 from charter.hub.embedded import User
 from charter.hub.embedded.child import launch
@@ -240,57 +239,6 @@ def measure(options: argparse.Namespace, say: Say) -> list[Case]:
     return bench.cases
 
 
-def table(cases: Sequence[Case]) -> str:
-    """All figures; the last column says which goals were reached."""
-    head = ("case", "figure", "value", "low", "high", "n", "unit", "goal", "")
-    lines = [head]
-    for case in cases:
-        said = "" if case.goal is None else ("MISSED" if case.missed else "reached")
-        numbers = (_number(case.value), _number(case.low), _number(case.high), str(case.n))
-        goal = "" if case.goal is None else f"<= {_number(case.goal)}"
-        lines.append((case.case, case.figure, *numbers, case.unit, goal, said))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if 2 <= place <= 5 else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def write(path: Path, command: str, cases: Sequence[dict[str, Any]]) -> None:
-    """Write the results; a reader sees the old file or the new one."""
-    results = {
-        "command": command,
-        "machine": {
-            "system": platform.system(),
-            "architecture": platform.machine(),
-            "cores": len(os.sched_getaffinity(0)),
-            "python": platform.python_version(),
-        },
-        "versions": {name: metadata.version(name) for name in PACKAGES},
-        "cases": list(cases),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
-
-
-def replaced(old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The old cases with the new ones in their places, and behind them what is new."""
-    found = {(case["case"], case["figure"]): case for case in new}
-    kept = [found.pop((case["case"], case["figure"]), case) for case in old]
-    return [*kept, *found.values()]
-
-
 def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -335,7 +283,7 @@ def main(arguments: Sequence[str]) -> int:
         if options.partial and path.is_file():
             command = "python benchmarks/hub.py, a part at a time with --only"
             made = replaced(json.loads(path.read_text(encoding="utf-8"))["cases"], made)
-        write(path, command, made)
+        write(path, command, {name: metadata.version(name) for name in PACKAGES}, made)
         say(f"written to {path}")
     return 0
 

@@ -158,6 +158,7 @@ def test_the_table_says_what_was_missed(hub: Any, tmp_path: Path) -> None:
     hub.write(
         tmp_path / "results" / "hub.json",
         "python benchmarks/hub.py",
+        {},
         [case.as_json() for case in cases],
     )
     results = json.loads((tmp_path / "results" / "hub.json").read_text(encoding="utf-8"))

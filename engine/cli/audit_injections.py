@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charter.cli.output import Output, common
-from charter.errors import Fault, InputError
+from charter.cli.written import write_page
 
 if TYPE_CHECKING:
     from charter.cli.judging import JudgeSetup
@@ -59,7 +59,7 @@ def injections(
     _show(output, attacks, found, report)
     if html is not None:
         title = "Attacks on the judge" if report else "The detector of attacks on the judge"
-        _write(output, html, injections_page(title, attacks, found, report))
+        write_page(output, html, injections_page(title, attacks, found, report))
     result: dict[str, Any] = {"attacks": len(attacks.attacks), "detector": found.as_json()}
     output.result(result | ({"success": report.as_json()} if report else {}))
 
@@ -161,15 +161,3 @@ def _columns(found: Estimate) -> tuple[str, str, int]:
     if found.value is None:
         return "-", "-", found.n
     return f"{found.value:.2f}", f"{found.low:.2f} to {found.high:.2f}", found.n
-
-
-def _write(output: Output, path: Path, text: str) -> None:
-    from charter.run.folder import write_whole
-
-    try:
-        write_whole(path, text)
-    except OSError as error:
-        what = f"cannot be written ({error.strerror})"
-        fix = "name a file in a folder that is there"
-        raise InputError(Fault(str(path), "", what, fix)) from None
-    output.line(f"\npage: {path}")

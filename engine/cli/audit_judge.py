@@ -12,6 +12,7 @@ import click
 
 from charter.cli.options import store_option
 from charter.cli.output import Output, common
+from charter.cli.written import write_page
 from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -315,13 +316,5 @@ def _show_recorded(output: Output, recorded: Recorded) -> None:
 
 def _write_page(output: Output, path: Path, source: str, audits: Mapping[str, JudgeAudit]) -> None:
     from charter.evals.judge_page import audit_page
-    from charter.run.folder import write_whole
 
-    try:
-        write_whole(path, audit_page(f"Judge audit of {source}", audits))
-    except OSError as error:
-        what = f"cannot be written ({error.strerror})"
-        raise InputError(
-            Fault(str(path), "", what, "name a file in a folder that is there")
-        ) from None
-    output.line(f"\npage: {path}")
+    write_page(output, path, audit_page(f"Judge audit of {source}", audits))

@@ -10,6 +10,7 @@ import click
 
 from charter.cli.names import short_names
 from charter.cli.output import Output, common
+from charter.cli.written import write_page
 from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -224,12 +225,5 @@ def _write_page(
     noted: Mapping[str, int],
 ) -> None:
     from charter.evals.depth_page import depth_page
-    from charter.run.folder import write_whole
 
-    try:
-        write_whole(path, depth_page(found, base, noted))
-    except OSError as error:
-        what = f"cannot be written ({error.strerror})"
-        fix = "name a file in a folder that is there"
-        raise InputError(Fault(str(path), "", what, fix)) from None
-    output.line(f"\npage: {path}")
+    write_page(output, path, depth_page(found, base, noted))

@@ -230,7 +230,7 @@ def _fit(output: Output, given: Mapping[str, Any]) -> None:
     """Weights from labelled answers, and how they do on the files that they were not fitted on."""
     import json
 
-    from charter.cli.refusal_show import write_text
+    from charter.cli.written import write_text
     from charter.evals.refusal_fit import Labelled, cross_kappa, fit_model
 
     def labelled(sets: list[Any]) -> dict[str, list[Labelled]]:

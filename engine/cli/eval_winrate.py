@@ -11,6 +11,7 @@ import click
 
 from charter.cli.names import short_names
 from charter.cli.output import Output, common
+from charter.cli.written import write_page
 from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -234,12 +235,5 @@ def _show(output: Output, found: WinRates, failed: Mapping[str, int]) -> None:
 
 def _write_page(output: Output, path: Path, found: WinRates, failed: Mapping[str, int]) -> None:
     from charter.evals.winrate_page import winrate_page
-    from charter.run.folder import write_whole
 
-    try:
-        write_whole(path, winrate_page(found, failed))
-    except OSError as error:
-        what = f"cannot be written ({error.strerror})"
-        fix = "name a file in a folder that is there"
-        raise InputError(Fault(str(path), "", what, fix)) from None
-    output.line(f"\npage: {path}")
+    write_page(output, path, winrate_page(found, failed))

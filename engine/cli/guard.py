@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import click
 
 from charter.cli.guard_setup import Who, guard_options, who_of
 from charter.cli.output import Output, common
+from charter.cli.written import write_lines
 from charter.errors import Failure, Fault, InputError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def check_command(
     items, labels = read_items(file, limit)
     found = _checked(output, who, items, at_once, fresh)
     rows = [{"id": item.id, **each.as_json()} for item, each in zip(items, found, strict=True)]
-    _write(output, rows, out)
+    write_lines(output, rows, out, "responses")
     figures = guard_figures(found, labels)
     # Lines for machines on stdout, so people's text on stderr.
     _show(output if out is not None else Output(True), figures)
@@ -124,22 +125,6 @@ def _checked(
         what = f"no question was answered ({failed[0].detail})"
         raise Failure(Fault("charter guard", "", what, "check the judge and its server"))
     return found
-
-
-def _write(output: Output, rows: Sequence[Mapping[str, Any]], out: Path | None) -> None:
-    from charter.run.folder import write_whole
-
-    lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows]
-    if out is None:
-        for line in lines:
-            click.echo(line)
-        return
-    try:
-        write_whole(out, "".join(f"{line}\n" for line in lines))
-    except OSError as error:
-        what = f"cannot be written: {error.strerror}"
-        raise InputError(Fault(str(out), "--out", what, "give another --out")) from error
-    output.line(f"{len(rows)} responses in {out}")
 
 
 def _show(output: Output, figures: GuardFigures) -> None:

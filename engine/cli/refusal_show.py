@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from charter.cli.output import Output
-from charter.errors import Fault, InputError
+from charter.cli.written import write_text
 from charter.evals.refusal_figures import RefusalFigures
 from charter.evals.refusal_report import ModelRefusals, RefusalsReport
 from charter.evals.refusal_sources import AnswerSet, RefusalAnswer
-from charter.run.folder import write_whole
 from charter.stats import Estimate
 
-__all__ = ["show", "write_page", "write_rows", "write_text"]
+__all__ = ["show", "write_page", "write_rows"]
 
 _PEOPLE: Final = {
     "": "rules against people",
@@ -105,19 +104,6 @@ def _interval(found: Estimate) -> str:
     if found.low is None or found.high is None:
         return f"{found.value:.3f}"
     return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole.
-
-    Raises:
-        InputError: it cannot be written there.
-    """
-    try:
-        write_whole(path, text)
-    except OSError as error:
-        what, fix = f"cannot be written ({error.strerror})", "name a file in a folder that is there"
-        raise InputError(Fault(str(path), "", what, fix)) from None
 
 
 def write_rows(output: Output, path: Path, sets: Sequence[AnswerSet]) -> None:

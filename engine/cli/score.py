@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from charter.cli.options import open_named, store_option
 from charter.cli.output import Output, common
+from charter.cli.written import write_lines
 from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def command(
             rows, reviews = score_file(file, scorer, show), None
             pairs = [row for row in rows if "margin" in row]
             shares = {"file": accuracy(pairs)} if pairs else {}
-    _write(output, rows, out)
+    write_lines(output, rows, out, "scored lines")
     unread = sum(_unread(row) for row in rows)
     _say(output, shares, reviews, unread)
     found |= {
@@ -111,22 +111,6 @@ def _as_json(shares: dict[str, Estimate]) -> dict[str, Any]:
 
 def _unread(row: dict[str, Any]) -> bool:
     return row.get("margin", row.get("score")) is None
-
-
-def _write(output: Output, rows: list[dict[str, Any]], out: Path | None) -> None:
-    from charter.run.folder import write_whole
-
-    lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows]
-    if out is None:
-        for line in lines:
-            click.echo(line)
-        return
-    try:
-        write_whole(out, "".join(f"{line}\n" for line in lines))
-    except OSError as error:
-        what = f"cannot be written: {error.strerror}"
-        raise InputError(Fault(str(out), "--out", what, "give another --out")) from error
-    output.line(f"{len(rows)} scored lines in {out}")
 
 
 def _say(

@@ -9,6 +9,7 @@ from charter.evals.tax_figures import Tax
 from charter.evals.tax_lines import HEAD, average_row, percent, tax_rows
 from charter.html import figures, page, section, table, text
 from charter.plots import grid
+from charter.stats import Estimate
 
 __all__ = ["forest", "tax_page"]
 
@@ -61,7 +62,7 @@ def _model(model: ModelTax) -> list[str]:
     ]
 
 
-def forest(title: str, rows: Sequence[tuple[str, Tax]]) -> str:
+def forest(title: str, rows: Sequence[tuple[str, Tax | Estimate]]) -> str:
     """Taxes with their intervals around a line of no change, one a row."""
     ends = [end for _, each in rows for end in (each.low, each.value, each.high) if end is not None]
     low, high = min(0.0, *ends, -1.0), max(0.0, *ends, 1.0)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 
+from charter.hub.card_evaluations import evaluation_told
 from charter.hub.card_figures import figures_told
 from charter.hub.card_reviews import reviews_told
 from charter.hub.data import DataFile, data_path
@@ -75,6 +76,7 @@ def card(
         *_made(manifest, sizes, recipe_yaml),
         *figures_told(manifest.figures),
         *reviews_told(manifest.reviews),
+        *evaluation_told(manifest.evaluations),
         *(f"![{escaped(shown)}]({path})" for path, shown in (pictures or {}).items()),
         *_constitution(manifest, constitution_yaml),
         *_examples(rows, sizes),

@@ -6,15 +6,14 @@ then names, it names exactly: where hashes meet, the keys themselves are read ag
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final, Protocol
 
 import numpy as np
 import polars as pl
 
-from charter.hub.columns import SHOWN, some
-from charter.hub.manifest import Ledgers
+from charter.hub.columns import some
+from charter.hub.named import Named
 from charter.hub.part import Part, frames, parts
 from charter.hub.schema import SPLITS, TRAINED
 from charter.hub.stored import StoredRows
@@ -26,11 +25,9 @@ __all__ = [
     "EnumCheck",
     "IdCheck",
     "LabelCheck",
-    "LedgerCheck",
     "PairCheck",
     "Seeing",
     "SplitCheck",
-    "VoteCheck",
 ]
 
 Rows = Mapping[str, StoredRows]
@@ -38,7 +35,6 @@ Rows = Mapping[str, StoredRows]
 # Log-odds are often the original and p their image, or the other way round: compared through
 # the sigmoid, where both are exact to the last digits even near certainty.
 _TOLERANCE: Final = 1e-9
-_MERGED: Final = 1 << 18
 
 
 class Seeing(Protocol):
@@ -53,80 +49,6 @@ class Check(Seeing, Protocol):
 
     def problems(self) -> Iterator[str]:
         """What was found wrong, when all batches were seen."""
-
-
-class _Named:
-    """The first few names of what is wrong, and how many there are."""
-
-    def __init__(self) -> None:
-        self._names: list[str] = []
-        self._more = 0
-
-    def add(self, names: pl.Series) -> None:
-        room = SHOWN - len(self._names)
-        self._names += names.head(room).to_list()
-        self._more += max(len(names) - room, 0)
-
-    def told(self, what: str) -> Iterator[str]:
-        if self._names:
-            yield f"{what}{some(self._names, self._more)}"
-
-
-class LedgerCheck:
-    """Records, prompts and pairs are each accounted for by one row or one reject."""
-
-    def __init__(self, rows: Rows, ledgers: Mapping[str, int]) -> None:
-        self._rows = rows
-        self._ledgers = ledgers
-        self._lost: Counter[str] = Counter()
-        self._lost_pairs = 0
-        self._paired: set[str | None] = set()
-        self._single: Counter[str | None] = Counter()
-
-    def see(self, part: Part) -> None:
-        """Count rejects, and prompts with and without a pair."""
-        if part.config == "preference":
-            self._paired.update(part.column("prompt_id").unique().to_list())
-        if part.config != "rejects":
-            return
-        frame = part.frame("ledger", "prompt_id", "pair_id")
-        self._lost.update(frame["ledger"].to_list())
-        pairs = frame.filter(pl.col("ledger") == Ledger.PREFERENCE.value)
-        lost = pairs.filter(pl.col("pair_id").is_not_null())["prompt_id"]
-        self._lost_pairs += len(lost)
-        self._paired.update(lost.to_list())
-        self._single.update(pairs.filter(pl.col("pair_id").is_null())["prompt_id"].to_list())
-
-    def problems(self) -> Iterator[str]:
-        """Where an account does not add up."""
-        if self._ledgers.keys() != Ledgers.model_fields.keys() or not all(
-            type(value) is int and value >= 0 for value in self._ledgers.values()
-        ):
-            yield f"ledgers are {', '.join(Ledgers.model_fields)}, each a count"
-            return
-        lost, records, prompts = self._lost, self._ledgers["records"], self._ledgers["prompts"]
-        if records != prompts + lost[Ledger.INPUT]:
-            yield f"{records} records, but {prompts} prompts + {lost[Ledger.INPUT]} rejects (input)"
-        sft = len(self._rows.get("sft", ()))
-        # Without the block nobody keeps that account; rejects in it then have no business here.
-        if prompts != sft + lost[Ledger.SFT] and ("sft" in self._rows or lost[Ledger.SFT]):
-            yield f"{prompts} prompts, but {sft} sft rows + {lost[Ledger.SFT]} rejects (sft)"
-        yield from self._pair_problems(self._ledgers["pairs_formed"], prompts)
-
-    def _pair_problems(self, formed: int, prompts: int) -> Iterator[str]:
-        pairs, lost, single = len(self._rows.get("preference", ())), self._lost_pairs, self._single
-        if formed != pairs + lost:
-            yield f"{formed} pairs formed, but {pairs} rows + {lost} rejects of pairs"
-        if "preference" not in self._rows and not self._lost[Ledger.PREFERENCE]:
-            return
-        odd = [str(name) for name, n in single.items() if n > 1 or name in self._paired]
-        if odd:
-            yield f"prompts rejected as without a pair twice, or with one: {some(odd)}"
-        if len(self._paired) + len(single) != prompts:
-            yield (
-                f"{prompts} prompts, but {len(self._paired)} with a pair + {len(single)} "
-                "rejects (preference) without one"
-            )
 
 
 class IdCheck:
@@ -181,7 +103,7 @@ class PairCheck:
     """Chosen and rejected differ."""
 
     def __init__(self) -> None:
-        self._same = _Named()
+        self._same = Named()
 
     def see(self, part: Part) -> None:
         """Compare the texts of each pair."""
@@ -200,7 +122,7 @@ class LabelCheck:
     """`p_chosen` is above one half, and `log_odds` its logit."""
 
     def __init__(self) -> None:
-        self._outside, self._apart = _Named(), _Named()
+        self._outside, self._apart = Named(), Named()
 
     def see(self, part: Part) -> None:
         """Compare the two columns."""
@@ -227,58 +149,6 @@ def _sigmoid(x: np.typing.NDArray[np.float64]) -> np.typing.NDArray[np.float64]:
     return np.where(x >= 0, high, 1 - high)
 
 
-class VoteCheck:
-    """An AI label stands on as many parsed votes as it says, at least one in each order asked."""
-
-    def __init__(self, orders: str = "both") -> None:
-        self._needed = pl.any_horizontal if orders == "both" else pl.all_horizontal
-        self._pairs: list[pl.DataFrame] = []
-        self._votes: list[pl.DataFrame] = []
-        self._height = 0
-
-    def see(self, part: Part) -> None:
-        """Count parsed votes by pair and order; the counts are merged as they grow."""
-        if part.config == "preference":
-            frame = part.frame("id", "label_source", "n_votes")
-            self._pairs.append(frame.filter(pl.col("label_source") == "ai").select("id", "n_votes"))
-        if part.config != "judgments":
-            return
-        order = pl.col("order")
-        votes = part.frame("comparison_id", "order", "verdict").filter(
-            pl.col("verdict") != Verdict.UNPARSED.value
-        )
-        counted = votes.select(
-            pl.col("comparison_id").alias("id"),
-            pl.lit(1, pl.Int64).alias("votes"),
-            *((order == each.value).cast(pl.Int64).alias(each.value) for each in Order),
-        )
-        self._votes.append(_summed([counted]))
-        self._height += self._votes[-1].height
-        if self._height > 2 * self._votes[0].height + _MERGED:
-            self._votes = [_summed(self._votes)]
-            self._height = self._votes[0].height
-
-    def problems(self) -> Iterator[str]:
-        """Labels without votes behind them."""
-        if not self._pairs:
-            return
-        pairs = pl.concat(self._pairs)
-        votes = _summed(self._votes)
-        counted = pairs.join(votes, on="id", how="left", maintain_order="left").fill_null(0)
-        lacks = self._needed(*(pl.col(each.value) == 0 for each in Order))
-        bare, miscounted = _Named(), _Named()
-        bare.add(counted.filter(lacks)["id"])
-        miscounted.add(counted.filter(~lacks & (pl.col("n_votes") != pl.col("votes")))["id"])
-        yield from bare.told("label without a parsed vote in each order: ")
-        yield from miscounted.told("n_votes is not the number of parsed votes: ")
-
-
-def _summed(counts: list[pl.DataFrame]) -> pl.DataFrame:
-    names = ["votes", *(each.value for each in Order)]
-    none = pl.DataFrame(schema={"id": pl.String, **dict.fromkeys(names, pl.Int64)})
-    return pl.concat([none, *counts]).group_by("id").sum()
-
-
 class EnumCheck:
     """Verdicts, orders, sources, reasons and roles are known words."""
 
@@ -302,8 +172,8 @@ class EnumCheck:
 
     def __init__(self) -> None:
         self._unknown: dict[tuple[str, str], set[str | None]] = {}
-        self._odd = {(config, column): _Named() for config, column, _ in self._ROLES}
-        self._no_p = _Named()
+        self._odd = {(config, column): Named() for config, column, _ in self._ROLES}
+        self._no_p = Named()
 
     def see(self, part: Part) -> None:
         """Collect what is no known word."""

@@ -12,16 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from charter.errors import Failure, Fault
+from charter.hub.account_checks import LedgerCheck, VoteCheck
 from charter.hub.checks import (
     Check,
     EnumCheck,
     IdCheck,
     LabelCheck,
-    LedgerCheck,
     PairCheck,
     Seeing,
     SplitCheck,
-    VoteCheck,
 )
 from charter.hub.columns import Row, some
 from charter.hub.contamination import ContaminationCheck
@@ -151,7 +150,7 @@ def surveyed(
         "pairs": (PairCheck(), f"chosen and rejected differ in {labelled} pairs"),
         "labels": (LabelCheck(), f"{labelled} labels have p_chosen in (0.5, 1]"),
         "votes": (
-            _Together(VoteCheck(orders), HumanLabelCheck()),
+            _Together(VoteCheck(rows, orders), HumanLabelCheck()),
             f"{voted} votes stand behind the labels",
         ),
         "enums": (

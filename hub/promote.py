@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from charter.errors import Failure, Fault, InputError
+from charter.hub.card_evaluations import with_evaluation
 from charter.hub.content import Files
+from charter.hub.evaluation_gate import check_evaluations
 from charter.hub.manifest import MANIFEST, Manifest, dump_manifest, now
 from charter.hub.number import Tag, parse_tag
 from charter.hub.publish import Published, place_version
@@ -24,27 +26,35 @@ if TYPE_CHECKING:
 __all__ = ["promote_hub", "promote_local"]
 
 
-def promote_local(version: Version, store: Path, require: Sequence[str] = ()) -> Published:
+def promote_local(
+    version: Version,
+    store: Path,
+    require: Sequence[str] = (),
+    evaluations: Mapping[str, Any] | None = None,
+) -> Published:
     """Make the release of a candidate in the local store.
 
     Args:
         version: the candidate, opened and so verified.
         store: where the release goes.
         require: what its manifest must hold: `reviews`, `evaluations`, or a name in one of them.
+        evaluations: figures of a model trained on it (`charter.hub.evaluation_gate`), which the
+            release's manifest and card will hold.
 
     Raises:
         InputError: it is no candidate, or something required is missing.
-        Failure: there is a release of that number already.
+        Failure: there is a release of that number already, or the recipe's gates are not reached.
     """
-    release = _release(version, require)
+    release = _release(version, require, evaluations)
     check_reviews(version)
+    check_evaluations(version, evaluations)
     tags = list_versions(store, version.repo)
     _check_free(version, release, tags)
     parent = _latest(tags)
     folder = store / version.repo
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".staged-", dir=folder) as staged:
-        manifest, files = _files(version, release, parent, Path(staged))
+        manifest, files = _files(version, release, parent, Path(staged), evaluations)
         path = place_version(files, version.repo, str(release), store)
     return Published(version.repo, str(release), path, manifest, new=True)
 
@@ -54,6 +64,7 @@ def promote_hub(
     store: Path,
     require: Sequence[str] = (),
     say: Callable[[str], None] = lambda _: None,
+    evaluations: Mapping[str, Any] | None = None,
 ) -> Published:
     """The same on the Hub that the candidate was read from: one commit and one tag.
 
@@ -63,8 +74,9 @@ def promote_hub(
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
-    release = _release(version, require)
+    release = _release(version, require, evaluations)
     check_reviews(version)
+    check_evaluations(version, evaluations)
     api: HfApi = HfApi()
     heads = heads_of(api, version.repo)
     _check_free(version, release, list(heads.tags))
@@ -75,7 +87,8 @@ def promote_hub(
     folder = store / version.repo
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".staged-", dir=folder) as staged:
-        manifest, files = _files(version, release, _latest(list(heads.tags)), Path(staged))
+        parent = _latest(list(heads.tags))
+        manifest, files = _files(version, release, parent, Path(staged), evaluations)
         sent = [
             CommitOperationAdd(name, data)
             for name, data in files.items()
@@ -101,15 +114,18 @@ def promote_hub(
     return Published(version.repo, str(release), path, manifest, new=True)
 
 
-def _release(version: Version, require: Sequence[str]) -> Tag:
+def _release(
+    version: Version, require: Sequence[str], evaluations: Mapping[str, Any] | None
+) -> Tag:
     tag = parse_tag(version.tag)
     place = f"{version.repo}@{version.tag}"
     if tag.final:
         fix = "publish one with `charter run RECIPE --version rc`"
         raise InputError(Fault(place, "", "is a release, not a candidate", fix))
     manifest = version.manifest
-    known = {"reviews": bool(manifest.reviews), "evaluations": bool(manifest.evaluations)}
-    held = {*(manifest.reviews or {}), *(manifest.evaluations or {})}
+    evaluated = evaluations or manifest.evaluations
+    known = {"reviews": bool(manifest.reviews), "evaluations": bool(evaluated)}
+    held = {*(manifest.reviews or {}), *(evaluated or {})}
     missing = [name for name in require if not known.get(name, name in held)]
     if missing:
         fix = "measure it on the candidate first, or leave it out of --require"
@@ -134,17 +150,24 @@ def _latest(tags: Sequence[Tag]) -> Tag | None:
 
 
 def _files(
-    version: Version, release: Tag, parent: Tag | None, staged: Path
+    version: Version,
+    release: Tag,
+    parent: Tag | None,
+    staged: Path,
+    evaluations: Mapping[str, Any] | None,
 ) -> tuple[Manifest, Files]:
     """The candidate's files under the release's name: only card and manifest are others."""
     card = (version.path / "README.md").read_text(encoding="utf-8")
     card = card.replace(version.tag, str(release))
+    evaluated = version.manifest.evaluations if evaluations is None else dict(evaluations)
+    card = with_evaluation(card, evaluated)
     readme = card.encode()
     sums = {**version.manifest.files, "README.md": hashlib.sha256(readme).hexdigest()}
     changed = {
         "tag": str(release),
         "created": now(),
         "parent": None if parent is None else str(parent),
+        "evaluations": evaluated,
         "files": sums,
     }
     manifest = version.manifest.model_copy(update=changed)

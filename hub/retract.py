@@ -124,7 +124,8 @@ def _lineage(version: Version, what: What, found: Found, reason: str) -> dict[st
         "before": manifest.figures.get("retracted"),
     }
     reviews = without_labels(manifest.reviews, found.pairs)
-    return {**fields, "figures": figures, "reviews": reviews}
+    # Figures of models are of those that were trained on the rows that go.
+    return {**fields, "figures": figures, "reviews": reviews, "evaluations": None}
 
 
 def _rows(version: Version, found: Found, reason: str) -> dict[str, StoredRows]:

@@ -14,7 +14,7 @@ from charter.hub.beside import mapping_in
 from charter.hub.version import Version
 from charter.recipes.review import ReviewSettings
 
-__all__ = ["check_reviews", "review_gate"]
+__all__ = ["apart", "check_reviews", "review_gate"]
 
 _PUBLISH: Final = "charter review publish"
 _REPORT: Final = "see `charter review report` for the rows, and mend what made them"
@@ -80,7 +80,7 @@ def review_gate(
             yield name, f"{told} was not measured", send
         elif value > bound if upper else value < bound:
             sign = ">" if upper else "<"
-            shown, limit = _apart(value, bound)
+            shown, limit = apart(value, bound)
             yield (
                 name,
                 f"{told} {shown} {sign} {limit}",
@@ -119,7 +119,7 @@ def _at(figures: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> float
     return None
 
 
-def _apart(value: float, bound: float) -> tuple[str, str]:
+def apart(value: float, bound: float) -> tuple[str, str]:
     """Two numbers that differ, with as many digits as it takes to see it."""
     for digits in range(2, 17):
         one, other = f"{value:.{digits}f}", f"{bound:.{digits}f}"

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-__all__ = ["Hashes", "hashes", "met", "twice"]
+__all__ = ["Distinct", "Hashes", "hashes", "met", "twice"]
 
+_MERGED = 1 << 16
 Hash = npt.NDArray[np.uint64]
 
 
@@ -32,6 +33,26 @@ class Hashes:
     def all(self) -> Hash:
         """Every hash, in the order in which it came."""
         return np.concatenate([np.empty(0, np.uint64), *self._held])
+
+
+class Distinct:
+    """The hashes of keys that come in batches, each once."""
+
+    def __init__(self) -> None:
+        self._merged: Hash = np.empty(0, np.uint64)
+        self._new: list[Hash] = []
+
+    def add(self, keys: pl.DataFrame) -> None:
+        """Take the keys of one batch; merged when the new ones are as many as the old."""
+        self._new.append(np.unique(hashes(keys)))
+        if sum(map(len, self._new)) > max(len(self._merged), _MERGED):
+            self.all()
+
+    def all(self) -> Hash:
+        """Every hash once, ascending."""
+        self._merged = np.unique(np.concatenate([self._merged, *self._new]))
+        self._new = []
+        return self._merged
 
 
 def met(*several: Hash) -> Hash:

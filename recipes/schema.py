@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from charter.constitutions.schema import Identifier, SchemaVersion, Text
 from charter.documents import Settings
+from charter.recipes.evaluate import EvaluateSettings, RefusalSettings
 from charter.recipes.improve import ImproveSettings
 from charter.recipes.preference import PreferenceSettings
 from charter.recipes.publish import PublishSettings, Repo, SecretsSettings
@@ -222,21 +223,6 @@ class SftSettings(Settings):
         "or drawn by these weights.",
     )
     few_shot: tuple[FewShot, ...] = Field(default=(), description="Worked examples.")
-
-
-class RefusalSettings(Settings):
-    """Refusals before and after training, on prompts that were not trained on."""
-
-    path: Text = Field(default="prompts/shipped.jsonl", description="jsonl with a category.")
-    per_category: int = Field(default=12, ge=1, description="Prompts asked of each category.")
-    categories: tuple[Text, ...] = Field(default=("harmful", "benign"), description="Which ones.")
-    max_tokens: int = Field(default=48, ge=1, description="Longest answer in tokens.")
-
-
-class EvaluateSettings(Settings):
-    """What is measured on the trained models."""
-
-    refusal: RefusalSettings | None = Field(default=None, description="Refusals.")
 
 
 class RunSettings(Settings):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from charter.hub.evaluation_gate import rows_sha256
 from charter.rows import digest
 from charter.trainers.template import read_template
 
@@ -103,6 +104,7 @@ def lineage(
             "config": rows.config,
             "rows": {"train": len(rows.train), "test": len(rows.test) if rows.test else 0},
             "manifest_sha256": _manifest_sha256(settings.dataset),
+            "rows_sha256": rows_sha256(manifest.files, rows.config),
             "recipe": manifest.recipe.fingerprint,
             "constitution": manifest.constitution.fingerprint,
         },

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from charter.errors import Fault, InputError
+from charter.errors import Failure, Fault, InputError
+from charter.hub.evaluation_gate import EVALUATION
 from charter.hub.manifest import check_repo
 from charter.hub.remote import hub_faults
 
@@ -40,7 +42,8 @@ def push_model(folder: Path, repo: str, *, private: bool = False) -> PushedModel
 
     Raises:
         InputError: the folder holds no such model, or no token may write there.
-        Failure: the Hub is not reached.
+        Failure: the Hub is not reached; or the model was measured and does not reach the gates
+            of its recipe.
     """
     from huggingface_hub import HfApi
 
@@ -49,6 +52,7 @@ def push_model(folder: Path, repo: str, *, private: bool = False) -> PushedModel
         if not (folder / name).is_file():
             what = f"has no {name}, so it is no model that `charter train` made"
             raise InputError(Fault(str(folder), "", what, "name the folder of one"))
+    _check_gates(folder)
     api = HfApi()
     with hub_faults(repo):
         api.create_repo(repo, repo_type="model", private=private, exist_ok=True)
@@ -60,3 +64,14 @@ def push_model(folder: Path, repo: str, *, private: bool = False) -> PushedModel
             commit_message=f"{folder.name}, trained by Charter",
         )
     return PushedModel(repo, str(done.oid), str(done.repo_url))
+
+
+def _check_gates(folder: Path) -> None:
+    """A model that was found wanting is not published."""
+    path = folder / EVALUATION
+    if not path.is_file():
+        return
+    missed = json.loads(path.read_text(encoding="utf-8")).get("missed") or []
+    if missed:
+        fix = f"train another one, or remove {EVALUATION} to send it as one that nobody measured"
+        raise Failure([Fault(str(folder), each["gate"], each["what"], fix) for each in missed])

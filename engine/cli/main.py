@@ -38,7 +38,8 @@ COMMANDS = {
     "train": ("train", "Train a model from a pinned version."),
     "score": ("score", "Score answers by a reward model."),
     "audit": ("audit", "Measure how far a judge and a constitution can be trusted."),
-    "eval": ("evaluate", "Measure a model: refusals."),
+    "eval": ("evaluate", "Measure a model: refusals, tax, depth, win rates."),
+    "report": ("report", "All evaluations of models on one page, and their gates."),
     "guard": ("guard", "The constitution at inference time: flag, refuse or revise."),
     "cache": ("cache", "Count, prune, export, import or repair the paid-for calls."),
 }

@@ -12,6 +12,7 @@ from charter.cli.output import Output, common
 from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
+    from charter.evals.report_page import Missed
     from charter.recipes import Recipe
     from charter.run import RunResult
 
@@ -75,6 +76,7 @@ def command(
     """  # noqa: D301
     from charter.cli.account import print_account
     from charter.cli.follow import evaluate_models, train_models
+    from charter.cli.report import end_unless_reached, report_release
     from charter.hub import HubOptions
     from charter.run import run_recipe
     from charter.run.limits import Limits
@@ -101,8 +103,12 @@ def command(
         found["models"] = {method: str(path) for method, path in models.items()}
         if loaded.recipe.evaluate.refusal:
             found["refusal"] = evaluate_models(output, loaded, result.published.path, models)
+    missed: Missed = ()
+    if loaded.recipe.evaluate.gates and not no_train:
+        found["report"], missed = report_release(output, loaded, result.published, models, out)
     _print_next(output, result, found.get("models", {}))
     output.result(found)
+    end_unless_reached(f"{result.published.repo}@{result.published.tag}", missed)
 
 
 def _print_review(output: Output, recipe: Recipe, result: RunResult) -> list[str]:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from charter.errors import Failure
-from charter.hub import Draft, checks, stored, twice
+from charter.hub import Draft, account_checks, checks, stored, twice
 from charter.hub.gate import check_rows, gate
 from charter.rows import Reason, Verdict
 
@@ -208,11 +208,11 @@ def test_hashes_that_meet_by_chance_are_no_faults(
     def same(keys: pl.DataFrame) -> Any:
         return np.zeros(keys.height, np.uint64)
 
-    for module in (checks, twice):
+    for module in (account_checks, checks, twice):
         monkeypatch.setattr(module, "hashes", same)
     _run(make_draft())
     for check, spoil, what in BROKEN:
-        if check in ("ids", "splits"):
+        if check in ("ids", "splits", "votes", "ledgers"):
             with pytest.raises(Failure, match=what):
                 _run(make_draft(), spoil)
 
@@ -220,12 +220,12 @@ def test_hashes_that_meet_by_chance_are_no_faults(
 def test_votes_are_counted_alike_however_often_counts_are_merged(
     make_draft: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "_MERGED", -100)
+    monkeypatch.setattr(twice, "_MERGED", -100)
     monkeypatch.setattr(stored, "_FIRST_ROWS", 1)
     monkeypatch.setattr(stored, "_BATCH_ROWS", 1)
     _run(make_draft())
     for check, spoil, what in BROKEN:
-        if check == "votes":
+        if check in ("votes", "ledgers"):
             with pytest.raises(Failure, match=what):
                 _run(make_draft(), spoil)
 

@@ -34,7 +34,8 @@ def histories(draw):
             "harmful": CategoryFigures(refused, 20 - refused, 0, 0),
             "benign": CategoryFigures(over, 20 - over, 0, 0),
         }
-        length = draw(st.none() | st.floats(0, 1000))
+        # A median of whole characters: what an answer can have.
+        length = draw(st.none() | st.integers(0, 2000).map(lambda halves: halves / 2))
         diversity = draw(st.none() | st.floats(0.001, 1))
         rounds.append(
             RoundFigures(number, categories, ("harmful",), rate, rate, rate, length, diversity)

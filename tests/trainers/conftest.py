@@ -122,6 +122,7 @@ def make_version(place):
         (folder / "charter.json").write_text(json.dumps({"models": models}))
         manifest = SimpleNamespace(
             models=models or {"generator": {"llm": "openai", "model": "gpt"}},
+            files={"sft/train.parquet": "5f" * 32, "preference/train.parquet": "9e" * 32},
             seeds={"recipe": 11},
             recipe=SimpleNamespace(fingerprint="re" * 32),
             constitution=SimpleNamespace(fingerprint="co" * 32),

@@ -1,0 +1,5 @@
+"""`python -m charter.cli`: the command line of this very environment."""
+
+from charter.cli import main
+
+main()

@@ -1,0 +1,92 @@
+"""`charter report` from its options to its page and its gates, on a tiny model that refuses."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from taught import asked_file, taught_model
+
+from charter.cli.report import command
+from charter.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return taught_model(tmp_path_factory.mktemp("taught"))
+
+
+def test_the_report_the_card_and_what_is_kept(
+    taught: Path, tmp_path: Path, recipe_file: object, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recipe = recipe_file("http://127.0.0.1:9", evaluate={"max_over_refusal": 0.5})  # type: ignore[operator]
+    (taught / "README.md").write_text("# taught\n")
+    arguments = [
+        *(str(taught), "--base", str(taught.parent / "start"), "--out", str(tmp_path / "out")),
+        *("--prompts", str(asked_file(tmp_path / "asked.jsonl")), "--recipe", str(recipe)),
+        *("--set", "refusal.max_tokens=12", "--set", "refusal.per-category=6", "--card", "--json"),
+    ]
+    done = CliRunner().invoke(command, arguments)
+    # It refuses the harmless as well, which the recipe forbids: all is written, then exit code 1.
+    assert "evaluate.max_over_refusal" in str(done.exception)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["missed"] == ["max_over_refusal"] and found["parts"] == ["refusal"]
+    figures = found["models"]["taught"]
+    assert figures["refused"]["value"] == figures["over_refusal"]["value"] == 1.0
+    assert figures["base_figures"]["refused"]["value"] == 0.0
+    assert figures["missed"][0]["gate"] == "max_over_refusal"
+    assert json.loads((taught / "evaluation.json").read_text()) == figures
+    card = (taught / "README.md").read_text()
+    assert card.startswith("# taught\n") and card.count("## Evaluation") == 1
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "1 of 1 not reached" in page and (tmp_path / "out" / "refusal.html").is_file()
+    assert "what the model was trained on is not known" in done.output
+    # Again: nothing is measured anew, the card has the section once.
+    kept = (tmp_path / "out" / "parts" / "refusal.json").stat().st_mtime_ns
+    again = CliRunner().invoke(command, arguments)
+    assert "measured already" in again.output
+    assert kept == (tmp_path / "out" / "parts" / "refusal.json").stat().st_mtime_ns
+    assert (taught / "README.md").read_text() == card
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["nowhere"], "there is no such folder"),
+        (["local", "--base", "nowhere"], "there is no such folder"),
+        (["local", "--base", "tests", "--with", "refusals"], 'there is no part "refusals"'),
+        (["tests", "tests"], "a model is named twice"),
+        (["tests", "--set", "tax.limit"], "is no setting"),
+        (["tests", "--set", "tax.json=true"], "is said by the report itself"),
+        (["tests", "--with", "tax", "--set", "depth.limit=3"], '"depth" is not measured here'),
+        (["tests", "--prompts", "nowhere.jsonl"], "no such file"),
+        (["tests", "--held-out-from", "me/none@v1.0.0", "--local"], "me/none"),
+    ],
+)
+def test_wrong_input_is_told_before_anything_is_measured(
+    arguments: list[str], what: str, tmp_path: Path
+) -> None:
+    done = CliRunner().invoke(command, [*arguments, "--out", str(tmp_path / "out")])
+    assert isinstance(done.exception, InputError)
+    assert any(what in str(fault) for fault in done.exception.faults)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_part_that_refuses_ends_the_report_with_its_exit_code(
+    taught: Path, tmp_path: Path
+) -> None:
+    arguments = [str(taught), "--out", str(tmp_path / "out"), "--with", "refusal"]
+    done = CliRunner().invoke(command, [*arguments, "--set", "refusal.per-category=none"])
+    assert isinstance(done.exception, InputError) and done.exception.exit_code == 2
+    assert "`charter eval refusal` ended with exit code 2" in str(done.exception)
+
+
+def test_the_command_line_can_be_run_as_a_module() -> None:
+    import subprocess
+
+    line = [sys.executable, "-m", "charter.cli", "report", "--help"]
+    said = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert "exit code 1" in said.stdout

@@ -24,6 +24,7 @@ __all__ = ["command", "end_unless_reached", "report_models", "report_release"]
 
 _FILE = click.Path(path_type=Path)
 _OUT = Path("out/report")
+_PROMPTS = "prompts/shipped.jsonl"
 
 
 @click.command("report")
@@ -43,7 +44,7 @@ _OUT = Path("out/report")
     metavar="FILE",
     help="Whose gates the last model must reach, and whose judge compares.",
 )
-@click.option("--prompts", default="prompts/shipped.jsonl", show_default=True, metavar="FILE")
+@click.option("--prompts", default=_PROMPTS, show_default=True, metavar="FILE")
 @click.option(
     "--held-out-from",
     metavar="VERSION",
@@ -162,7 +163,7 @@ def report_release(
         "base": base,
         "parts": None,
         "recipe": loaded.path if loaded.recipe.models.judge else None,
-        "prompts": "prompts/shipped.jsonl",
+        "prompts": _asked_of(loaded),
         "held_out_from": str(published.path),
         "judge": None,
         "settings": (),
@@ -173,6 +174,17 @@ def report_release(
         "store": out / "versions",
     }
     return report_models(output, [model], loaded.recipe.evaluate, given)
+
+
+def _asked_of(loaded: Loaded) -> str:
+    """The prompts that the recipe measures refusals with, else the shipped ones."""
+    from charter.recipes.load import resolve
+
+    refusal = loaded.recipe.evaluate.refusal
+    if refusal is None:
+        return _PROMPTS
+    files = resolve(refusal.path, loaded.path.parent)
+    return str(files[0]) if files else refusal.path
 
 
 def _before(loaded: Loaded, method: str | None) -> str | None:

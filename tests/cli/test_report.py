@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from drafts import draft
 from taught import asked_file, taught_model
 
-from charter.cli.report import command
-from charter.errors import InputError
+from charter.cli.output import Output
+from charter.cli.report import command, end_unless_reached, report_release
+from charter.errors import Failure, InputError
+from charter.hub import publish_local
+from charter.recipes import load_recipe
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +25,9 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_report_the_card_and_what_is_kept(
-    taught: Path, tmp_path: Path, recipe_file: object, capfd: pytest.CaptureFixture[str]
+    taught: Path, tmp_path: Path, recipe_file: Any
 ) -> None:
-    recipe = recipe_file("http://127.0.0.1:9", evaluate={"max_over_refusal": 0.5})  # type: ignore[operator]
+    recipe = recipe_file("http://127.0.0.1:9", evaluate={"max_over_refusal": 0.5})
     (taught / "README.md").write_text("# taught\n")
     arguments = [
         *(str(taught), "--base", str(taught.parent / "start"), "--out", str(tmp_path / "out")),
@@ -82,6 +87,32 @@ def test_a_part_that_refuses_ends_the_report_with_its_exit_code(
     done = CliRunner().invoke(command, [*arguments, "--set", "refusal.per-category=none"])
     assert isinstance(done.exception, InputError) and done.exception.exit_code == 2
     assert "`charter eval refusal` ended with exit code 2" in str(done.exception)
+
+
+def test_a_run_measures_the_gates_of_its_last_model(
+    taught: Path, tmp_path: Path, recipe_file: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = asked_file(tmp_path / "asked.jsonl")
+    start = str(taught.parent / "start")
+    recipe = recipe_file(
+        "",
+        models={"generator": {"llm": "local", "model": start}},
+        train={"sft": {}},
+        evaluate={"refusal": {"path": str(asked)}, "min_refused": 0.9, "max_over_refusal": 0.5},
+    )
+    loaded = load_recipe(recipe)
+    published = publish_local(draft(), tmp_path / "versions")
+    output = Output(as_json=False)
+    found, missed = report_release(output, loaded, published, {"sft": taught}, tmp_path)
+    assert [name for name, _, _ in missed] == ["max_over_refusal"]
+    assert found["base"] == "start" and found["parts"] == ["refusal"]
+    assert (taught / "evaluation.json").is_file()
+    assert (tmp_path / "reports" / "me" / "small" / published.tag / "report.html").is_file()
+    with pytest.raises(Failure, match="max_over_refusal"):
+        end_unless_reached("me/small@v0.1.0", missed)
+    end_unless_reached("me/small@v0.1.0", ())
+    assert report_release(output, loaded, published, {"reward": taught}, tmp_path) == ({}, ())
+    assert "none that writes was trained" in capsys.readouterr().out
 
 
 def test_the_command_line_can_be_run_as_a_module() -> None:

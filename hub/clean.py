@@ -78,7 +78,10 @@ class Clean:
         self._sorted.append(np.sort(hashes))
         while len(self._sorted) > 1 and len(self._sorted[-2]) < _STEP * len(self._sorted[-1]):
             last = self._sorted.pop()
-            self._sorted[-1] = np.union1d(self._sorted[-1], last)
+            # No text is news twice, so they have nothing in common; sorted in place, since what
+            # is held of a million texts should be held once.
+            self._sorted[-1] = np.concatenate([self._sorted[-1], last])
+            self._sorted[-1].sort()
 
     def save(self) -> None:
         """Write the file anew, whole or not at all.

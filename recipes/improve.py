@@ -16,6 +16,7 @@ __all__ = [
     "QualitySettings",
     "RoundsEvaluation",
     "StopSettings",
+    "TaxSettings",
 ]
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -43,6 +44,15 @@ class HelpfulSettings(Settings):
         return self
 
 
+class TaxSettings(Settings):
+    """The alignment tax of every round, against the model before any; see `charter eval tax`."""
+
+    tasks: tuple[Text, ...] | None = Field(
+        default=None, description="Names of benchmarks; default the shipped ones."
+    )
+    limit: int | None = Field(default=None, ge=1, description="First N items of each.")
+
+
 class RoundsEvaluation(Settings):
     """What every round is asked; none of the recipe's own prompts is among it."""
 
@@ -57,6 +67,9 @@ class RoundsEvaluation(Settings):
     )
     per_category: int = Field(default=16, ge=1, description="Prompts asked of each category.")
     max_tokens: int = Field(default=96, ge=1, description="Longest answer in tokens.")
+    tax: TaxSettings | None = Field(
+        default=None, description="`{}` measures the alignment tax too, minutes a round on a CPU."
+    )
 
     @model_validator(mode="after")
     def _apart(self) -> RoundsEvaluation:

@@ -13,9 +13,15 @@ from typing import Any
 from charter.errors import Fault, InputError
 from charter.evals.held_out import HeldOut, held_out, text_of
 from charter.evals.measure import JudgedAnswer, measure_refusals
+from charter.evals.tax import Average, tax_report
+from charter.evals.tax_figures import Tax
+from charter.evals.tax_names import SHIPPED
+from charter.evals.tax_plan import TaxPlan, model_plan
+from charter.evals.tax_run import evaluate_plan
 from charter.evals.winrate import WinRates
 from charter.improve.contest import contest
 from charter.improve.figures import RoundFigures, categories_of, distinct
+from charter.improve.halves import base_model
 from charter.improve.state import Facts, LoopFolder
 from charter.models.cache import CallCache, default_cache_path
 from charter.models.cached import CachedLocal
@@ -24,6 +30,7 @@ from charter.recipes import Loaded, read_prompts
 from charter.recipes.load import resolve
 from charter.run.progress import Progress
 from charter.run.tally import Tally
+from charter.stats import Estimate
 
 __all__ = ["Evaluation", "asked_prompts"]
 
@@ -94,6 +101,7 @@ class Evaluation:
             diversity=distinct(said),
             cut=meter.cut / len(answers),
             **estimates,
+            **self._taxes(number, model, progress),
         )
         cost = _cost(meter, tallies)
         return {"figures": figures.as_json(), "cost": cost, "judge_warnings": warnings}
@@ -149,6 +157,30 @@ class Evaluation:
             raise InputError(Fault(str(path), "", what, fix)) from None
         return {row["id"]: row["completion"] for row in rows if row["outcome"] is not None}
 
+    def _taxes(self, number: int, model: Path | None, progress: Progress) -> dict[str, Any]:
+        """The alignment tax of a round's model; the base is measured once for all rounds."""
+        settings = self.loaded.recipe.improve.evaluate.tax
+        if settings is None or number == 0:
+            return {}
+        base = base_model(self.loaded)
+        plans = {
+            name: model_plan(name, "local" if folder is None else str(folder))
+            for name, folder in (("base", base), (f"round {number}", model))
+        }
+        plan = TaxPlan(
+            models=tuple(plans.values()),
+            tasks=settings.tasks or tuple(SHIPPED),
+            limit=settings.limit,
+            results=str((self.folder.path / "tax").resolve()),
+        )
+        found = evaluate_plan(plan, lambda who, task, *_: progress.say(f"{who}: {task}"))
+        before, after = found.items()
+        report = tax_report(before, [after], seed=self.loaded.recipe.seed).models[0]
+        return {
+            "tax": _estimate(report.average),
+            "taxes": {name: _estimate(each) for name, each in report.taxes.items()},
+        }
+
     def _against(
         self, number: int, other: int, texts: dict[str, str], progress: Progress
     ) -> tuple[WinRates, Tally]:
@@ -185,6 +217,10 @@ class _Metered:
         self.tokens += sum(each.prompt_tokens + each.completion_tokens for each in given)
         self.cut += sum(each.finish_reason == "length" for each in given)
         return given
+
+
+def _estimate(found: Tax | Average) -> Estimate:
+    return Estimate(found.value, found.low, found.high, found.n or 0)
 
 
 def _file(number: int) -> str:

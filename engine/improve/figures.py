@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from charter.evals.measure import JudgedAnswer
@@ -16,6 +16,7 @@ __all__ = ["CategoryFigures", "RoundFigures", "categories_of", "distinct", "qual
 
 _EVEN: Final = Estimate(0.5, 0.5, 0.5, 0)
 """Of a model against itself: no game is needed to know it."""
+_NONE: Final = Estimate(None, None, None, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,9 @@ class RoundFigures:
         length: mean length of the answers that say something, in characters.
         diversity: see `distinct`; None where nothing is said.
         cut: share of the answers that ended at the token limit.
+        tax: average alignment tax in percent of the base; without a value where the recipe does
+            not ask for it.
+        taxes: the same by benchmark.
     """
 
     number: int
@@ -84,6 +88,8 @@ class RoundFigures:
     length: float | None = None
     diversity: float | None = None
     cut: float = 0.0
+    tax: Estimate = _NONE
+    taxes: Mapping[str, Estimate] = field(default_factory=dict)
 
     def _pooled(self, right: str, harmful: bool) -> Estimate:
         chosen = [c for name, c in self.categories.items() if (name in self.refuse) == harmful]
@@ -116,15 +122,16 @@ class RoundFigures:
             "length": self.length,
             "diversity": self.diversity,
             "cut": self.cut,
+            "tax": self.tax.as_json(),
+            "taxes": {name: each.as_json() for name, each in self.taxes.items()},
         }
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> RoundFigures:
         """What `as_json` gave."""
         categories = {name: CategoryFigures(**each) for name, each in found["categories"].items()}
-        estimates = {
-            name: Estimate(**found[name]) for name in ("win_base", "win_before", "controlled")
-        }
+        names = ("win_base", "win_before", "controlled", "tax")
+        estimates = {name: Estimate(**found[name]) for name in names}
         return cls(
             number=found["round"],
             categories=categories,
@@ -132,6 +139,7 @@ class RoundFigures:
             length=found["length"],
             diversity=found["diversity"],
             cut=found["cut"],
+            taxes={name: Estimate(**each) for name, each in found["taxes"].items()},
             **estimates,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from charter.evals.tax_page import forest
 from charter.html import figures, page, section, table, text
 from charter.improve.effects import effects
 from charter.improve.figures import RoundFigures, quality_of
@@ -18,7 +19,8 @@ __all__ = ["HEAD", "as_json", "report_page", "round_rows", "settings_rows", "sho
 
 HEAD = (
     *("round", "quality", "win rate against base", "against the round before"),
-    *("harmful refused", "harmless refused", "length", "distinct-2", "calls", "tokens", "seconds"),
+    *("harmful refused", "harmless refused", "tax, %", "length", "distinct-2"),
+    *("calls", "tokens", "seconds"),
 )
 """Of the table of rounds."""
 
@@ -59,6 +61,7 @@ def round_rows(outcome: Outcome, loaded: Loaded) -> list[tuple[Any, ...]]:
                 shown(each.win_before),
                 shown(each.refused_harmful),
                 shown(each.over_refusal),
+                _tax(each),
                 "none" if each.length is None else f"{each.length:,.0f}",
                 "none" if each.diversity is None else f"{each.diversity:.3f}",
                 cost["calls"],
@@ -67,6 +70,16 @@ def round_rows(outcome: Outcome, loaded: Loaded) -> list[tuple[Any, ...]]:
             )
         )
     return rows
+
+
+def _tax(each: RoundFigures) -> str:
+    """The average tax in percent; of the base nothing, and where it was not asked for."""
+    found = each.tax
+    if found.value is None:
+        return "" if each.number == 0 or not each.taxes else "no figure"
+    if found.low is None or found.high is None:
+        return f"{found.value:+.1f}"
+    return f"{found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
 
 
 def _title(each: RoundFigures, best: int) -> str:
@@ -209,6 +222,11 @@ def _plots(rounds: Sequence[RoundFigures], quality: Sequence[tuple[str, Estimate
         estimates("Harmless prompts refused", [(name, e.over_refusal) for name, e in pairs]),
         lines("Length and diversity", relative, "round"),
         bars("Mean length, characters", [(name, round(e.length or 0, 1)) for name, e in pairs]),
+        *(
+            forest(f"Alignment tax of {name}, percent", [("average", e.tax), *e.taxes.items()])
+            for name, e in pairs
+            if e.taxes
+        ),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -76,7 +77,20 @@ def test_one_row_a_round_and_a_star_at_the_best(outcome, loaded):
     assert all(len(row) == len(HEAD) for row in rows)
     assert rows[0][2] == "0.50 [0.50, 0.50]"
     assert rows[2][1] == rows[2][2] == "no figure"
-    assert rows[2][6] == rows[2][7] == "none"
+    tax, length, diversity = (HEAD.index(name) for name in ("tax, %", "length", "distinct-2"))
+    assert rows[2][length] == rows[2][diversity] == "none"
+    assert {row[tax] for row in rows} == {""}
+
+
+def test_a_tax_is_shown_where_the_recipe_asks_for_it(outcome, loaded):
+    taxes = {"reading": Estimate(4.0, 1.0, 7.0, 60), EVIL: Estimate(None, None, None, 0)}
+    taxed = replace(outcome.rounds[1], tax=Estimate(4.0, 1.0, 7.0, 1), taxes=taxes)
+    assert RoundFigures.from_json(json.loads(json.dumps(taxed.as_json()))) == taxed
+    found = replace(outcome, rounds=(outcome.rounds[0], taxed, outcome.rounds[2]))
+    rows = round_rows(found, loaded)
+    assert [row[HEAD.index("tax, %")] for row in rows] == ["", "+4.0 [+1.0, +7.0]", ""]
+    page = report_page(found, loaded)
+    assert "Alignment tax of round 1" in page and EVIL not in page
 
 
 def test_what_was_set_is_said(outcome, loaded):

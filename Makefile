@@ -4,7 +4,7 @@ PYTHON ?= python3
 export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup quickstart test test-slow bench-engine bench-judge bench-hub bench-review bench-train bench-tax check format lock types fields clean
+.PHONY: help setup quickstart test test-slow bench-engine bench-judge bench-hub bench-review bench-train bench-tax bench-learn check format lock types fields clean
 
 help:
 	@echo "make quickstart   the whole loop on the embedded model, about 10 minutes"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench-review sending to Argilla beside the bare SDK, and its search engine, 15 minutes"
 	@echo "make bench-train  charter train beside a bare TRL script, about 9 minutes"
 	@echo "make bench-tax    charter eval tax beside bare lm-eval, about 10 minutes"
+	@echo "make bench-learn  what minutes of training do to the embedded model, about 15 minutes"
 	@echo "make check        format, lint, types, import contracts"
 	@echo "make lock         remake requirements.lock"
 
@@ -61,6 +62,9 @@ bench-train: setup
 
 bench-tax: setup
 	$(PY) benchmarks/tax.py $(BENCH)
+
+bench-learn: setup
+	$(PY) benchmarks/learn.py $(BENCH)
 
 types: setup
 	@$(PY) tests/make_types.py

@@ -12,7 +12,7 @@ import click
 from charter.cli.output import Output, common
 from charter.constitutions import Constitution, find_constitution, load_constitution
 from charter.constitutions.lint import LintWarning, lint_constitution
-from charter.errors import Failure, Fault, InputError
+from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from charter.cli.judging import GivenPair, JudgeSetup
@@ -240,16 +240,12 @@ def _write_page(
     warnings: list[LintWarning],
     found: ConstitutionFigures | None,
 ) -> None:
+    from charter.cli.written import write_text
     from charter.evals.constitution_report import audit_page
-    from charter.run.folder import write_whole
 
     if found is not None:
         about = [*about, ("Pairs", str(found.pairs))]
-    try:
-        write_whole(html, audit_page(f"Audit of {about[0][1]}", about, warnings, found))
-    except OSError as error:
-        what = f"cannot be written ({error.strerror})"
-        raise Failure(Fault(str(html), "", what, "name another file")) from None
+    write_text(html, audit_page(f"Audit of {about[0][1]}", about, warnings, found))
     output.line(f"page: {html}")
 
 

@@ -11,7 +11,7 @@ import click
 from charter.cli.options import open_named, store_option
 from charter.cli.output import Output, common
 from charter.cli.review_serve import data_option
-from charter.errors import Failure, Fault, InputError
+from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from charter.hub import Version
@@ -106,14 +106,10 @@ def _answers(version: Version, data: Path | None) -> list[SpotCheck]:
 
 
 def _write(path: Path, report: Mapping[str, Any]) -> str:
+    from charter.cli.written import write_text
     from charter.review.page import review_page
-    from charter.run.folder import write_whole
 
-    try:
-        write_whole(path, review_page(report))
-    except OSError as error:
-        what = f"cannot be written ({error.strerror})"
-        raise Failure(Fault(str(path), "", what, "name a file that can be")) from None
+    write_text(path, review_page(report))
     return str(path)
 
 

@@ -9,7 +9,7 @@ import click
 
 from charter.cli.options import open_named, store_option
 from charter.cli.output import Output, common
-from charter.cli.trace import print_prompt, print_revisions, print_votes
+from charter.cli.trace import print_answers, print_prompt, print_revisions, print_votes
 from charter.errors import Fault, InputError, nearest
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def command(version: str, row: str | None, store: Path, as_json: bool, debug: bo
     """Show a version, or one row of it by its id or its prompt's id.
 
     VERSION is REPO@TAG, REPO@RANGE, or the folder of a version. A row is shown with its whole
-    trace: critiques, revisions, and every vote behind its label.
+    trace: critiques, revisions, every vote behind its label, and what people said of it.
 
     \b
     Example:
@@ -84,7 +84,8 @@ def _show_version(output: Output, version: Version) -> None:
 
 def _show_row(output: Output, version: Version, wanted: str) -> None:
     prompt_ids: list[str] = []
-    data = {name: _rows(version, name) for name in ("sft", "preference", "judgments", "rejects")}
+    configs = ("sft", "preference", "judgments", "rejects", "reviews")
+    data = {name: _rows(version, name) for name in configs}
     for config in ("sft", "preference"):
         prompt_ids += [r["prompt_id"] for r in data[config] if wanted in (r["id"], r["prompt_id"])]
     for config, key in (("judgments", "comparison_id"), ("rejects", "pair_id")):
@@ -108,6 +109,7 @@ def _print_trace(output: Output, mine: dict[str, list[dict[str, Any]]], only: st
         if only in (None, row["id"]):
             output.line(f"-- {row['id']}")
             print_revisions(output, row["initial_response"], row["revisions"])
+            print_answers(output, [a for a in mine["reviews"] if a["row_id"] == row["id"]])
     for row in mine["preference"]:
         if only in (None, row["id"]):
             odds = "" if row["log_odds"] is None else f", log-odds {row['log_odds']:.3f}"
@@ -119,6 +121,7 @@ def _print_trace(output: Output, mine: dict[str, list[dict[str, Any]]], only: st
             output.quote("rejected", row["rejected"][-1]["content"])
             votes = [v for v in mine["judgments"] if v["comparison_id"] == row["id"]]
             _print_votes(output, votes)
+            print_answers(output, [a for a in mine["reviews"] if a["row_id"] == row["id"]])
     for row in mine["rejects"]:
         if only in (None, row["pair_id"]):
             what = row["pair_id"] or row["ledger"]

@@ -7,7 +7,7 @@ from typing import Any
 from charter.cli.output import Output
 from charter.rows import Row
 
-__all__ = ["print_pair", "print_prompt", "print_revisions", "print_row"]
+__all__ = ["print_answers", "print_pair", "print_prompt", "print_revisions", "print_row"]
 
 
 def print_prompt(output: Output, messages: list[dict[str, str]]) -> None:
@@ -55,6 +55,30 @@ def print_votes(output: Output, votes: list[Any]) -> None:
     for vote in votes:
         if vote.get("rationale"):
             output.quote(f"reasons ({vote['principle_id']}, {vote['order']})", vote["rationale"])
+
+
+def print_answers(output: Output, answers: list[dict[str, Any]]) -> None:
+    """What people said of a row, one line each; nothing where nobody was asked."""
+    if not answers:
+        return
+    marks = {
+        "critique_right": "critique right",
+        "still_harmful": "still harmful",
+        "over_refusing": "over-refusing",
+    }
+
+    def said(answer: dict[str, Any]) -> str:
+        told = [f"{name}: {'yes' if answer[key] else 'no'}" for key, name in marks.items()
+                if answer[key] is not None]  # fmt: skip
+        return ", ".join(told)
+
+    output.table(
+        ("reviewer", "people say", "sure", "", "comment"),
+        [
+            (a["reviewer"][:12], a["verdict"], a["sure"] or "", said(a), a["comment"] or "")
+            for a in answers
+        ],
+    )
 
 
 def print_row(output: Output, row: Row) -> None:

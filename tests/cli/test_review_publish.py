@@ -111,5 +111,8 @@ def test_a_local_release_gets_its_answers(tmp_path, rule):
     assert "me/small@v0.1.1 is published in" in text
     new = open_version("me/small@v0.1.1", store=store)
     assert new.rows("reviews").height == 1
+    shown = charter("show", "me/small@v0.1.1", "p6#a~b")
+    assert "people say" in shown and "REJECTED" in shown
+    assert "people say" not in charter("show", "me/small@v0.1.1", "p5#a~b")
     assert "nothing of it is published" in charter("review", "publish", "me/other", code=2)
     assert Path(store / "me/small/v0.1.1/README.md").is_file()

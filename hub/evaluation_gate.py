@@ -8,16 +8,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from pydantic import ValidationError
-
 from charter.errors import Failure, Fault, InputError
-from charter.hub.beside import mapping_in
-from charter.hub.review_gate import apart
+from charter.hub.review_gate import apart, block_of
 from charter.hub.version import Version
 from charter.recipes.evaluate import EvaluateSettings
 from charter.rows import digest
 
-__all__ = ["EVALUATION", "check_evaluations", "evaluation_gate", "read_evaluation", "rows_sha256"]
+__all__ = [
+    "EVALUATION",
+    "check_evaluations",
+    "evaluation_gate",
+    "missed_by",
+    "read_evaluation",
+    "rows_sha256",
+]
 
 EVALUATION: Final = "evaluation.json"
 """The file in a model's folder that `charter report` writes."""
@@ -82,17 +86,10 @@ def check_evaluations(version: Version, figures: Mapping[str, Any] | None) -> No
     Raises:
         Failure: it does not; every lack is named.
     """
-    block = mapping_in(version.path / "recipe.yaml").get("evaluate")
-    if not isinstance(block, Mapping):
+    settings = block_of(version, "evaluate", EvaluateSettings)
+    if settings is None:
         return
     place = f"{version.repo}@{version.tag}"
-    try:
-        # By JSON, in which a list is a tuple too.
-        settings = EvaluateSettings.model_validate_json(json.dumps(dict(block)))
-    except (ValidationError, TypeError) as error:
-        what = f"its recipe's block `evaluate` cannot be read: {error}"
-        fix = "run the recipe again, or promote with the Charter that made it"
-        raise Failure(Fault(place, "evaluate", what, fix)) from None
     known = version.manifest.evaluations if figures is None else figures
     faults = [
         Fault(place, f"evaluate.{name}", what, fix)
@@ -135,6 +132,23 @@ def read_evaluation(folder: Path, version: Version) -> dict[str, Any]:
         what = f"{EVALUATION} is of other weights than those in the folder"
         raise InputError(Fault(str(folder), "", what, "measure it again: `charter report`"))
     return figures
+
+
+def missed_by(folder: Path) -> list[tuple[str, str]]:
+    """The gates that a model's own evaluation says it missed: name, and what is wrong.
+
+    Raises:
+        InputError: there is an evaluation, and it cannot be read.
+    """
+    if not (folder / EVALUATION).is_file():
+        return []
+    found = _json(folder / EVALUATION).get("missed", [])
+    try:
+        return [(each["gate"], each["what"]) for each in found]
+    except (KeyError, TypeError):
+        fix = "measure it again: `charter report`"
+        what = "its `missed` is no list of gates"
+        raise InputError(Fault(str(folder / EVALUATION), "missed", what, fix)) from None
 
 
 def rows_sha256(files: Mapping[str, str], config: str) -> str:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
+from charter.documents import Settings
 from charter.errors import Failure, Fault
 from charter.hub.beside import mapping_in
 from charter.hub.version import Version
 from charter.recipes.review import ReviewSettings
 
-__all__ = ["apart", "check_reviews", "review_gate"]
+__all__ = ["apart", "block_of", "check_reviews", "review_gate"]
+
+S = TypeVar("S", bound=Settings)
 
 _PUBLISH: Final = "charter review publish"
 _REPORT: Final = "see `charter review report` for the rows, and mend what made them"
@@ -28,23 +31,34 @@ def check_reviews(version: Version) -> None:
     Raises:
         Failure: they do not; every lack is named.
     """
-    block = mapping_in(version.path / "recipe.yaml").get("review")
-    if not isinstance(block, Mapping):
+    settings = block_of(version, "review", ReviewSettings)
+    if settings is None:
         return
     place = f"{version.repo}@{version.tag}"
-    try:
-        # By JSON, in which a list is a tuple too.
-        settings = ReviewSettings.model_validate_json(json.dumps(dict(block)))
-    except (ValidationError, TypeError) as error:
-        what = f"its recipe's block `review` cannot be read: {error}"
-        fix = "run the recipe again, or promote with the Charter that made it"
-        raise Failure(Fault(place, "review", what, fix)) from None
     faults = [
         Fault(place, f"review.{name}", what, fix)
         for name, what, fix in review_gate(settings, version.manifest.reviews, place)
     ]
     if faults:
         raise Failure(faults)
+
+
+def block_of(version: Version, name: str, kind: type[S]) -> S | None:
+    """A block of a candidate's own recipe; None where the recipe has none.
+
+    Raises:
+        Failure: it cannot be read; what cannot be read lets nothing through.
+    """
+    block = mapping_in(version.path / "recipe.yaml").get(name)
+    if not isinstance(block, Mapping):
+        return None
+    try:
+        # By JSON, in which a list is a tuple too.
+        return kind.model_validate_json(json.dumps(dict(block)))
+    except (ValidationError, TypeError) as error:
+        what = f"its recipe's block `{name}` cannot be read: {error}"
+        fix = "run the recipe again, or promote with the Charter that made it"
+        raise Failure(Fault(f"{version.repo}@{version.tag}", name, what, fix)) from None
 
 
 def review_gate(

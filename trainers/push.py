@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from charter.errors import Failure, Fault, InputError
-from charter.hub.evaluation_gate import EVALUATION
+from charter.hub.evaluation_gate import EVALUATION, missed_by
 from charter.hub.manifest import check_repo
 from charter.hub.remote import hub_faults
 
@@ -68,10 +67,7 @@ def push_model(folder: Path, repo: str, *, private: bool = False) -> PushedModel
 
 def _check_gates(folder: Path) -> None:
     """A model that was found wanting is not published."""
-    path = folder / EVALUATION
-    if not path.is_file():
-        return
-    missed = json.loads(path.read_text(encoding="utf-8")).get("missed") or []
-    if missed:
-        fix = f"train another one, or remove {EVALUATION} to send it as one that nobody measured"
-        raise Failure([Fault(str(folder), each["gate"], each["what"], fix) for each in missed])
+    fix = f"train another one, or remove {EVALUATION} to send it as one that nobody measured"
+    faults = [Fault(str(folder), gate, what, fix) for gate, what in missed_by(folder)]
+    if faults:
+        raise Failure(faults)

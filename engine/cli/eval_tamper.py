@@ -242,7 +242,7 @@ def _prompts(given: Mapping[str, Any], store: Path, notes: list[str]) -> list[He
 
 def _trained_on(given: Mapping[str, Any], store: Path, notes: list[str]) -> set[str]:
     """Texts of the prompts that the model was aligned on."""
-    from charter.evals.held_out import text_of
+    from charter.evals.held_out import trained_texts
 
     if given["held_out_from"] is None:
         notes.append(
@@ -251,12 +251,7 @@ def _trained_on(given: Mapping[str, Any], store: Path, notes: list[str]) -> set[
         )
         return set()
     version = open_named(given["held_out_from"], store)
-    return {
-        text_of(messages)
-        for config in ("sft", "preference")
-        if config in version.configs() and "train" in version.splits(config)
-        for messages in version.rows(config, "train")["prompt"].to_list()
-    }
+    return trained_texts(version)
 
 
 def _measured(

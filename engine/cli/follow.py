@@ -114,7 +114,7 @@ def evaluate_models(
     output: Output, loaded: Loaded, version_path: Path, models: Mapping[str, Path]
 ) -> dict[str, Any]:
     """Refusals of the generator and of each trained model, on prompts not trained on."""
-    from charter.evals.held_out import text_of
+    from charter.evals.held_out import trained_texts
     from charter.hub import open_version
 
     settings = loaded.recipe.evaluate.refusal
@@ -129,12 +129,7 @@ def evaluate_models(
         output.line("no refusals measured: the generator is no local model, and none was trained")
         return {}
     version = open_version(version_path)
-    seen = {
-        text_of(messages)
-        for config in ("sft", "preference")
-        if config in version.configs() and "train" in version.splits(config)
-        for messages in version.rows(config, "train")["prompt"].to_list()
-    }
+    seen = trained_texts(version)
     return measure_models(output, settings, named, loaded.path.parent, seen)
 
 

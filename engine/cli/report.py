@@ -14,6 +14,7 @@ from charter.cli.output import Output, common
 from charter.errors import CharterError, Failure, Fault, InputError
 
 if TYPE_CHECKING:
+    from charter.cli.report_parts import Asked
     from charter.evals.report import Measured
     from charter.evals.report_page import Missed
     from charter.hub.publish import Published
@@ -79,8 +80,7 @@ def command(models: tuple[str, ...], as_json: bool, debug: bool, **given: Any) -
     """  # noqa: D301
     output = Output(as_json)
     loaded = load(given["recipe"], (), None) if given["recipe"] else None
-    gates = loaded.recipe.evaluate if loaded else None
-    found, missed = report_models(output, models, gates, given)
+    found, missed = report_models(output, models, loaded, given)
     output.result(found)
     end_unless_reached(models[-1], missed)
 
@@ -88,7 +88,7 @@ def command(models: tuple[str, ...], as_json: bool, debug: bool, **given: Any) -
 def report_models(
     output: Output,
     models: Sequence[str],
-    gates: EvaluateSettings | None,
+    loaded: Loaded | None,
     given: Mapping[str, Any],
 ) -> tuple[dict[str, Any], Missed]:
     """Measure models, write the page, and see what the last one misses.
@@ -96,7 +96,7 @@ def report_models(
     Args:
         output: where to.
         models: `local` or folders.
-        gates: of a recipe, if there is one.
+        loaded: the recipe whose gates the last model must reach, if there is one.
         given: the command's other options, by name.
 
     Returns:
@@ -109,7 +109,8 @@ def report_models(
     from charter.models.checkpoint import identify
 
     names = short_names("charter report", [given["base"], *models])
-    asked = _asked(output, models, gates, given)
+    gates = loaded.recipe.evaluate if loaded else None
+    asked = _asked(output, models, loaded, given)
     measured = Measured(names[0], names[1:], measure_parts(output, asked))
     evaluations = [
         evaluation_of(
@@ -173,7 +174,7 @@ def report_release(
         "seed": loaded.recipe.seed,
         "store": out / "versions",
     }
-    return report_models(output, [model], loaded.recipe.evaluate, given)
+    return report_models(output, [model], loaded, given)
 
 
 def _asked_of(loaded: Loaded) -> str:
@@ -199,15 +200,15 @@ def _before(loaded: Loaded, method: str | None) -> str | None:
 def _asked(
     output: Output,
     models: Sequence[str],
-    gates: EvaluateSettings | None,
+    loaded: Loaded | None,
     given: Mapping[str, Any],
-) -> Any:
+) -> Asked:
     """What is measured, checked before anything is."""
     from charter.cli.report_parts import Asked, read_settings
     from charter.evals.report import PARTS
     from charter.recipes.evaluate import GATES
 
-    wanted = {GATES[name] for name in gates.gates} if gates else set()
+    wanted = {GATES[name] for name in loaded.recipe.evaluate.gates} if loaded else set()
     usual = [part for part in PARTS if part in wanted] or list(PARTS)
     named = [part.strip() for part in given["parts"].split(",")] if given["parts"] else usual
     faults = [
@@ -234,6 +235,7 @@ def _asked(
         prompts=_prompts(output, version, given),
         out=given["out"],
         judge=tuple(judge or ["--judge", "local"]),
+        recipe=loaded.fingerprint() if loaded else "",
         tamper=("--held-out-from", str(version.path)) if version is not None else (),
         settings=read_settings(given["settings"], parts),
         seed=given["seed"],
@@ -263,7 +265,8 @@ def _prompts(output: Output, version: Any, given: Mapping[str, Any]) -> Path:
     from charter.cli.report_parts import make_folder
     from charter.cli.written import write_text
     from charter.documents import read_text
-    from charter.evals.held_out import text_of
+    from charter.evals.held_out import text_of, trained_texts
+    from charter.recipes.given import BadRecordError
     from charter.recipes.load import resolve
     from charter.recipes.prompts import messages_of
 
@@ -272,20 +275,15 @@ def _prompts(output: Output, version: Any, given: Mapping[str, Any]) -> Path:
         raise InputError(Fault("--prompts", "", f'no such file "{given["prompts"]}"', "check it"))
     if version is None:
         return files[0]
-    trained = {
-        text_of(messages)
-        for config in ("sft", "preference")
-        if config in version.configs() and "train" in version.splits(config)
-        for messages in version.rows(config, "train")["prompt"].to_list()
-    }
+    trained = trained_texts(version)
     kept, left = [], 0
-    for line in read_text(files[0]).splitlines():
+    for line in read_text(files[0]).split("\n"):
         try:
             known = text_of(messages_of(json.loads(line)["prompt"])) in trained
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, BadRecordError):
             known = False  # no such record: the evaluation that reads it says so, with its line
         left += known
-        if not known:
+        if line.strip() and not known:
             kept.append(line)
     if left:
         output.line(f"{left:,} prompts left out: the version {version.tag} trains on them")

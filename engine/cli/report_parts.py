@@ -17,6 +17,7 @@ from charter.errors import Failure, Fault, InputError
 
 __all__ = ["Asked", "make_folder", "measure_parts", "page_of", "read_settings"]
 
+_PATIENCE = 20.0  # seconds for a part to end by itself
 # What a report says itself, of every part.
 _OWN = ("model", "base", "prompts", "html", "out", "json", "debug", "seed", "fresh", "help")
 
@@ -32,6 +33,7 @@ class Asked:
         prompts: the file with the prompts that none of the models was trained on.
         out: where pages and finished parts are.
         judge: `--judge` and `--recipe` of the win rates.
+        recipe: its fingerprint, where a recipe's judge compares.
         tamper: what tampering needs to leave trained prompts out.
         settings: further options, by part.
         seed: of every draw.
@@ -44,6 +46,7 @@ class Asked:
     prompts: Path
     out: Path
     judge: tuple[str, ...] = ()
+    recipe: str = ""
     tamper: tuple[str, ...] = ()
     settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     seed: int = 0
@@ -147,6 +150,7 @@ def _key(asked: Asked, command: Sequence[str]) -> dict[str, Any]:
         "models": [identify(folder).revision for folder in folders],
         "prompts": sha256(asked.prompts.read_bytes()).hexdigest(),
         "charter": __version__,
+        "recipe": asked.recipe if command[0] == "winrate" else "",
     }
 
 
@@ -155,13 +159,9 @@ def _held(path: Path, key: Mapping[str, Any]) -> dict[str, Any] | None:
         kept = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None  # never written, or by a process that was killed: measured again
-    same = isinstance(kept, dict) and kept.get("key") == key and page_is_there(path)
+    page = path.parent.parent / f"{path.stem}.html"
+    same = isinstance(kept, dict) and kept.get("key") == key and page.is_file()
     return kept["found"] if same else None
-
-
-def page_is_there(kept: Path) -> bool:
-    """Whether the page beside a kept part is there still."""
-    return (kept.parent.parent / f"{kept.stem}.html").is_file()
 
 
 def _run(part: str, command: Sequence[str]) -> dict[str, Any]:
@@ -174,8 +174,12 @@ def _run(part: str, command: Sequence[str]) -> dict[str, Any]:
         try:
             said, _ = child.communicate()
         except BaseException:
-            # Ctrl-C reaches the child as well, which ends as it would alone.
-            child.wait()
+            # Ctrl-C reaches the child as well, which ends as it would alone; an end that is this
+            # process's alone ends it too.
+            try:
+                child.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                child.terminate()
             raise
     if child.returncode == 130:
         raise KeyboardInterrupt

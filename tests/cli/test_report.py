@@ -80,6 +80,19 @@ def test_wrong_input_is_told_before_anything_is_measured(
     assert not (tmp_path / "out").exists()
 
 
+def test_prompts_that_are_none_are_left_to_the_part_that_reads_them(
+    taught: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    prompts = tmp_path / "asked.jsonl"
+    prompts.write_text('{"prompt": 3, "category": "harmful"}\n[]\n{"prompt": "a\u2028b"}\n')
+    version = publish_local(draft(), tmp_path / "versions").path
+    arguments = [str(taught), "--with", "refusal", "--prompts", str(prompts)]
+    arguments += ["--held-out-from", str(version), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(command, arguments)
+    assert isinstance(done.exception, InputError) and done.exception.exit_code == 2
+    assert "prompts.jsonl:2" in capfd.readouterr().err
+
+
 def test_a_part_that_refuses_ends_the_report_with_its_exit_code(
     taught: Path, tmp_path: Path
 ) -> None:

@@ -150,6 +150,18 @@ def test_a_gate_that_cannot_be_read_lets_nothing_through(tmp_path: Path) -> None
             promote_local(candidate(store, block), store, evaluations=FIGURES)
 
 
+def test_rows_that_go_take_the_figures_of_models_with_them(tmp_path: Path) -> None:
+    from charter.hub.retract import retract
+    from charter.hub.retract_what import What
+
+    store = tmp_path / "store"
+    version = candidate(store, "{min_refused: 0.8}")
+    figures = read_evaluation(model(tmp_path / "model", version), version)
+    release = open_version(promote_local(version, store, evaluations=figures).path)
+    made = retract(release, What(prompts=("p5",)), "asked for")
+    assert open_version(made.path).manifest.evaluations is None
+
+
 def test_a_model_that_missed_its_gates_is_not_pushed(tmp_path: Path) -> None:
     from charter.trainers.push import push_model
 
@@ -159,6 +171,10 @@ def test_a_model_that_missed_its_gates_is_not_pushed(tmp_path: Path) -> None:
     (folder / "evaluation.json").write_text(json.dumps({"missed": missed}))
     with pytest.raises(CharterError, match=r"max_tax: .*4\.00 % > 3\.00 %"):
         push_model(folder, "me/model")
+    for damaged in ("{", '{"missed": 3}', '{"missed": [{}]}'):
+        (folder / "evaluation.json").write_text(damaged)
+        with pytest.raises(InputError):
+            push_model(folder, "me/model")
 
 
 def test_the_section_stands_once_and_its_texts_are_texts() -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from charter.errors import Failure, Fault, InputError
 from charter.hub.manifest import check_repo
@@ -102,9 +102,11 @@ class ReviewStore:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.parents[1].chmod(0o700)
             key = reviewer_key(path.parents[1])
-            # Made by us and not by SQLite, so that it is nobody else's at any time.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            database = _opened(path, repo)
+            # SQLite does not wait for another that turns its log on at the same moment.
+            with _lock_file(path.with_suffix(".opening")) as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                _make_private(path)
+                database = _opened(path, repo)
         except (OSError, sqlite3.DatabaseError) as error:
             what = f"the answers cannot be read or kept: {error}"
             raise Failure(Fault(str(path), "", what, "make room or permission there")) from error
@@ -170,7 +172,7 @@ class ReviewStore:
         Raises:
             Failure: another process has held it for ten minutes.
         """
-        with self.path.with_suffix(".lock").open("a") as handle:
+        with _lock_file(self.path.with_suffix(".lock")) as handle:
             until, told = time.monotonic() + 10 * _WAIT, False
             while True:
                 try:
@@ -280,6 +282,20 @@ def spot_check_of(row: Mapping[str, Any]) -> SpotCheck:
         for name, value in row.items()
     }
     return SpotCheck(**values)
+
+
+def _lock_file(path: Path) -> TextIO:
+    return open(path, "a", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: PTH123, SIM115
+
+
+def _make_private(path: Path) -> None:
+    """Make the file by us and not by SQLite, so that it is nobody else's at any time.
+
+    One that is there is not touched: closing any handle of it would end the locks that other
+    threads of this process hold on it.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _opened(path: Path, repo: str) -> sqlite3.Connection:

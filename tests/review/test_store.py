@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -186,3 +187,15 @@ def test_a_damaged_key_is_no_other_key(tmp_path):
     (tmp_path / "reviewers.key").write_text("abc")
     with pytest.raises(Failure, match="is not the key"):
         reviewer_key(tmp_path)
+
+
+def test_a_store_opened_by_many_at_once_is_made_once(tmp_path):
+    def note(number):
+        with ReviewStore.open(REPO, tmp_path / str(number // 8)) as store:
+            store.note_sent([str(number)], "v1.0.0")
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(note, range(160)))
+    for group in range(20):
+        with ReviewStore.open(REPO, tmp_path / str(group)) as store:
+            assert store.sent() == {str(group * 8 + k) for k in range(8)}

@@ -285,7 +285,7 @@ def spot_check_of(row: Mapping[str, Any]) -> SpotCheck:
 
 
 def _lock_file(path: Path) -> TextIO:
-    return open(path, "a", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: PTH123, SIM115
+    return open(path, "a", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def _make_private(path: Path) -> None:

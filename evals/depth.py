@@ -143,6 +143,11 @@ class Prefilled:
         """The figures by name."""
         return {"tokens": self.tokens, "complied": self.complied.as_json(), "stopped": self.stopped}
 
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Prefilled:
+        """What `as_json` gave."""
+        return cls(found["tokens"], Estimate(**found["complied"]), found["stopped"])
+
 
 def prefill(
     model: LocalModel,
@@ -239,6 +244,16 @@ class DepthFigures:
             "prefill": [each.as_json() for each in self.prefilled],
             "half_at": self.half,
         }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> DepthFigures:
+        """What `as_json` gave."""
+        return cls(
+            answers=found["answers"],
+            by_token=tuple(Estimate(**each) for each in found["kl"]),
+            early=Estimate(**found["early_share"]),
+            prefilled=tuple(Prefilled.from_json(each) for each in found["prefill"]),
+        )
 
 
 def depth_figures(kl: Numbers, prefilled: Sequence[Prefilled], seed: int = 0) -> DepthFigures:

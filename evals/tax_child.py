@@ -3,8 +3,9 @@
     python -m charter.evals.tax_child < plan.json
 
 Lines are `{"at": [model, benchmark, done, total]}`, and at the end `{"scores": ...}` (its results
-are read from the plan's folder by key) or `{"faults": [...], "code": 1 | 2}`. All that lm-eval,
-its tasks and generated code print goes to stderr.
+are read from the plan's folder by key), of a plan with `check_only` `{"checked": true}`, or
+`{"faults": [...], "code": 1 | 2}`. All that lm-eval, its tasks and generated code print goes to
+stderr.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, TextIO
 
@@ -33,20 +35,31 @@ def main(given: str, out: TextIO) -> int:
         The exit code.
     """
     wait_asleep()  # other work on the machine would slow lm-eval tenfold (seen)
-    from charter.evals.tax_harness import run_plan
 
     def say(value: dict[str, Any]) -> None:
         out.write(json.dumps(value) + "\n")
         out.flush()
 
     try:
-        scores = run_plan(TaxPlan.model_validate_json(given), lambda *at: say({"at": at}))
+        say(_done(TaxPlan.model_validate_json(given), lambda *at: say({"at": at})))
     except CharterError as error:
         faults = [asdict(fault) for fault in error.faults]
         say({"faults": faults, "code": error.exit_code})
         return error.exit_code
-    say({"scores": {m: {b: asdict(s) for b, s in each.items()} for m, each in scores.items()}})
     return 0
+
+
+def _done(plan: TaxPlan, tell: Callable[..., None]) -> dict[str, Any]:
+    """The last line of a plan that came to its end."""
+    if plan.check_only:
+        from charter.evals.tax_tasks import checked_tasks
+
+        checked_tasks(plan)
+        return {"checked": True}
+    from charter.evals.tax_harness import run_plan
+
+    scores = run_plan(plan, tell)
+    return {"scores": {m: {b: asdict(s) for b, s in each.items()} for m, each in scores.items()}}
 
 
 if __name__ == "__main__":

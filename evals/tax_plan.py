@@ -65,6 +65,7 @@ class TaxPlan(Settings):
         batch_size: a number or `auto`; None is 8 on CPU, else `auto`.
         results: folder in which finished results are kept.
         fresh: whether these are left unread.
+        check_only: whether the tasks' names are looked at, and nothing is loaded or run.
     """
 
     models: tuple[ModelPlan, ...]
@@ -79,6 +80,7 @@ class TaxPlan(Settings):
     batch_size: str | None = None
     results: str
     fresh: bool = False
+    check_only: bool = False
 
     def model_post_init(self, _: Any) -> None:
         """Refuse what cannot be one evaluation."""

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,7 +16,7 @@ from charter.evals.tax_figures import Leaf, Score
 from charter.evals.tax_plan import TaxPlan
 from charter.evals.tax_tasks import needs_no_network
 
-__all__ = ["LOG", "evaluate_plan"]
+__all__ = ["LOG", "evaluate_plan", "task_faults"]
 
 LOG = "lm-eval.log"
 
@@ -40,6 +41,43 @@ def evaluate_plan(
         Failure: it fails, or the folder cannot be written.
     """
     folder = Path(plan.results)
+    last, code = _last_word(plan, tell, api_key)
+    if "scores" in last:
+        return {
+            model: {name: _score(each) for name, each in scores.items()}
+            for model, scores in last["scores"].items()
+        }
+    if "faults" in last:
+        faults = [Fault(**fault) for fault in last["faults"]]
+        raise (InputError if last["code"] == InputError.exit_code else Failure)(faults)
+    what = f"lm-eval ended with code {code}: {_tail(folder / LOG)}"
+    raise Failure(Fault(str(folder / LOG), "", what, "the same command goes on where it stopped"))
+
+
+def task_faults(tasks: Sequence[str]) -> tuple[Fault, ...]:
+    """What is wrong with names of tasks: no such task, or one that executes code of a model.
+
+    lm-eval's own index is read in a child process, which takes seconds; no data is loaded, no
+    model is touched and nothing is left behind.
+
+    Raises:
+        Failure: lm-eval cannot say.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        plan = TaxPlan(models=(), tasks=tuple(tasks), results=folder, check_only=True)
+        last, code = _last_word(plan, lambda *_: None, None)
+        said = _tail(Path(folder) / LOG)
+    if "checked" in last:
+        return ()
+    if "faults" in last:
+        return tuple(Fault(**fault) for fault in last["faults"])
+    what = f"lm-eval ended with code {code} before it had looked at the tasks: {said}"
+    raise Failure(Fault(", ".join(tasks), "", what, "try `lm-eval ls tasks`, which reads the same"))
+
+
+def _last_word(plan: TaxPlan, tell: Tell, api_key: str | None) -> tuple[Mapping[str, Any], int]:
+    """What the child said last, and its exit code."""
+    folder = Path(plan.results)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         log = (folder / LOG).open("w", encoding="utf-8")
@@ -54,16 +92,7 @@ def evaluate_plan(
         except BaseException:
             child.kill()
             raise
-    if "scores" in last:
-        return {
-            model: {name: _score(each) for name, each in scores.items()}
-            for model, scores in last["scores"].items()
-        }
-    if "faults" in last:
-        faults = [Fault(**fault) for fault in last["faults"]]
-        raise (InputError if last["code"] == InputError.exit_code else Failure)(faults)
-    what = f"lm-eval ended with code {child.returncode}: {_tail(folder / LOG)}"
-    raise Failure(Fault(str(folder / LOG), "", what, "the same command goes on where it stopped"))
+    return last, child.returncode
 
 
 def _started(plan: TaxPlan, log: TextIO, api_key: str | None) -> subprocess.Popen[str]:
@@ -99,7 +128,7 @@ def _environment(plan: TaxPlan, api_key: str | None) -> dict[str, str]:
     environment["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
     environment["HF_HUB_DISABLE_TELEMETRY"] = "1"
     environment.setdefault("TOKENIZERS_PARALLELISM", "false")
-    if needs_no_network(plan):
+    if plan.check_only or needs_no_network(plan):
         # Else the clients look hosts up, and wait for them, for what lies here.
         environment["HF_HUB_OFFLINE"] = environment["HF_DATASETS_OFFLINE"] = "1"
     if plan.run_generated_code:

@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,9 +23,11 @@ from charter.evals.tax_names import (
 from charter.evals.tax_plan import TaxPlan
 from charter.rows import digest
 
-__all__ = ["Unit", "load_units", "needs_no_network"]
+__all__ = ["RUNS_CODE", "Unit", "checked_tasks", "load_units", "needs_no_network"]
 
-_RUNS_CODE: Final = "executes code that a model wrote"
+RUNS_CODE: Final = "executes code that a model wrote"
+"""What is wrong with a task that may not run."""
+
 _ALLOW: Final = "give --run-generated-code, in a place where that may do no harm"
 _LOCAL_DATA: Final = {"json", "csv", "parquet", "text", "arrow", "pandas"}
 
@@ -76,6 +78,36 @@ def load_units(plan: TaxPlan) -> list[Unit]:
         InputError: no such task, a task that may not run, a metric of no task.
         Failure: data of a task is neither in the cache nor reached.
     """
+    manager = checked_tasks(plan)
+    units, failed = [], []
+    for name in plan.tasks:
+        try:
+            units += _units(name, manager, plan)
+        except (OSError, ValueError) as error:
+            failed.append(_unread(name, error))
+    if failed:
+        raise Failure(failed)
+    unsafe = [
+        Fault("--tasks", unit.name, RUNS_CODE, _ALLOW)
+        for unit in units
+        if not plan.run_generated_code
+        and any(getattr(task, "UNSAFE_CODE", False) for task in unit.loaded["tasks"].values())
+    ]
+    if unsafe:
+        raise InputError(unsafe)
+    names = [unit.name for unit in units]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(Fault("--tasks", twice[0], "is asked for twice", "name it once"))
+    return units
+
+
+def checked_tasks(plan: TaxPlan) -> Any:
+    """lm-eval's manager of tasks, once each name is one and may run; no data is loaded.
+
+    Raises:
+        InputError: no such task, a task that may not run, a metric of no task.
+    """
     manager = _manager(plan)
     faults = [
         fault
@@ -89,27 +121,7 @@ def load_units(plan: TaxPlan) -> list[Unit]:
     ]
     if faults:
         raise InputError(faults)
-    units, failed = [], []
-    for name in plan.tasks:
-        try:
-            units += _units(name, manager, plan)
-        except (OSError, ValueError) as error:
-            failed.append(_unread(name, error))
-    if failed:
-        raise Failure(failed)
-    unsafe = [
-        Fault("--tasks", unit.name, _RUNS_CODE, _ALLOW)
-        for unit in units
-        if not plan.run_generated_code
-        and any(getattr(task, "UNSAFE_CODE", False) for task in unit.loaded["tasks"].values())
-    ]
-    if unsafe:
-        raise InputError(unsafe)
-    names = [unit.name for unit in units]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(Fault("--tasks", twice[0], "is asked for twice", "name it once"))
-    return units
+    return manager
 
 
 def _manager(plan: TaxPlan) -> Any:
@@ -142,9 +154,35 @@ def _faults(name: str, index: Mapping[str, Any], run_code: bool) -> Iterator[Fau
         yield Fault("--tasks", name, "no such benchmark or task", near)
         return
     # Asked before loading: HumanEval's task runs code when it is imported.
-    unsafe = (known is not None and known.runs_code) or bool((entry.cfg or {}).get("unsafe_code"))
+    unsafe = (known is not None and known.runs_code) or _unsafe(_lookup(name), index, set())
     if unsafe and not run_code:
-        yield Fault("--tasks", plain_name(name), _RUNS_CODE, _ALLOW)
+        yield Fault("--tasks", plain_name(name), RUNS_CODE, _ALLOW)
+
+
+def _unsafe(name: str, index: Mapping[str, Any], seen: set[str]) -> bool:
+    """Whether a task, or one in a group or under a tag of that name, says that it runs code."""
+    entry = index.get(name)
+    if entry is None or name in seen:
+        return False
+    seen.add(name)
+    settings = entry.cfg or {}
+    if settings.get("unsafe_code"):
+        return True
+    # Of a group the list of what it has; a tag has no settings, and its tasks are its `tags`.
+    parts = settings.get("task") if entry.cfg else entry.tags
+    return any(_unsafe(part, index, seen) for part in _names(parts))
+
+
+def _names(parts: Any) -> Iterator[str]:
+    """The names in a group's list: an entry is a name, or settings with one or with a list."""
+    if isinstance(parts, str) or not isinstance(parts, Iterable):
+        return
+    for part in parts:
+        inner = part.get("task", part.get("group")) if isinstance(part, Mapping) else part
+        if isinstance(inner, str):
+            yield inner
+        else:
+            yield from _names(inner)
 
 
 def _near(name: str) -> str:

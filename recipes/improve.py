@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -11,6 +12,7 @@ from charter.documents import Settings
 from charter.recipes.publish import Repo
 
 __all__ = [
+    "DepthSettings",
     "HelpfulSettings",
     "ImproveSettings",
     "QualitySettings",
@@ -53,6 +55,30 @@ class TaxSettings(Settings):
     limit: int | None = Field(default=None, ge=1, description="First N items of each.")
 
 
+class DepthSettings(Settings):
+    """How deep the safety of every round goes, and that of the base; see `charter eval depth`."""
+
+    limit: int = Field(
+        default=24, ge=5, description="Prompts at most, of those asked in the categories to refuse."
+    )
+    tokens: int = Field(
+        default=20, ge=6, description="Tokens along which the divergence from the base is measured."
+    )
+    prefill: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(0, 5, 10, 20, 40),
+        min_length=1,
+        description="How many tokens of a compliant answer are forced, each in turn.",
+    )
+    max_tokens: int = Field(default=48, ge=1, description="Longest continuation in tokens.")
+
+    @model_validator(mode="after")
+    def _increasing(self) -> DepthSettings:
+        for before, after in pairwise(self.prefill):
+            if before >= after:
+                raise ValueError(f"prefill has {after} after {before}; write each once, rising")
+        return self
+
+
 class RoundsEvaluation(Settings):
     """What every round is asked; none of the recipe's own prompts is among it."""
 
@@ -69,6 +95,9 @@ class RoundsEvaluation(Settings):
     max_tokens: int = Field(default=96, ge=1, description="Longest answer in tokens.")
     tax: TaxSettings | None = Field(
         default=None, description="`{}` measures the alignment tax too, minutes a round on a CPU."
+    )
+    depth: DepthSettings | None = Field(
+        default=None, description="`{}` measures how deep the safety goes too, likewise."
     )
 
     @model_validator(mode="after")

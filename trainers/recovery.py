@@ -24,6 +24,7 @@ __all__ = [
     "augmented",
     "prefix_length",
     "read_recovery",
+    "recoverable",
     "recovery_faults",
 ]
 
@@ -80,6 +81,16 @@ def recovery_faults(given: Mapping[str, Any]) -> Iterable[Fault]:
         what = "puts the loss on the revision alone, and another field says otherwise"
         fix = "leave out completion_only_loss and assistant_only_loss, or recovery"
         yield Fault("", "recovery", what, fix)
+
+
+def recoverable(rows: Any, refuses: Refuses) -> bool:
+    """Whether any row can be a recovery row; see `augmented`.
+
+    Args:
+        rows: with the columns that `augmented` takes.
+        refuses: what tells a refusal.
+    """
+    return any(_usable(row, refuses) for row in rows)
 
 
 def prefix_length(seed: int, prompt_id: str, copy: int, most: int) -> int:

@@ -14,13 +14,14 @@ from charter.cli.written import write_page
 from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
-    from charter.evals.depth import DepthFigures, Forced
+    from charter.evals.depth import DepthFigures
+    from charter.evals.depth_measure import Compliant, DepthAsked
     from charter.evals.held_out import HeldOut
     from charter.models.local import LocalModel
 
 __all__ = ["command"]
 
-_FEWEST = 5  # answers from which anything can be said
+_FEWEST = 5  # prompts; fewer answers than these say nothing (charter.evals.depth_measure)
 
 
 def _lengths(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ...]:
@@ -77,16 +78,20 @@ def command(models: tuple[str, ...], as_json: bool, debug: bool, **given: Any) -
     Example:
       charter eval depth --model out/models/me/quickstart/v0.1.0/dpo --limit 12 --json
     """  # noqa: D301
+    from charter.evals.depth_measure import DepthAsked
+
     output = Output(as_json)
     sources = [given["base"], *models]
     names = dict(zip(short_names("charter eval depth", sources), sources, strict=True))
     base_name = next(iter(names))
     loaded = {name: _loaded(source) for name, source in names.items()}
-    _same_tokens(loaded)
+    _check_tokens(loaded)
     prompts = _prompts(given)
-    rows, noted = _rows(output, loaded[base_name], prompts, given)
+    asked = DepthAsked(given["tokens"], given["prefill"], given["max_tokens"], given["seed"])
+    chosen = _compliant(output, loaded[base_name], prompts, asked, given["compliant"])
+    rows, noted = chosen.rows, chosen.noted
     found = {
-        name: _measured(output, name, model, loaded[base_name], rows, given)
+        name: _measured(output, name, model, loaded[base_name], chosen, asked)
         for name, model in loaded.items()
     }
     _show(output, found, base_name, noted)
@@ -112,11 +117,12 @@ def _loaded(source: str) -> LocalModel:
     return load_local(None if source == "local" else Path(source))
 
 
-def _same_tokens(models: Mapping[str, LocalModel]) -> None:
-    """A divergence is of the same vocabulary, or of nothing."""
+def _check_tokens(models: Mapping[str, LocalModel]) -> None:
+    from charter.evals.depth_measure import same_tokens
+
     (first, base), *others = models.items()
     for name, model in others:
-        if model.tokenizer.get_vocab() != base.tokenizer.get_vocab():
+        if not same_tokens(model, base):
             what = f"its tokenizer is not that of {first}"
             raise InputError(Fault(name, "", what, "name the base that it was trained from"))
 
@@ -131,40 +137,32 @@ def _prompts(given: Mapping[str, Any]) -> list[HeldOut]:
     return read_asked(files[0], given["limit"], given["seed"], {given["category"]})
 
 
-def _rows(
-    output: Output, base: LocalModel, prompts: Sequence[HeldOut], given: Mapping[str, Any]
-) -> tuple[list[Forced], dict[str, int]]:
-    """Compliant answers as tokens, and what was left out."""
+def _compliant(
+    output: Output,
+    base: LocalModel,
+    prompts: Sequence[HeldOut],
+    asked: DepthAsked,
+    path: Path | None,
+) -> Compliant:
+    """Compliant answers as tokens, of a file or of the base, and what was left out."""
     from charter.cli.follow import counted
-    from charter.evals.answers import answers_of_file, answers_of_model
-    from charter.evals.depth import forced
-    from charter.evals.refusal import Refusal, read
+    from charter.evals.answers import answers_of_file
+    from charter.evals.depth_measure import base_answers, compliant
 
-    least = max(given["tokens"], *given["prefill"])
-    if given["compliant"] is not None:
-        answers = dict(answers_of_file(given["compliant"], prompts).texts)
+    if path is not None:
+        answers = answers_of_file(path, prompts)
     else:
         with output.progress() as progress:
             show = counted(progress, "the base's answers")
-            said = answers_of_model(base, prompts, max_tokens=least + 24, progress=show)
-        answers = dict(said.texts)
-    asked = {prompt.id: prompt.messages[-1]["content"] for prompt in prompts}
-    complied = {
-        name: text
-        for name, text in answers.items()
-        if read(asked[name], text).outcome is Refusal.COMPLIANCE
-    }
-    rows = forced(base.tokenizer, prompts, complied, least)
-    noted = {
-        "without_answer": len(prompts) - len(answers),
-        "not_compliant": len(answers) - len(complied),
-        "too_short": len(complied) - len(rows),
-    }
-    if len(rows) < _FEWEST:
-        what = f"{len(rows)} compliant answers of {least} tokens to {len(prompts)} prompts"
+            answers = base_answers(base, prompts, asked, show)
+    found = compliant(base.tokenizer, prompts, answers.texts, asked)
+    if found.too_few:
+        what = (
+            f"{len(found.rows)} compliant answers of {asked.least} tokens to {len(prompts)} prompts"
+        )
         fix = "give some by --compliant, more prompts by --limit, or fewer tokens"
         raise InputError(Fault("charter eval depth", "", what, fix))
-    return rows, noted
+    return found
 
 
 def _measured(
@@ -172,20 +170,20 @@ def _measured(
     name: str,
     model: LocalModel,
     base: LocalModel,
-    rows: Sequence[Forced],
-    given: Mapping[str, Any],
+    chosen: Compliant,
+    asked: DepthAsked,
 ) -> DepthFigures:
     from charter.cli.follow import counted
-    from charter.evals.depth import depth_figures, divergence, prefill
+    from charter.evals.depth_measure import measured_depth
 
     with output.progress() as progress:
-        show = counted(progress, f"divergence {name}", "answers")
-        kl = divergence(model, base, rows, given["tokens"], show)
-        show = counted(progress, f"prefill {name}", "answers")
-        attacked = prefill(
-            model, rows, given["prefill"], max_tokens=given["max_tokens"], progress=show
+        return measured_depth(
+            model,
+            base,
+            chosen.rows,
+            asked,
+            lambda part: counted(progress, f"{part} {name}", "answers"),
         )
-    return depth_figures(kl, attacked, given["seed"])
 
 
 def _show(

@@ -12,6 +12,7 @@ from charter.cli.options import load, out_option, recipe_options
 from charter.cli.output import Output, common
 
 if TYPE_CHECKING:
+    from charter.improve.loop import Outcome
     from charter.improve.run import Improved
     from charter.recipes import Loaded
 
@@ -88,6 +89,7 @@ def _show(output: Output, loaded: Loaded, result: Improved) -> None:
         for name, c in each.categories.items()
     ]
     output.table(("", "category", "refused"), categories)
+    _show_depth(output, outcome)
     output.line("")
     output.table(("set", ""), settings_rows(loaded, outcome.done))
     output.line("")
@@ -101,6 +103,23 @@ def _show(output: Output, loaded: Loaded, result: Improved) -> None:
     kept = "the model before any round" if outcome.best == 0 else f"round {outcome.best}"
     output.line(f"kept: {kept}, {model}")
     output.line(f"report: {result.folder / 'report.html'}")
+
+
+def _show_depth(output: Output, outcome: Outcome) -> None:
+    from charter.improve.depth_report import depth_lines, depth_table
+
+    head, rows = depth_table(outcome.rounds, outcome.best)
+    said = depth_lines(outcome.rounds)
+    if rows or said:
+        output.line(
+            "\nHow deep the safety goes (share of continuations that comply, by forced tokens)"
+        )
+    if rows:
+        names = [row[0] if row[0].startswith("base") else f"round {row[0]}" for row in rows]
+        figures = [(name, *(row[at] for row in rows)) for at, name in enumerate(head) if at]
+        output.table(("", *names), figures)
+    for line in said:
+        output.line(f"  depth: {line}")
 
 
 def _plan(output: Output, loaded: Loaded, out: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,24 +12,19 @@ from typing import Any
 from charter.errors import Fault, InputError
 from charter.evals.held_out import HeldOut, held_out, text_of
 from charter.evals.measure import JudgedAnswer, measure_refusals
-from charter.evals.tax import Average, tax_report
-from charter.evals.tax_figures import Tax
-from charter.evals.tax_names import SHIPPED
-from charter.evals.tax_plan import TaxPlan, model_plan
-from charter.evals.tax_run import evaluate_plan
 from charter.evals.winrate import WinRates
 from charter.improve.contest import contest
+from charter.improve.depth import RoundDepth, depth_prompts, round_depth
 from charter.improve.figures import RoundFigures, categories_of, distinct
-from charter.improve.halves import base_model
+from charter.improve.metered import Metered
 from charter.improve.state import Facts, LoopFolder
+from charter.improve.tax import round_tax
 from charter.models.cache import CallCache, default_cache_path
 from charter.models.cached import CachedLocal
-from charter.models.call import Answer, Call
 from charter.recipes import Loaded, read_prompts
 from charter.recipes.load import resolve
 from charter.run.progress import Progress
 from charter.run.tally import Tally
-from charter.stats import Estimate
 
 __all__ = ["Evaluation", "asked_prompts"]
 
@@ -42,7 +36,8 @@ def asked_prompts(loaded: Loaded) -> list[HeldOut]:
     is chosen by these, and `test` stays for a last word.
 
     Raises:
-        InputError: there is no such file, or a category has no prompt left.
+        InputError: there is no such file, a category has no prompt left, or those to refuse have
+            too few for the depth that is asked for.
     """
     settings = loaded.recipe.improve.evaluate
     files = resolve(settings.path, loaded.path.parent)
@@ -50,7 +45,9 @@ def asked_prompts(loaded: Loaded) -> list[HeldOut]:
         what = f'no such file "{settings.path}"'
         raise InputError(Fault(str(loaded.path), "improve.evaluate.path", what, "check the path"))
     own = {text_of(prompt.messages) for prompt in read_prompts(loaded).prompts}
-    return held_out(files[0], settings.categories, settings.per_category, own)
+    found = held_out(files[0], settings.categories, settings.per_category, own)
+    depth_prompts(loaded, found)
+    return found
 
 
 class Evaluation:
@@ -93,6 +90,8 @@ class Evaluation:
             estimates["win_before"] = pair.rate
             tallies.append(tally)
             warnings["base" if other == 0 else f"round {other}"] = found.warnings
+        forced = depth_prompts(self.loaded, self.prompts)
+        depth = round_depth(self.loaded, self.folder, forced, number, model, progress)
         figures = RoundFigures(
             number=number,
             categories=categories_of(answers),
@@ -101,14 +100,16 @@ class Evaluation:
             diversity=distinct(said),
             cut=meter.cut / len(answers),
             **estimates,
-            **self._taxes(number, model, progress),
+            depth=depth.figures,
+            depth_notes=depth.notes,
+            **round_tax(self.loaded, self.folder.path, number, model, progress),
         )
-        cost = _cost(meter, tallies)
+        cost = _cost(meter, depth, tallies)
         return {"figures": figures.as_json(), "cost": cost, "judge_warnings": warnings}
 
     def _answers(
         self, number: int, model: Path | None, progress: Progress
-    ) -> tuple[tuple[JudgedAnswer, ...], _Metered]:
+    ) -> tuple[tuple[JudgedAnswer, ...], Metered]:
         name = "evaluation of the base" if number == 0 else f"evaluation of round {number}"
         progress.begin(name, len(self.prompts), "prompts")
         shown = 0
@@ -119,7 +120,7 @@ class Evaluation:
             shown = done
 
         with closing(CallCache(default_cache_path())) as cache:
-            metered = _Metered(CachedLocal(model, cache))
+            metered = Metered(CachedLocal(model, cache))
             report = measure_refusals(
                 metered,
                 [(p.id, p.messages, p.category) for p in self.prompts],
@@ -157,30 +158,6 @@ class Evaluation:
             raise InputError(Fault(str(path), "", what, fix)) from None
         return {row["id"]: row["completion"] for row in rows if row["outcome"] is not None}
 
-    def _taxes(self, number: int, model: Path | None, progress: Progress) -> dict[str, Any]:
-        """The alignment tax of a round's model; the base is measured once for all rounds."""
-        settings = self.loaded.recipe.improve.evaluate.tax
-        if settings is None or number == 0:
-            return {}
-        base = base_model(self.loaded)
-        plans = {
-            name: model_plan(name, "local" if folder is None else str(folder))
-            for name, folder in (("base", base), (f"round {number}", model))
-        }
-        plan = TaxPlan(
-            models=tuple(plans.values()),
-            tasks=settings.tasks or tuple(SHIPPED),
-            limit=settings.limit,
-            results=str((self.folder.path / "tax").resolve()),
-        )
-        found = evaluate_plan(plan, lambda who, task, *_: progress.say(f"{who}: {task}"))
-        before, after = found.items()
-        report = tax_report(before, [after], seed=self.loaded.recipe.seed).models[0]
-        return {
-            "tax": _estimate(report.average),
-            "taxes": {name: _estimate(each) for name, each in report.taxes.items()},
-        }
-
     def _against(
         self, number: int, other: int, texts: dict[str, str], progress: Progress
     ) -> tuple[WinRates, Tally]:
@@ -190,49 +167,17 @@ class Evaluation:
         return contest(self.loaded, names, self.prompts, both, self.folder.path, progress)
 
 
-@dataclass(slots=True)
-class _Metered:
-    """A model whose answers are counted.
-
-    Attributes:
-        model: who answers.
-        calls: answers given.
-        tokens: read and written, also where the cache had the answer.
-        cut: answers that ended at the limit.
-    """
-
-    model: CachedLocal
-    calls: int = 0
-    tokens: int = 0
-    cut: int = 0
-
-    def generate(
-        self, calls: Sequence[Call], *, temperature: float, top_p: float, max_tokens: int
-    ) -> list[Answer]:
-        """As the model does."""
-        given = self.model.generate(
-            calls, temperature=temperature, top_p=top_p, max_tokens=max_tokens
-        )
-        self.calls += len(given)
-        self.tokens += sum(each.prompt_tokens + each.completion_tokens for each in given)
-        self.cut += sum(each.finish_reason == "length" for each in given)
-        return given
-
-
-def _estimate(found: Tax | Average) -> Estimate:
-    return Estimate(found.value, found.low, found.high, found.n or 0)
-
-
 def _file(number: int) -> str:
     return f"answers-{number}.jsonl"
 
 
-def _cost(meter: _Metered, tallies: Sequence[Tally]) -> Facts:
+def _cost(meter: Metered, depth: RoundDepth, tallies: Sequence[Tally]) -> Facts:
     judged = [tally for tally in tallies if not tally.unpriced]
     return {
-        "calls": meter.calls + sum(tally.calls.total() for tally in tallies),
+        "calls": meter.calls + depth.calls + sum(tally.calls.total() for tally in tallies),
         "cached_calls": sum(tally.cached.total() for tally in tallies),
         "tokens": meter.tokens
+        + depth.tokens
         + sum(read + written for t in tallies for read, written in t.tokens.values()),
         "money": sum(tally.cost for tally in judged) if len(judged) == len(tallies) else None,
     }

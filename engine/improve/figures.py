@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from charter.evals.depth import DepthFigures
 from charter.evals.measure import JudgedAnswer
 from charter.evals.refusal import Refusal
 from charter.recipes.improve import QualitySettings
@@ -77,6 +78,9 @@ class RoundFigures:
         tax: average alignment tax in percent of the base; without a value where the recipe does
             not ask for it.
         taxes: the same by benchmark.
+        depth: how deep its safety goes; None where the recipe does not ask for it, or where
+            nothing could be said.
+        depth_notes: why not, and what was left out.
     """
 
     number: int
@@ -90,6 +94,8 @@ class RoundFigures:
     cut: float = 0.0
     tax: Estimate = _NONE
     taxes: Mapping[str, Estimate] = field(default_factory=dict)
+    depth: DepthFigures | None = None
+    depth_notes: tuple[str, ...] = ()
 
     def _pooled(self, right: str, harmful: bool) -> Estimate:
         chosen = [c for name, c in self.categories.items() if (name in self.refuse) == harmful]
@@ -124,6 +130,8 @@ class RoundFigures:
             "cut": self.cut,
             "tax": self.tax.as_json(),
             "taxes": {name: each.as_json() for name, each in self.taxes.items()},
+            "depth": None if self.depth is None else self.depth.as_json(),
+            "depth_notes": list(self.depth_notes),
         }
 
     @classmethod
@@ -132,6 +140,8 @@ class RoundFigures:
         categories = {name: CategoryFigures(**each) for name, each in found["categories"].items()}
         names = ("win_base", "win_before", "controlled", "tax")
         estimates = {name: Estimate(**found[name]) for name in names}
+        # Rounds of before depths were measured have none.
+        depth = found.get("depth")
         return cls(
             number=found["round"],
             categories=categories,
@@ -140,6 +150,8 @@ class RoundFigures:
             diversity=found["diversity"],
             cut=found["cut"],
             taxes={name: Estimate(**each) for name, each in found["taxes"].items()},
+            depth=None if depth is None else DepthFigures.from_json(depth),
+            depth_notes=tuple(found.get("depth_notes", ())),
             **estimates,
         )
 

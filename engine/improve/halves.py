@@ -65,6 +65,9 @@ def identity(loaded: Loaded, *more: Any) -> str:
     thresholds and the weights of quality: with others of these the loop goes on.
     """
     improve = loaded.recipe.improve.model_dump(mode="json", exclude={"rounds", "stop", "quality"})
+    if improve["evaluate"]["depth"] is None:
+        # Loops of before that field was there keep their identity.
+        del improve["evaluate"]["depth"]
     train = loaded.recipe.train
     parts = (loaded.recipe.repo, train.sft or {}, train.dpo or {}, improve)
     return digest("improve", 1, loaded.fingerprint(), *parts, *more)

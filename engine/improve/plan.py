@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from charter.improve import halves
+from charter.improve.depth import depth_prompts, most_calls
 from charter.improve.evaluate import asked_prompts
+from charter.improve.needs import check
 from charter.improve.run import open_loop
 from charter.improve.state import STEPS, Step, read_done
 from charter.pipeline import asking_steps
@@ -21,10 +23,12 @@ def plan(loaded: Loaded, out: Path) -> dict[str, Any]:
     Raises:
         InputError: the recipe lacks what rounds need.
     """
-    halves.check(loaded)
+    check(loaded)
     folder = open_loop(loaded, out)
     done = read_done(folder.path / "state.json")
-    prompts, asked = len(read_prompts(loaded).prompts), len(asked_prompts(loaded))
+    evaluated = asked_prompts(loaded)
+    prompts, asked = len(read_prompts(loaded).prompts), len(evaluated)
+    forced = len(depth_prompts(loaded, evaluated))
     # Which model answers changes no count, so the base stands for those that are not there yet.
     base = halves.base_model(loaded)
     generate = halves.sft_half(loaded, 1, base)
@@ -36,10 +40,11 @@ def plan(loaded: Loaded, out: Path) -> dict[str, Any]:
         Step.JUDGE: prompts * _most(judge),
         Step.DPO: 0,
     }
-    steps = [_step(0, Step.EVALUATE, asked, done)]
+    steps = [_step(0, Step.EVALUATE, asked + most_calls(loaded, forced, 0), done)]
     for number in range(1, loaded.recipe.improve.rounds + 1):
         against = 1 if number == 1 else 2
-        counts = {**calls, Step.EVALUATE: asked * (1 + against * games)}
+        measuring = asked * (1 + against * games) + most_calls(loaded, forced, number)
+        counts = {**calls, Step.EVALUATE: measuring}
         steps += [_step(number, step, counts[step], done) for step in STEPS]
     return {
         "path": str(folder.path),

@@ -7,6 +7,7 @@ from typing import Any
 
 from charter.evals.tax_page import forest
 from charter.html import figures, page, section, table, text
+from charter.improve.depth_report import depth_section, recovery_row
 from charter.improve.effects import effects
 from charter.improve.figures import RoundFigures, quality_of
 from charter.improve.loop import Outcome
@@ -98,6 +99,7 @@ def settings_rows(loaded: Loaded, done: Done) -> list[tuple[str, str]]:
     return [
         ("beta of DPO (KL penalty)", f"{beta:g}" if beta is not None else "TRL's default, 0.1"),
         ("helpful data", mix),
+        recovery_row(loaded.recipe.train.sft),
         ("judge of the pairs", improve.judge),
         ("SFT starts from", improve.start),
         (
@@ -184,6 +186,7 @@ def report_page(outcome: Outcome, loaded: Loaded) -> str:
         section("Ill effects that showed", [_list(notes)]),
         section("Of the judge", [_list(judge_warnings(outcome) or ["nothing odd"])]),
         grid(_plots(rounds, quality)),
+        depth_section(rounds, outcome.best),
         section("Refused, by category", [_categories(rounds, improve.evaluate.refuse)]),
         section("Data and training", [_steps(outcome.done)]),
         section("Set", [table(("what", "value"), settings_rows(loaded, outcome.done))]),
@@ -271,4 +274,8 @@ def _made(facts: Mapping[str, Any]) -> str:
         loss = f", loss {metrics['first_loss']:.3f} to {metrics['last_loss']:.3f}"
     margin = f", margin on test {metrics['test_margin']:.3f}" if "test_margin" in metrics else ""
     steps = f"{metrics['steps']:.0f} steps on {metrics['rows']:.0f} rows"
-    return f"model from {facts['dataset']}: {steps}{loss}{margin}"
+    recovery = ""
+    if "recovery_rows" in metrics:
+        recovery = f" and {metrics['recovery_rows']:.0f} of safety recovery"
+    notes = "".join(f"; {note}" for note in facts.get("notes", ()))
+    return f"model from {facts['dataset']}: {steps}{recovery}{loss}{margin}{notes}"

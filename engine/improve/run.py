@@ -13,6 +13,7 @@ from charter.improve import halves
 from charter.improve.evaluate import Evaluation, asked_prompts
 from charter.improve.helpful import read_helpful
 from charter.improve.loop import Outcome, run_rounds
+from charter.improve.needs import check
 from charter.improve.report import as_json, report_page
 from charter.improve.state import LoopFolder
 from charter.improve.work import RoundWork, Shown
@@ -53,7 +54,7 @@ def improve(loaded: Loaded, out: Path, say: Callable[[str], None], shown: Shown)
         Failure: a server is down, a training fails, the disk is full.
         Interrupted: Ctrl-C; the same command goes on.
     """
-    halves.check(loaded)
+    check(loaded)
     prompts = asked_prompts(loaded)
     settings = loaded.recipe.improve
     helpful = read_helpful(settings.helpful, loaded.path.parent) if settings.helpful else None

@@ -19,7 +19,7 @@ from charter.run.folder import write_whole
 from charter.run.progress import Progress
 from charter.trainers.settings import read_settings
 
-__all__ = ["RoundWork", "Shown"]
+__all__ = ["NO_RECOVERY", "RoundWork", "Shown"]
 
 Shown = Callable[[], AbstractContextManager[Progress]]
 """Makes a watcher for one step."""
@@ -27,8 +27,14 @@ Shown = Callable[[], AbstractContextManager[Progress]]
 # What of a training the report over rounds shows.
 _METRICS: Final = (
     *("rows", "steps", "seconds", "first_loss", "last_loss", "test_loss", "truncated_rows"),
-    *("dropped_rows", "test_accuracy", "test_margin"),
+    *("dropped_rows", "test_accuracy", "test_margin", "recovery_rows"),
 )
+
+
+NO_RECOVERY: Final = (
+    "no safety recovery: no row has a revision that declines and an unrevised answer that does not"
+)
+"""What is noted of a round that was to have recovery rows, and has no row to make them of."""
 
 
 class RoundWork:
@@ -147,13 +153,21 @@ class RoundWork:
             self._train_anew(number, step, version, start, more)
         lineage = json.loads((folder / "charter.json").read_text("utf-8"))
         metrics = {k: lineage["metrics"][k] for k in _METRICS if k in lineage["metrics"]}
+        notes = list(lineage["notes"])
+        if step is Step.SFT and self._recovers and "recovery_rows" not in metrics:
+            notes.append(NO_RECOVERY)
         return {
             "model": str(folder),
             "dataset": f"{lineage['dataset']['repo']}@{lineage['dataset']['tag']}",
             "metrics": metrics,
             "fields": lineage["fields"],
-            "notes": lineage["notes"],
+            "notes": notes,
         }
+
+    @property
+    def _recovers(self) -> bool:
+        """Whether the recipe asks for safety recovery."""
+        return (self.loaded.recipe.train.sft or {}).get("recovery") is not None
 
     def _train_anew(
         self,
@@ -166,9 +180,15 @@ class RoundWork:
         from charter.evals.refuses import refuses
         from charter.models.checkpoint import EMBEDDED_NAME
         from charter.models.local import unload_local
+        from charter.trainers.recovery import recoverable
         from charter.trainers.train import train
 
         values = {**(getattr(self.loaded.recipe.train, step) or {}), **more}
+        # A model that declines by itself leaves no unsafe answer to recover from: no reason to
+        # end the rounds.
+        wanted = step is Step.SFT and self._recovers
+        if wanted and not recoverable(version.dataset("sft", "train"), refuses):
+            del values["recovery"]
         model = EMBEDDED_NAME if start is None else str(start)
         folder = self._folder(number, step)
         settings = read_settings(step, version, folder, model=model, values=values)

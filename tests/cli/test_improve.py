@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
 
-from charter.cli.improve import command
+from charter.cli.improve import _show_depth, command
 from charter.cli.main import main
+from charter.cli.output import Output
+from charter.evals.depth import Prefilled, depth_figures
 from charter.improve.figures import RoundFigures
+from charter.improve.loop import Outcome
+from charter.stats import wilson
 
 MODEL = {"llm": "local", "max_tokens": 8}
 
@@ -39,6 +45,33 @@ def test_the_plan_says_each_step_and_writes_nothing(recipe, tmp_path):
         *(18, 0, 24, 0, 48 * 5),
     ]
     assert not out.exists()
+
+
+def test_the_plan_counts_what_a_depth_takes(recipe, tmp_path):
+    arguments = [str(recipe), "--rounds", "1", "--plan", "--json", "--out", str(tmp_path / "out")]
+    asked = ["--set", "improve.evaluate.depth={prefill: [0, 5, 9]}"]
+    plain, deep = (
+        json.loads(CliRunner().invoke(command, [*arguments, *more]).stdout.splitlines()[-1])
+        for more in ([], asked)
+    )
+    more = [b["calls"] - a["calls"] for a, b in zip(plain["steps"], deep["steps"], strict=True)]
+    # 16 harmful prompts: an answer of the base and three continuations; then two passes instead.
+    assert more == [16 * 4, 0, 0, 0, 0, 16 * 5]
+    assert plain["path"] != deep["path"]
+
+
+def test_a_depth_is_in_the_text_where_it_was_measured(capsys):
+    attacked = [Prefilled(0, wilson(1, 9), 0), Prefilled(40, wilson(3, 9), 1)]
+    depth = depth_figures(np.ones((9, 6)), attacked)
+    base = RoundFigures(0, {}, (), depth=depth, depth_notes=("3 of 12 prompts left out: short",))
+    rounds = (base, replace(base, number=1))
+    _show_depth(Output(False), Outcome((), (), 1, rounds, {}))
+    said = capsys.readouterr().out
+    assert "How deep the safety goes" in said and "round 1 *" in said
+    assert "complies after 40" in said and "0.333 [0.121, 0.646]" in said
+    assert said.count("depth: 3 of 12 prompts left out: short") == 1
+    _show_depth(Output(False), Outcome((), (), 0, (RoundFigures(0, {}, ()),), {}))
+    assert capsys.readouterr().out == ""
 
 
 def test_what_is_done_is_in_the_plan(recipe, tmp_path):
@@ -79,6 +112,11 @@ def test_a_generator_on_a_server_cannot_be_improved(recipe_file, tmp_path, capsy
         ("improve.helpful={share: 0.5}", "name one of them"),
         ("improve.quality={behaviour: 0.0, preference: 0.0}", "both weights are 0"),
         ("improve.evaluate={refuse: [harmful], answer: [harmful]}", "leave it in one"),
+        ("improve.evaluate.tax={tasks: [humaneval]}", "improve.evaluate.tax.tasks"),
+        ("improve.evaluate.tax={tasks: [GSM8K, gsm8k]}", "asked for twice"),
+        ("train.sft={recovery: {share: 2}}", "recovery.share"),
+        ("improve.evaluate={depth: {}, per_category: 2}", "improve.evaluate.depth"),
+        ("improve.evaluate.depth={prefill: [5, 0]}", "rising"),
     ],
 )
 def test_wrong_settings_are_said_before_anything_is_done(recipe, tmp_path, capsys, override, said):

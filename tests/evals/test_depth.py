@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,16 @@ from tiny_llama import tiny_llama
 
 from charter.cli.eval_depth import command
 from charter.errors import InputError
-from charter.evals.depth import Prefilled, depth_figures, divergence, forced, prefill
+from charter.evals import depth_measure
+from charter.evals.depth import (
+    DepthFigures,
+    Prefilled,
+    depth_figures,
+    divergence,
+    forced,
+    prefill,
+)
+from charter.evals.depth_measure import DepthAsked, compliant, measured_depth
 from charter.evals.depth_page import depth_page
 from charter.evals.held_out import HeldOut
 from charter.models.local import LocalModel, load_local
@@ -76,6 +86,47 @@ def test_a_model_that_is_its_base_has_no_divergence(base: LocalModel) -> None:
     assert all(each.value == 0.0 for each in figures.by_token)
     assert figures.early.value is None  # nothing to share out
     assert json.dumps(figures.as_json(), allow_nan=False)
+
+
+def test_the_command_does_not_run_the_base_against_itself(
+    base: LocalModel, other: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = forced(base.tokenizer, PROMPTS, ANSWERS, 8)
+    asked = DepthAsked(tokens=8, prefill=(0, 4), max_tokens=4, seed=2)
+    by_passes = depth_figures(divergence(base, base, rows, 8), [], 2)
+    passes: list[str] = []
+    real = depth_measure.divergence
+
+    def counting(*arguments: Any) -> Any:
+        passes.append("once")
+        return real(*arguments)
+
+    monkeypatch.setattr(depth_measure, "divergence", counting)
+    parts: list[str] = []
+
+    def shown(part: str) -> Any:
+        parts.append(part)
+        return lambda done, total: None
+
+    itself = measured_depth(base, base, rows, asked, shown)
+    assert (passes, parts) == ([], ["prefill"])
+    # To the last key what two passes gave.
+    assert itself.by_token == by_passes.by_token and itself.early == by_passes.early
+    aligned = measured_depth(other, base, rows, asked, shown)
+    assert passes == ["once"] and aligned.by_token[0].value > 0
+    assert itself.as_json().keys() == aligned.as_json().keys()
+    assert DepthFigures.from_json(json.loads(json.dumps(aligned.as_json()))) == aligned
+
+
+def test_answers_that_refuse_or_are_short_are_counted(base: LocalModel) -> None:
+    answers = {**ANSWERS, "p0": "I cannot help with that.", "p1": "a b c"}
+    del answers["p5"]
+    found = compliant(base.tokenizer, PROMPTS, answers, DepthAsked(8, (0, 4), 4))
+    assert [row.prompt.id for row in found.rows] == ["p2", "p3", "p4"]
+    assert found.noted == {"without_answer": 1, "not_compliant": 1, "too_short": 1}
+    assert found.too_few
+    assert not compliant(base.tokenizer, PROMPTS, ANSWERS, DepthAsked(8, (12,), 4)).too_few
+    assert compliant(base.tokenizer, PROMPTS, ANSWERS, DepthAsked(8, (13,), 4)).rows == ()
 
 
 def test_the_share_of_the_first_tokens() -> None:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
 from charter.evals.tax_names import BENCHMARKS, SHIPPED, SHIPPED_FOLDER, benchmark_of, plain_name
+from charter.evals.tax_tasks import _faults
 
 
 def _items(name: str) -> list[dict[str, Any]]:
@@ -101,3 +103,21 @@ def test_the_known_benchmarks_are_tasks_of_the_installed_harness():
         assert benchmark_of(known.task) == benchmark_of(name.lower()) == known
         assert any("unsafe_code: true" in text for text in texts) == known.runs_code
     assert plain_name("mine") == "mine" and benchmark_of("mine") is None
+
+
+def test_a_group_or_a_tag_that_runs_code_is_known_before_it_is_loaded():
+    def entry(cfg=None, tags=()):
+        return SimpleNamespace(cfg=cfg, tags=set(tags))
+
+    index = {
+        "kind": entry({"task": "kind"}),
+        "runs": entry({"task": "runs", "unsafe_code": True}),
+        "tag": entry(tags=["kind", "runs"]),
+        "kind-tag": entry(tags=["kind", "not there"]),
+        "group": entry({"group": "group", "task": ["kind", {"group": "inner", "task": ["runs"]}]}),
+        "inner": entry({"group": "inner", "task": [{"task": "runs"}]}),
+        "round": entry({"group": "round", "task": ["round", "kind", {"task": ["odd"]}, 3]}),
+    }
+    found = {name for name in index if list(_faults(name, index, run_code=False))}
+    assert found == {"runs", "tag", "group", "inner"}
+    assert not any(list(_faults(name, index, run_code=True)) for name in index)

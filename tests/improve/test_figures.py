@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charter.evals.depth import Prefilled, depth_figures
 from charter.evals.measure import JudgedAnswer
 from charter.evals.refusal import Refusal
 from charter.improve.figures import (
@@ -47,6 +50,20 @@ def measured(draw):
 @given(measured())
 def test_figures_come_back_from_json(found):
     assert RoundFigures.from_json(json.loads(json.dumps(found.as_json()))) == found
+
+
+@given(measured())
+def test_figures_of_before_depths_were_measured_are_read(found):
+    old = found.as_json()
+    del old["depth"], old["depth_notes"]
+    assert RoundFigures.from_json(old) == found
+
+
+@given(measured(), st.lists(st.floats(0, 3), min_size=36, max_size=36), rates)
+def test_a_depth_comes_back_from_json(found, kl, rate):
+    figures = depth_figures(np.array(kl).reshape(6, 6), [Prefilled(0, rate, 0)])
+    deep = replace(found, depth=figures, depth_notes=("2 prompts left out",))
+    assert RoundFigures.from_json(json.loads(json.dumps(deep.as_json(), allow_nan=False))) == deep
 
 
 @given(measured(), st.floats(0, 5), st.floats(0.01, 5))

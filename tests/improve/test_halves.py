@@ -9,6 +9,7 @@ import pytest
 from charter.errors import InputError
 from charter.improve import halves
 from charter.recipes import load_recipe
+from charter.rows import digest
 
 URL = "http://127.0.0.1:1/v1"
 
@@ -86,6 +87,38 @@ def test_rounds_thresholds_and_weights_are_no_part_of_the_identity(loaded):
         "seed=4",
     ):
         assert halves.identity(loaded(override)) != same, override
+
+
+def test_a_recipe_without_depth_keeps_the_identity_that_it_had(loaded, tmp_path):
+    recipe = loaded()
+    training = {
+        "max_steps": 2,
+        "per_device_train_batch_size": 2,
+        "learning_rate": 1e-2,
+        "max_length": 64,
+    }
+    # What scheme 1 covered of `improve` before there was that field.
+    improve = {
+        "judge": "fixed",
+        "start": "current",
+        "beta": None,
+        "helpful": None,
+        "evaluate": {
+            "path": str(tmp_path / "asked.jsonl"),
+            "refuse": ["harmful"],
+            "answer": ["benign", "sounds-harmful"],
+            "per_category": 16,
+            "max_tokens": 8,
+            "tax": None,
+        },
+    }
+    before = digest("improve", 1, recipe.fingerprint(), "me/small", training, training, improve)
+    assert halves.identity(recipe) == before
+    assert halves.identity(loaded("improve.evaluate.depth=null")) == before
+    asked = halves.identity(loaded("improve.evaluate.depth={}"))
+    assert asked != before
+    assert asked == halves.identity(loaded("improve.evaluate.depth={tokens: 20}"))
+    assert asked != halves.identity(loaded("improve.evaluate.depth={tokens: 21}"))
 
 
 @pytest.mark.parametrize(

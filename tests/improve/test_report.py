@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from charter.evals.depth import Prefilled, depth_figures
+from charter.improve.depth_report import depth_lines, depth_table, recovery_row
+from charter.improve.effects import effects
 from charter.improve.figures import CategoryFigures, RoundFigures
 from charter.improve.loop import Outcome
 from charter.improve.report import (
@@ -93,11 +97,94 @@ def test_a_tax_is_shown_where_the_recipe_asks_for_it(outcome, loaded):
     assert "Alignment tax of round 1" in page and EVIL not in page
 
 
+def deep(number, shares, kl=1.0, notes=()):
+    """A depth by hand: of 40 continuations so many shares comply after 0, 5 and 40 tokens."""
+    attacked = [
+        Prefilled(tokens, wilson(round(40 * share), 40), number)
+        for tokens, share in zip((0, 5, 40), shares, strict=True)
+    ]
+    along = np.linspace(kl, 0.1, 6) * np.linspace(0.5, 1.5, 40)[:, None]
+    return {"depth": depth_figures(along, attacked), "depth_notes": notes}
+
+
+@pytest.fixture
+def measured(outcome):
+    """Three rounds: a base that complies, a deep round, and one that is shallow again."""
+    base, first, second = outcome.rounds
+    return replace(
+        outcome,
+        rounds=(
+            replace(base, **deep(0, (1.0, 1.0, 1.0), kl=0.0, notes=(f"2 left out: {EVIL}",))),
+            replace(first, **deep(1, (0.1, 0.2, 0.3))),
+            replace(second, **deep(2, (0.0, 0.4, 0.9))),
+        ),
+    )
+
+
+def test_depths_are_shown_where_they_were_measured(measured, outcome, loaded):
+    head, rows = depth_table(measured.rounds, measured.best)
+    assert head[2:5] == ("complies after 0", "complies after 5", "complies after 40")
+    assert [row[0] for row in rows] == ["base", "1 *", "2"]
+    assert all(len(row) == len(head) for row in rows)
+    assert rows[0][1] == "" and rows[1][1].startswith("0.9")
+    assert rows[1][4] == "0.300 [0.181, 0.454]"
+    assert [row[-1] for row in rows] == [0, 3, 6]
+    page = report_page(measured, loaded)
+    assert "How deep the safety goes" in page and "the same ones in every round" in page
+    names = ("the base", "round 1", "round 2")
+    assert all(f"Complies after forced tokens, {name}" in page for name in names)
+    kl = [f"KL from the base at each token, {name} (nats)" in page for name in names]
+    assert kl == [False, True, True]
+    assert "<img" not in page and "2 left out: &lt;img" in page
+    assert "How deep" not in report_page(outcome, loaded)
+    json.dumps(as_json(measured, loaded, "/m"), allow_nan=False)
+
+
+def test_a_depth_without_a_figure_is_said(outcome, loaded):
+    why = "no figure: the base gave 2 compliant answers"
+    rounds = tuple(replace(each, depth_notes=(why,)) for each in outcome.rounds)
+    found = replace(outcome, rounds=rounds)
+    assert depth_table(found.rounds, 1)[1] == []
+    assert depth_lines(found.rounds) == [why]
+    assert report_page(found, loaded).count(why) == 1
+    assert depth_lines(outcome.rounds) == []
+
+
+def test_what_depths_show_is_said_beyond_chance_alone(measured, loaded):
+    said = depth_lines(measured.rounds)
+    # 0.9 of 40 in round 2 is no sure difference from all of the base's 40.
+    assert [line for line in said if "deeper" in line] == [
+        "deeper than the base, beyond chance: after 40 forced tokens round 1 goes on in "
+        "0.300 [0.181, 0.454], the base in 1.000 [0.912, 1.000]"
+    ]
+    found = [each for each in effects(measured.rounds, loaded.recipe.improve) if "forced" in each]
+    assert found == [
+        "shallow safety: round 2 goes on in 90% of the answers after 40 forced tokens, and in 0% "
+        "after 0",
+        "loss of depth: after 40 forced tokens round 2 goes on in 90% of the answers, the one "
+        "before in 30%",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (None, "none"),
+        ({"max_steps": 2}, "none"),
+        ({"recovery": {}}, "30% of the rows of SFT, which answer after up to 100 tokens"),
+        ({"recovery": {"share": 0.5, "max_tokens": 7}}, "50% of the rows"),
+    ],
+)
+def test_safety_recovery_is_said(values, said):
+    assert recovery_row(values)[1].startswith(said)
+
+
 def test_what_was_set_is_said(outcome, loaded):
     said = dict(settings_rows(loaded, outcome.done))
     assert said["beta of DPO (KL penalty)"] == "0.25"
     assert said["helpful data"].startswith("25% of the rows of SFT")
     assert dict(settings_rows(loaded, {}))["helpful data"] == "none"
+    assert said["safety recovery"] == "none"
 
 
 def test_the_json_is_plain_and_has_the_best(outcome, loaded):

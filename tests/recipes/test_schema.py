@@ -119,7 +119,8 @@ improve:
   beta: 0.2
   helpful: {path: ../prompts/shipped.jsonl, split: train, share: 0.3}
   evaluate: {path: prompts/shipped.jsonl, refuse: [harmful], answer: [benign], per_category: 4,
-    max_tokens: 8, tax: {tasks: [GSM8K], limit: 5}}
+    max_tokens: 8, tax: {tasks: [GSM8K], limit: 5},
+    depth: {limit: 9, tokens: 8, prefill: [0, 4], max_tokens: 8}}
   quality: {behaviour: 1.0, preference: 0.5}
   stop: {quality_ratio: 0.9, patience: 1, min_gain: 0.01, over_refusal: 0.1, diversity_ratio: 0.5,
     length_ratio: 3.0}

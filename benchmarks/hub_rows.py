@@ -7,7 +7,7 @@ rows of more are those of N rows. Not run by itself; see `hub.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from hub_plan import SHARE, Change
 
-from charter.hub import Draft, StoredRows
+from charter.hub import Draft, Splits, StoredRows
 from charter.hub.schema import CONFIGS
+from charter.hub.split_index import split_of
 from charter.rows import digest
 
 __all__ = ["change", "draft", "made", "plain", "splits_of", "stored"]
@@ -208,14 +209,14 @@ def stored(folder: Path) -> dict[str, StoredRows]:
     return found
 
 
-def splits_of(rows: dict[str, StoredRows]) -> dict[str, str]:
-    """Prompt id -> split: one in twenty is `test`."""
+def splits_of(rows: dict[str, StoredRows]) -> Splits:
+    """One prompt in twenty is `test`; as `assign_splits` gives them."""
     ids = rows["preference"].distinct("prompt_id")
     ids += [name for name in rows["rejects"].distinct("prompt_id") if name]
-    return {name: "test" if int(name[1:]) % _TEST == 7 else "train" for name in ids}
+    return Splits(ids, [int(name[1:]) % _TEST == 7 for name in ids])
 
 
-def draft(repo: str, rows: dict[str, StoredRows], splits: dict[str, str]) -> Draft:
+def draft(repo: str, rows: dict[str, StoredRows], splits: Mapping[str, str]) -> Draft:
     """All that `publish_hub` wants."""
     pairs, rejects = len(rows["preference"]), rows["rejects"]
     reasons = [name for batch in rejects.batches("reason") for name in batch[0].to_pylist()]
@@ -267,14 +268,14 @@ principles:
 """
 
 
-def plain(folder: Path, source: Path, splits: dict[str, str]) -> None:
+def plain(folder: Path, source: Path, splits: Mapping[str, str]) -> None:
     """The same rows as uncompressed Arrow streams, one a split, as `datasets` maps them."""
     folder.mkdir(parents=True, exist_ok=True)
     for config, rows in stored(source).items():
         files: dict[str, Any] = {}
         for batch in rows.batches():
             names = batch.column("prompt_id").to_pylist()
-            test = pa.array([splits.get(name or "") == "test" for name in names])
+            test = pa.array([split == "test" for split in split_of(splits, names)])
             for split, mask in (("train", pc.invert(test)), ("test", test)):
                 part = batch.filter(mask)
                 if part.num_rows:

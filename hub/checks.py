@@ -18,7 +18,7 @@ from charter.hub.part import Part, frames, parts
 from charter.hub.schema import SPLITS, TRAINED
 from charter.hub.stored import StoredRows
 from charter.hub.twice import Hash, Hashes, hashes, met, twice
-from charter.rows import Ledger, Order, Reason, Verdict
+from charter.rows import Ledger, Order, Reason, Verdict, normalised
 
 __all__ = [
     "Check",
@@ -35,6 +35,7 @@ Rows = Mapping[str, StoredRows]
 # Log-odds are often the original and p their image, or the other way round: compared through
 # the sigmoid, where both are exact to the last digits even near certainty.
 _TOLERANCE: Final = 1e-9
+_HEAD: Final = 48
 
 
 class Seeing(Protocol):
@@ -109,13 +110,30 @@ class PairCheck:
         """Compare the texts of each pair."""
         if part.config != "preference":
             return
-        texts = zip(part.texts("chosen"), part.texts("rejected"), strict=True)
-        same = pl.Series([one == other for one, other in texts], dtype=pl.Boolean)
+        texts = zip(part.contents("chosen"), part.contents("rejected"), strict=True)
+        same = pl.Series([_alike(one, other) for one, other in texts], dtype=pl.Boolean)
         self._same.add(part.column("id").filter(same))
 
     def problems(self) -> Iterator[str]:
         """Pairs of equal texts."""
         yield from self._same.told("chosen equals rejected: ")
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two texts are the same but for case, white space and the like."""
+    return not _begin_apart(one, other) and normalised(one) == normalised(other)
+
+
+def _begin_apart(one: str, other: str) -> bool:
+    """Whether the first characters say that two texts differ; most do, and few are read for it."""
+    heads = one[:_HEAD], other[:_HEAD]
+    if not all(map(str.isascii, heads)):
+        return False
+    # What is before an ASCII character is normalised apart from what follows, as all but the last
+    # one here are: an accent may come next.
+    left, right = (normalised(head[:-1]) for head in heads)
+    shared = min(len(left), len(right))
+    return left[:shared] != right[:shared]
 
 
 class LabelCheck:
@@ -215,10 +233,7 @@ class SplitCheck:
         """Hash the texts of the prompts in each split."""
         if part.config == "rejects":
             return
-        lost = self._lost.setdefault(part.config, {})
-        for prompt_id in part.column("prompt_id").unique(maintain_order=True).to_list():
-            if prompt_id not in self._splits:
-                lost[prompt_id] = None
+        self._lost.setdefault(part.config, {}).update(dict.fromkeys(part.without_split()))
         if part.config not in TRAINED:
             return
         hashed = hashes(pl.DataFrame({"text": part.texts("prompt")}))

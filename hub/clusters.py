@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from charter.hub.sketches import BANDS, PERMUTATIONS, SHINGLE, Hashes, Ints, Sketches, sketched
 from charter.rows import normalised
 
 __all__ = ["THRESHOLD", "clusters", "shingles", "similar"]
@@ -18,51 +18,21 @@ __all__ = ["THRESHOLD", "clusters", "shingles", "similar"]
 THRESHOLD: Final = 0.8
 """Jaccard similarity of the shingles from which two texts are near-duplicates."""
 
-# Characters and not words: prompts are short (one word of twelve changes a quarter of the word
-# trigrams) and some languages put no spaces between words.
-_SHINGLE: Final = 5
-# 32 bands of 5: a pair at the threshold is missed once in 300,000 times, one at 0.9 never.
-# False candidates cost time only, since every candidate pair is compared exactly.
-_BANDS: Final = 32
-_PERMUTATIONS: Final = 160
 # A sketch that estimates less belongs to no near-duplicate: 4.7 standard deviations below.
 _HOPELESS: Final = 0.65
-_SEED: Final = 1
-"""Of the sketches; never changed, or clusters would move."""
 # Texts from one template fall into the same few buckets, where all pairs would be too many.
 _CROWDED: Final = 64
 _NEIGHBOURS: Final = 4
-_BATCH: Final = 256
-_BITS: Final = 512
-_CACHED: Final = 1 << 12
+_CACHED: Final = 1 << 9
 _PAIRS: Final = 1 << 15
 
-Ints = npt.NDArray[np.int64]
-Hashes = npt.NDArray[np.uint64]
 Pairs = tuple[Ints, Ints]
 
 
-@dataclass(frozen=True, slots=True)
-class _Sketches:
-    """What is known of each text without its shingles.
-
-    Attributes:
-        bands: a hash of each band of five minima; two bands with one hash are a false candidate.
-        minima: eight bits of each minimum; they agree by chance once in 256 times.
-        bits: a set of 512 bits with one for each shingle.
-        sizes: number of shingles.
-    """
-
-    bands: Hashes
-    minima: npt.NDArray[np.uint8]
-    bits: Hashes
-    sizes: Ints
-
-
-def clusters(texts: Sequence[str]) -> list[int]:
+def clusters(texts: Sequence[str]) -> Ints:
     """For each text the index of the first text of its cluster.
 
-    Equal texts first, by a dictionary; then candidates from MinHash LSH, each compared exactly:
+    Equal texts first, by sorting; then candidates from MinHash LSH, each compared exactly:
     texts that share one of 32 bands of their sketch are in one bucket, and in a bucket of up to
     64 texts all pairs are candidates. In a larger one each text meets the four before and after
     it in the order of the texts, the same in the order of the next bands of the sketches, and
@@ -72,23 +42,36 @@ def clusters(texts: Sequence[str]) -> list[int]:
     none of which they are neighbours or linked through others. A pair at 0.9 shares 19 bands of
     32 on average, so that takes a template with thousands of texts between the two.
     """
+    if not len(texts):
+        return np.empty(0, np.int64)
+    order, rank = _ranked(texts)
+    start = np.flatnonzero(np.diff(rank, prepend=-1))
+    roots = _roots(texts, order[start])
+    # Of texts that are equal the first comes first in the order.
+    first = np.full(len(start), len(texts))
+    np.minimum.at(first, roots, order[start])
+    found = np.empty(len(texts), np.int64)
+    found[order] = first[roots[rank]]
+    return found
+
+
+def _ranked(texts: Sequence[str]) -> Pairs:
+    """The order of the normalised texts, and the rank of each in it; equal ones have one rank.
+
+    All of them are held while they are sorted and not for longer: whoever needs one again makes
+    it again, at a hundredth of what is done with it.
+    """
     clean = [normalised(text) for text in texts]
-    first_of: dict[str, int] = {}
-    for at, text in enumerate(clean):
-        first_of.setdefault(text, at)
-    distinct = sorted(first_of)
-    root_of = dict(zip(distinct, _roots(distinct).tolist(), strict=True))
-    first: dict[int, int] = {}
-    for text, at in first_of.items():
-        first.setdefault(root_of[text], at)
-    return [first[root_of[text]] for text in clean]
+    order = np.array(sorted(range(len(clean)), key=clean.__getitem__))
+    new = (clean[one] != clean[other] for one, other in pairwise(order.tolist()))
+    return order, np.cumsum(np.fromiter(chain((0,), new), np.int64, len(clean)))
 
 
 def shingles(text: str) -> frozenset[str]:
     """The character 5-grams of a normalised text; a shorter text is its own only one."""
-    if len(text) <= _SHINGLE:
+    if len(text) <= SHINGLE:
         return frozenset((text,))
-    return frozenset(text[at : at + _SHINGLE] for at in range(len(text) - _SHINGLE + 1))
+    return frozenset(text[at : at + SHINGLE] for at in range(len(text) - SHINGLE + 1))
 
 
 def similar(one: frozenset[str], other: frozenset[str]) -> bool:
@@ -99,25 +82,31 @@ def similar(one: frozenset[str], other: frozenset[str]) -> bool:
     return common >= THRESHOLD * (len(one) + len(other) - common)
 
 
-def _roots(texts: list[str]) -> Ints:
-    """For each of several distinct texts, in order, one text that stands for its cluster."""
-    sketches = _sketched(texts)
+def _roots(texts: Sequence[str], order: Ints) -> Ints:
+    """For each of several distinct texts one that stands for its cluster, by places in `order`.
+
+    Args:
+        texts: all.
+        order: where those meant are, in the order of the normalised texts.
+    """
+    count = len(order)
+    sketches = sketched((normalised(texts[at]) for at in order.tolist()), count)
     # Shingles take fifty times the room of their text, so they are made when they are compared:
     # in the order of the texts, where most candidates of one are near it.
-    shingled = lru_cache(maxsize=_CACHED)(lambda at: shingles(texts[at]))
-    forest = _Forest(len(texts))
+    shingled = lru_cache(maxsize=_CACHED)(lambda at: shingles(normalised(texts[int(order[at])])))
+    forest = _Forest(count)
     apart: Ints = np.empty(0, np.int64)
-    for band in range(_BANDS):
+    for band in range(BANDS):
         roots = forest.roots()
         found = [np.empty(0, np.int64)]
         for one, other in _candidates(sketches.bands, band):
             hopeful = _hopeful(one, other, roots, sketches)
             low, high = np.minimum(one, other)[hopeful], np.maximum(one, other)[hopeful]
             # The same pair meets in other bands too.
-            found.append(_absent(low * len(texts) + high, apart))
+            found.append(_absent(low * count + high, apart))
         compared: list[int] = []
         for key in np.sort(np.concatenate(found)).tolist():
-            here, there = divmod(key, len(texts))
+            here, there = divmod(key, count)
             if forest.root(here) == forest.root(there):
                 continue
             if similar(shingled(here), shingled(there)):
@@ -126,41 +115,6 @@ def _roots(texts: list[str]) -> Ints:
                 compared.append(key)
         apart = np.sort(np.concatenate((apart, np.array(compared, np.int64))))
     return forest.roots()
-
-
-def _sketched(texts: list[str]) -> _Sketches:
-    from rensa import RMinHash
-
-    count = len(texts)
-    bands = np.empty((count, _BANDS), np.uint64)
-    minima = np.empty((count, _PERMUTATIONS), np.uint8)
-    bits = np.empty((count, _BITS // 64), np.uint64)
-    sizes = np.empty(count, np.int64)
-    for start in range(0, count, _BATCH):
-        tokens = [list(shingles(text)) for text in texts[start : start + _BATCH]]
-        hashed = RMinHash.hash_token_sets(tokens)
-        digests = RMinHash.digest_matrix_from_token_hash_sets(
-            hashed, num_perm=_PERMUTATIONS, seed=_SEED
-        )
-        full = np.array(digests.to_rows(), np.uint64)
-        here = slice(start, start + len(tokens))
-        sizes[here] = [len(each) for each in tokens]
-        minima[here] = full & np.uint64(255)
-        bands[here] = _mixed(full.reshape(len(tokens), _BANDS, -1))
-        flat = np.fromiter(chain.from_iterable(hashed), np.uint64, int(sizes[here].sum()))
-        flags = np.zeros((len(tokens), _BITS), bool)
-        flags[np.repeat(np.arange(len(tokens)), sizes[here]), flat % np.uint64(_BITS)] = True
-        bits[here] = np.packbits(flags, axis=1).view(np.uint64)
-    return _Sketches(bands, minima, bits, sizes)
-
-
-def _mixed(minima: Hashes) -> Hashes:
-    """One hash for the minima of each band."""
-    mixed = np.zeros(minima.shape[:2], np.uint64)
-    for at in range(minima.shape[2]):
-        mixed = (mixed ^ minima[:, :, at]) * np.uint64(0x9E3779B97F4A7C15)
-        mixed ^= mixed >> np.uint64(29)
-    return mixed
 
 
 def _candidates(bands: Hashes, band: int) -> Iterator[Pairs]:
@@ -176,7 +130,7 @@ def _candidates(bands: Hashes, band: int) -> Iterator[Pairs]:
     yield from _ahead(order, ends, crowded, _NEIGHBOURS + 1)
     yield order[starts[crowded]], order[crowded]
     order = order[crowded]
-    following = [bands[order, (band + by) % _BANDS] for by in (2, 1)]
+    following = [bands[order, (band + by) % BANDS] for by in (2, 1)]
     order = order[np.lexsort((*following, keys[order]))]
     _, ends = _buckets(keys[order])
     yield from _ahead(order, ends, np.ones(len(order), bool), _NEIGHBOURS + 1)
@@ -201,7 +155,7 @@ def _ahead(order: Ints, ends: Ints, wanted: npt.NDArray[np.bool_], reach: int) -
         yield order[places], order[places + by]
 
 
-def _hopeful(one: Ints, other: Ints, roots: Ints, sketches: _Sketches) -> Ints:
+def _hopeful(one: Ints, other: Ints, roots: Ints, sketches: Sketches) -> Ints:
     """Which pairs may be near-duplicates and are in no common cluster yet."""
     at = np.flatnonzero(roots[one] != roots[other])
     found = [np.empty(0, np.int64)]
@@ -217,7 +171,7 @@ def _hopeful(one: Ints, other: Ints, roots: Ints, sketches: _Sketches) -> Ints:
         near = total - differ >= THRESHOLD * (total + differ) - 1e-6
         some, here, there = some[near], here[near], there[near]
         alike = np.count_nonzero(sketches.minima[here] == sketches.minima[there], axis=1)
-        found.append(some[alike >= _HOPELESS * _PERMUTATIONS])
+        found.append(some[alike >= _HOPELESS * PERMUTATIONS])
     return np.concatenate(found)
 
 

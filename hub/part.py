@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from charter.hub.split_index import known, split_of
 from charter.hub.stored import StoredRows
 from charter.rows import normalised
 
@@ -35,7 +36,6 @@ class Part:
     config: str
     batch: pa.RecordBatch
     splits: Mapping[str, str]
-    _texts: dict[str, list[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         rows: int = self.batch.num_rows
@@ -52,8 +52,12 @@ class Part:
     @cached_property
     def row_splits(self) -> list[str]:
         """The split of each row: its prompt's; `train` for what never became a prompt."""
-        split = self.splits.get
-        return [split(prompt_id or "", "train") for prompt_id in self.column("prompt_id").to_list()]
+        return split_of(self.splits, self.column("prompt_id").to_list())
+
+    def without_split(self) -> list[str]:
+        """The prompts that have none, in the order of their first rows."""
+        names = self.column("prompt_id").unique(maintain_order=True)
+        return names.filter(pl.Series(~known(self.splits, names.to_list()))).to_list()
 
     @cached_property
     def masks(self) -> dict[str, Bools]:
@@ -61,16 +65,17 @@ class Part:
         splits = np.array(self.row_splits, dtype=object)
         return {split: splits == split for split in dict.fromkeys(self.row_splits)}
 
+    def contents(self, column: str) -> list[str]:
+        """The text of each conversation in a column of messages."""
+        contents = pl.Series(values=self._flat(column).field("content")).to_list()
+        return [
+            contents[start] if end == start + 1 else "\n".join(contents[start:end])
+            for start, end in pairwise(self._offsets(column).tolist())
+        ]
+
     def texts(self, column: str) -> list[str]:
-        """The normalised text of each conversation in a column of messages."""
-        if column not in self._texts:
-            contents = pl.Series(values=self._flat(column).field("content")).to_list()
-            ends = self._offsets(column).tolist()
-            self._texts[column] = [
-                normalised(contents[start] if end == start + 1 else "\n".join(contents[start:end]))
-                for start, end in pairwise(ends)
-            ]
-        return self._texts[column]
+        """The same, normalised."""
+        return [normalised(text) for text in self.contents(column)]
 
     def lengths(self, column: str) -> Ints:
         """Characters of each conversation in a column of messages."""

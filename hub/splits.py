@@ -8,32 +8,23 @@ run with another seed, another judge or more prompts leaves every prompt where i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final
+
+import numpy as np
 
 from charter.errors import Fault, InputError
 from charter.hub.clusters import clusters
 from charter.hub.schema import TRAINED
+from charter.hub.split_index import Ints, Split, Splits
 from charter.rows import draw_unit
 
 __all__ = ["Split", "Splits", "assign_splits", "ensure_train"]
 
-Split = Literal["train", "test"]
-
 _SEED: Final = 1
 """Of the draw; never changed, or every published split would move."""
-
-
-class Splits(dict[str, Split]):
-    """Prompt id -> split, with the clusters that it was drawn for.
-
-    Attributes:
-        cluster_of: prompt id -> id of the first prompt of its cluster, in input order.
-    """
-
-    def __init__(self, splits: Mapping[str, Split], cluster_of: Mapping[str, str]) -> None:
-        super().__init__(splits)
-        self.cluster_of = dict(cluster_of)
+_BATCH: Final = 1 << 10
 
 
 def assign_splits(
@@ -69,21 +60,20 @@ def assign_splits(
     if len(set(ids)) != len(ids):
         raise ValueError("a prompt id is given twice")
     firsts = clusters([text for _, text in prompts])
-    cluster_of = {ids[at]: ids[first] for at, first in enumerate(firsts)}
-    anchor: dict[str, Split] = {}
-    for prompt_id in ids:
-        if prompt_id in kept:
-            anchor.setdefault(cluster_of[prompt_id], _split(kept[prompt_id]))
-    splits: dict[str, Split] = {}
-    for prompt_id in ids:
-        first = cluster_of[prompt_id]
-        if prompt_id in kept:
-            splits[prompt_id] = _split(kept[prompt_id])
-        elif first in anchor:
-            splits[prompt_id] = anchor[first]
-        else:
-            splits[prompt_id] = "test" if _draw(first) < test_fraction else "train"
-    return Splits(splits, cluster_of)
+    tests = np.zeros(len(ids), np.bool_)
+    for first in np.unique(firsts).tolist():
+        tests[first] = _draw(ids[first]) < test_fraction
+    held = {at: _split(kept[name]) == "test" for at, name in enumerate(ids) if name in kept}
+    anchored: set[int] = set()
+    for at, test in held.items():
+        first = int(firsts[at])
+        if first not in anchored:
+            anchored.add(first)
+            tests[first] = test
+    tests = tests[firsts]
+    for at, test in held.items():
+        tests[at] = test
+    return Splits(ids, tests, firsts)
 
 
 def ensure_train(
@@ -100,29 +90,48 @@ def ensure_train(
 
     Args:
         splits: as `assign_splits` gave them.
-        used: config -> ids of the prompts that have rows in it.
+        used: config -> ids of the prompts that have rows in it; read once, and no further than to
+            the first that is trained on.
         kept: as given to `assign_splits`.
 
     Raises:
         InputError: `sft` or `preference` has rows, but all of prompts published in `test`.
     """
     kept = kept or {}
-    result = Splits(splits, splits.cluster_of)
-    fixed = {splits.cluster_of[prompt_id] for prompt_id in kept if prompt_id in splits}
+    tests, firsts = splits.tests, splits.firsts
+    fixed = {int(firsts[at]) for places in _places(splits, kept) for at in places.tolist()}
     faults: list[Fault] = []
     for config, prompt_ids in used.items():
-        mine = [prompt_id for prompt_id in prompt_ids if prompt_id in result]
-        if not mine or any(result[prompt_id] == "train" for prompt_id in mine):
-            continue
-        free = {splits.cluster_of[prompt_id] for prompt_id in mine} - fixed
-        if free:
-            moved = max(free, key=lambda first: (_draw(first), first))
-            result.update({p: "train" for p in result if splits.cluster_of[p] == moved})
-        elif config in TRAINED:
-            faults.append(_no_train(config, len(set(mine))))
+        mine: set[int] = set()
+        for places in _places(splits, prompt_ids):
+            mine.update(places.tolist())
+            if not tests[places].all():
+                break
+        else:
+            # What is tested alone, or nothing.
+            free = {int(firsts[at]) for at in mine} - fixed
+            moved = _nearest(splits, free)
+            if moved is not None:
+                tests[firsts == moved] = False
+            elif mine and config in TRAINED:
+                faults.append(_no_train(config, len(mine)))
     if faults:
         raise InputError(faults)
-    return result
+    return splits.in_train(np.flatnonzero(~tests))
+
+
+def _nearest(splits: Splits, firsts: Iterable[int]) -> int | None:
+    """Of clusters, by their first prompts, the one that came closest to `train`."""
+    names = {splits.name(first): first for first in firsts}
+    return names[max(names, key=lambda name: (_draw(name), name))] if names else None
+
+
+def _places(splits: Splits, names: Iterable[str]) -> Iterator[Ints]:
+    """Where those ids that are among the splits stand, some at a time."""
+    remaining = iter(names)
+    while some := list(islice(remaining, _BATCH)):
+        places = splits.places(some)
+        yield places[places >= 0]
 
 
 def _no_train(config: str, prompts: int) -> Fault:

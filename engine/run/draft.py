@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -223,11 +223,15 @@ def _splits(
     fraction = loaded.recipe.prompts.test_fraction
     splits = assign_splits(texts, test_fraction=fraction, kept=before)
     used = {
-        name: data[name].distinct("prompt_id")
-        for name in ("sft", "preference", "judgments")
-        if name in data
+        name: _prompt_ids(data[name]) for name in ("sft", "preference", "judgments") if name in data
     }
     return ensure_train(splits, used, before)
+
+
+def _prompt_ids(rows: StoredRows) -> Iterator[str]:
+    # As far as they are asked for, which is seldom further than the first batch.
+    for batch in rows.batches("prompt_id"):
+        yield from batch.column("prompt_id").to_pylist()
 
 
 def _lineage(

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from charter.errors import Failure
 from charter.hub import Draft, account_checks, checks, stored, twice
 from charter.hub.gate import check_rows, gate
-from charter.rows import Reason, Verdict
+from charter.rows import Reason, Verdict, normalised
 
 Rows = dict[str, list[dict[str, Any]]]
 Spoil = Callable[[Rows], Any]
@@ -236,3 +238,18 @@ def test_every_check_sees_all_batches(make_draft: Any, monkeypatch: pytest.Monke
     for _, spoil, what in BROKEN:
         with pytest.raises(Failure, match=what):
             _run(make_draft(), spoil)
+
+
+halves = st.text(st.one_of(st.sampled_from("aAb \n\t\u0301\u0308ﬁ"), st.characters()), max_size=60)
+
+
+@settings(max_examples=400, deadline=None)
+@given(halves, halves, st.integers(0, 60))
+def test_texts_whose_first_characters_differ_do_differ(one: str, other: str, cut: int) -> None:
+    alike = one[:cut] + other
+    for text in (other, alike, f" {one.upper()}\n", "x" * 47 + alike, one.replace(" ", "  ")):
+        for mine in (one, "X" * 47 + one):
+            same = normalised(mine) == normalised(text)
+            assert checks._alike(mine, text) == same
+            assert not (same and checks._begin_apart(mine, text))
+    assert checks._begin_apart("Yes, it is" * 9, "No, it is" * 9)

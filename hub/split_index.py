@@ -1,0 +1,204 @@
+"""The splits of many prompts in little memory: a mapping over arrays, some 30 bytes a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["Split", "Splits", "known", "split_of"]
+
+Split = Literal["train", "test"]
+
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+_NAMES: Final[tuple[Split, Split]] = ("train", "test")
+# Ids that are turned into Python's texts at once.
+_BATCH: Final = 1 << 12
+
+
+class Splits(Mapping[str, Split]):
+    """Prompt id -> split, with the clusters that it was drawn for; as a dictionary, but immutable.
+
+    An id is found by Python's hash of it, of which eight bytes are held, and then compared in full.
+
+    Args:
+        ids: of the prompts, in input order, each once.
+        tests: which of them are in `test`.
+        firsts: for each the place of the first prompt of its cluster; its own, by default.
+
+    Raises:
+        ValueError: an id is given twice, or the three are of different lengths.
+    """
+
+    def __init__(
+        self, ids: Iterable[str], tests: Sequence[bool] | Bools, firsts: Ints | None = None
+    ) -> None:
+        names = ids if isinstance(ids, list) else list(ids)
+        self._tests: Bools = np.array(tests, np.bool_)
+        own = np.arange(len(names), dtype=np.int32)
+        self._firsts = own if firsts is None else np.array(firsts, np.int32)
+        if not len(names) == len(self._tests) == len(self._firsts):
+            raise ValueError("ids, tests and firsts are of different lengths")
+        hashes = _hashes(names)
+        order = np.argsort(hashes, kind="stable")
+        self._hashes, self._order = hashes[order], order.astype(np.int32)
+        met = np.flatnonzero(self._hashes[1:] == self._hashes[:-1])
+        alike = [names[at] for at in order[np.union1d(met, met + 1)].tolist()]
+        if len(set(alike)) < len(alike):
+            raise ValueError("a prompt id is given twice")
+        # In pieces, for what Arrow makes at once has up to twice the room that it needs.
+        starts = range(0, max(len(names), 1), _BATCH)
+        pieces = [pa.array(names[at : at + _BATCH], pa.large_string()) for at in starts]
+        self._ids = pa.concat_arrays(pieces)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # In another process a text has another hash.
+        return Splits, (list(self), self._tests, self._firsts)
+
+    def __len__(self) -> int:
+        return len(self._tests)
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), _BATCH):
+            yield from self._ids.slice(start, _BATCH).to_pylist()
+
+    def __contains__(self, name: object) -> bool:
+        return self.place(name) >= 0
+
+    def __getitem__(self, name: str) -> Split:
+        place = self.place(name)
+        if place < 0:
+            raise KeyError(name)
+        return _NAMES[int(self._tests[place])]
+
+    def __repr__(self) -> str:
+        return f"Splits of {len(self)} prompts, {np.count_nonzero(self._tests)} in test"
+
+    def values(self) -> ValuesView[Split]:
+        """The splits, in the order of the ids."""
+        return _Values(self)
+
+    def items(self) -> ItemsView[str, Split]:
+        """The ids with their splits, in their order."""
+        return _Items(self)
+
+    @property
+    def cluster_of(self) -> Mapping[str, str]:
+        """Prompt id -> id of the first prompt of its cluster, in input order."""
+        return _Clusters(self)
+
+    @property
+    def tests(self) -> Bools:
+        """Which prompts are in `test`, in the order of the ids; a copy."""
+        return self._tests.copy()
+
+    @property
+    def firsts(self) -> Ints:
+        """For each prompt the place of the first one of its cluster; a copy."""
+        return self._firsts.astype(np.int64)
+
+    def place(self, name: object) -> int:
+        """Where an id stands among those here; -1 where it does not."""
+        if not isinstance(name, str):
+            return -1
+        value = hash(name)
+        at = int(np.searchsorted(self._hashes, value))
+        while at < len(self._hashes) and self._hashes[at] == value:
+            if self.name(int(self._order[at])) == name:
+                return int(self._order[at])
+            at += 1
+        return -1
+
+    def places(self, names: Sequence[str | None]) -> Ints:
+        """The same for many ids at once."""
+        found = np.full(len(names), -1)
+        if not len(self):
+            return found
+        hashes = _hashes(names)
+        near = np.minimum(np.searchsorted(self._hashes, hashes), len(self) - 1)
+        at = np.flatnonzero(self._hashes[near] == hashes)
+        there = self._order[near[at]].astype(np.int64)
+        wanted = pa.array(names, pa.large_string()).take(pa.array(at))
+        same = pc.equal(self._ids.take(pa.array(there)), wanted).fill_null(False)
+        fits = same.to_numpy(zero_copy_only=False)
+        found[at[fits]] = there[fits]
+        for odd in at[~fits].tolist():  # another id has its hash
+            found[odd] = self.place(names[odd])
+        return found
+
+    def name(self, place: int) -> str:
+        """The id at a place."""
+        found: str = self._ids[place].as_py()
+        return found
+
+    def split(self, place: int) -> Split:
+        """The split of the prompt at a place."""
+        return _NAMES[int(self._tests[place])]
+
+    def in_train(self, places: Ints) -> Splits:
+        """The same splits, but that the prompts at these places are in `train`."""
+        other = Splits.__new__(Splits)
+        other.__dict__.update(self.__dict__)
+        other._tests = self._tests.copy()
+        other._tests[places] = False
+        return other
+
+
+class _Values(ValuesView[Split]):
+    _mapping: Splits
+
+    def __iter__(self) -> Iterator[Split]:
+        return map(_NAMES.__getitem__, self._mapping._tests.tolist())
+
+
+class _Items(ItemsView[str, Split]):
+    _mapping: Splits
+
+    def __iter__(self) -> Iterator[tuple[str, Split]]:
+        return zip(self._mapping, self._mapping.values(), strict=True)
+
+
+class _Clusters(Mapping[str, str]):
+    """The clusters of some splits."""
+
+    def __init__(self, splits: Splits) -> None:
+        self._splits = splits
+
+    def __len__(self) -> int:
+        return len(self._splits)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._splits)
+
+    def __getitem__(self, name: str) -> str:
+        place = self._splits.place(name)
+        if place < 0:
+            raise KeyError(name)
+        return self._splits.name(int(self._splits._firsts[place]))
+
+
+def _hashes(names: Sequence[str | None]) -> Ints:
+    return np.fromiter(map(hash, names), np.int64, len(names))
+
+
+def split_of(splits: Mapping[str, str], names: Sequence[str | None]) -> list[str]:
+    """The split of each of several prompts; `train` for what never became one."""
+    if isinstance(splits, Splits):
+        places = splits.places(names)
+        tests = (places >= 0) & splits._tests[places] if len(splits) else places >= 0
+        return [_NAMES[test] for test in tests.tolist()]
+    get = splits.get
+    return [get(name or "", "train") for name in names]
+
+
+def known(splits: Mapping[str, str], names: Sequence[str | None]) -> Bools:
+    """Which of several prompts have a split."""
+    if isinstance(splits, Splits):
+        return splits.places(names) >= 0
+    return np.fromiter((name in splits for name in names), np.bool_, len(names))

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import gc
+import pickle
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charter.hub import split_index
+from charter.hub.split_index import Splits, known, split_of
+
+names = st.text(max_size=6)
+tables = st.dictionaries(names, st.booleans(), max_size=30)
+
+
+def _splits(table: dict[str, bool]) -> Splits:
+    return Splits(table, list(table.values()))
+
+
+@settings(max_examples=200, deadline=None)
+@given(tables, st.lists(st.one_of(names, st.none()), max_size=20))
+def test_it_is_as_a_dictionary(table: dict[str, bool], asked: list[str | None]) -> None:
+    splits = _splits(table)
+    plain = {name: "test" if test else "train" for name, test in table.items()}
+    assert splits == plain and plain == splits and dict(splits) == plain
+    assert list(splits) == list(plain) and len(splits) == len(plain)
+    assert list(splits.items()) == list(plain.items())
+    assert list(splits.values()) == list(plain.values())
+    assert {**splits} == plain and splits.keys() == plain.keys()
+    for name in [*asked, *table]:
+        assert (name in splits) == (name in plain)
+        assert splits.get(name, "no") == plain.get(name, "no")  # type: ignore[call-overload]
+    every = [*asked, *table]
+    assert known(splits, every).tolist() == [name in plain for name in every]
+    assert known(plain, every).tolist() == [name in plain for name in every]
+    assert split_of(splits, every) == [plain.get(str(name), "train") if name is not None else
+                                       "train" for name in every]  # fmt: skip
+    assert splits.cluster_of == {name: name for name in table}
+
+
+@settings(max_examples=100, deadline=None)
+@given(tables, st.lists(names, max_size=20))
+def test_ids_with_one_hash_are_told_apart(table: dict[str, bool], asked: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        # Builtins are looked up in the module first.
+        patch.setattr(split_index, "hash", lambda name: len(name or "") % 2, raising=False)
+        splits = _splits(table)
+        plain = {name: "test" if test else "train" for name, test in table.items()}
+        assert dict(splits) == plain
+        every = [*asked, *table]
+        assert known(splits, every).tolist() == [name in plain for name in every]
+        assert split_of(splits, every) == [plain.get(name, "train") for name in every]
+        if table:
+            with pytest.raises(ValueError, match="twice"):
+                Splits([*table, next(iter(table))], [*table.values(), False])
+
+
+def test_what_is_no_mapping_of_ids_is_refused() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        Splits(["a", "b", "a"], [True, False, True])
+    with pytest.raises(ValueError, match="lengths"):
+        Splits(["a", "b"], [True])
+    with pytest.raises(KeyError, match="c"):
+        Splits(["a"], [True])["c"]
+    with pytest.raises(KeyError, match="c"):
+        Splits(["a"], [True]).cluster_of["c"]
+
+
+def test_changed_splits_leave_the_first_as_they_were() -> None:
+    splits = Splits(["a", "b", "c"], [True, True, False], np.array([0, 0, 2]))
+    moved = splits.in_train(np.array([0, 1]))
+    assert dict(moved) == {"a": "train", "b": "train", "c": "train"}
+    assert dict(splits) == {"a": "test", "b": "test", "c": "train"}
+    assert splits.cluster_of == moved.cluster_of == {"a": "a", "b": "a", "c": "c"}
+    splits.tests[:] = False
+    splits.firsts[:] = 2
+    assert splits["a"] == "test" and splits.cluster_of["b"] == "a"
+    assert "3 prompts" in repr(splits)
+
+
+def test_they_arrive_in_another_process_whose_hashes_are_others() -> None:
+    splits = Splits([f"p{at}" for at in range(50)], [at % 3 == 0 for at in range(50)])
+    script = (
+        "import pickle, sys; splits = pickle.load(sys.stdin.buffer);"
+        "assert all((splits[f'p{at}'] == 'test') == (at % 3 == 0) for at in range(50))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], input=pickle.dumps(splits), check=False)
+    assert done.returncode == 0
+
+
+def test_a_prompt_takes_some_thirty_bytes() -> None:
+    count = 50_000
+    ids = [f"q{at:08d}" for at in range(count)]
+    tests = [at % 20 == 0 for at in range(count)]
+    gc.collect()
+    arrow = pa.total_allocated_bytes()
+    tracemalloc.start()
+    try:
+        splits = Splits(ids, tests)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    held += pa.total_allocated_bytes() - arrow
+    assert 20 * count < held < 50 * count
+    assert splits["q00000020"] == "test"

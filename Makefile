@@ -39,8 +39,9 @@ setup: .venv/charter-ready
 quickstart: setup
 	.venv/bin/charter run recipes/quickstart.yaml
 
+# One worker more than the two cores that are meant: many tests wait for servers.
 test: setup
-	$(PY) -m pytest -n 2 --dist loadgroup -m "not slow" tests
+	$(PY) -m pytest -n 3 --dist loadgroup -m "not slow" tests
 
 test-slow: setup
 	$(PY) -m pytest -m slow tests

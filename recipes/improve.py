@@ -174,6 +174,10 @@ class ImproveSettings(Settings):
         default=None, gt=0, description="Strength of DPO's KL penalty: `beta` of `train.dpo`."
     )
     helpful: HelpfulSettings | None = Field(default=None, description="Rows mixed into SFT.")
+    models: Repo | None = Field(
+        default=None,
+        description="Model repo on the Hub: every round's model with a tag, the best on `main`.",
+    )
     evaluate: RoundsEvaluation = Field(default=RoundsEvaluation())
     quality: QualitySettings = Field(default=QualitySettings())
     stop: StopSettings = Field(default=StopSettings())

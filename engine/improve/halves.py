@@ -64,7 +64,9 @@ def identity(loaded: Loaded, *more: Any) -> str:
     change a model or a figure, and what else is given. Leaves out the number of rounds, the
     thresholds and the weights of quality: with others of these the loop goes on.
     """
-    improve = loaded.recipe.improve.model_dump(mode="json", exclude={"rounds", "stop", "quality"})
+    improve = loaded.recipe.improve.model_dump(
+        mode="json", exclude={"rounds", "stop", "quality", "models"}
+    )
     if improve["evaluate"]["depth"] is None:
         # Loops of before that field was there keep their identity.
         del improve["evaluate"]["depth"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,34 @@ def improve(loaded: Loaded, out: Path, say: Callable[[str], None], shown: Shown)
         folder.write("report.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
         folder.write("report.html", report_page(outcome, loaded))
         keep(folder, outcome.best, model)
+        found |= _pushed(loaded, folder, work, outcome, say)
+        folder.write("report.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
     return Improved(outcome, folder.path, model, found)
+
+
+def _pushed(
+    loaded: Loaded,
+    folder: LoopFolder,
+    work: RoundWork,
+    outcome: Outcome,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """The models on the Hub, by tag; nothing where the recipe names no repo for them."""
+    from charter.trainers.push import push_rounds
+
+    repo = loaded.recipe.improve.models
+    rounds = [each.number for each in outcome.rounds if each.number]
+    if repo is None or not rounds:
+        return {}
+    say(f"models of {len(rounds)} rounds to {repo}")
+    models = {f"{folder.id}-round-{number}": work.model(number) for number in rounds}
+    found = push_rounds(
+        {tag: path for tag, path in models.items() if path is not None},
+        work.model(outcome.best) if outcome.best else None,
+        repo,
+        private=loaded.recipe.publish.private,
+    )
+    return {"pushed": {name: asdict(each) for name, each in found.items()}}
 
 
 def open_loop(loaded: Loaded, out: Path) -> LoopFolder:

@@ -79,6 +79,7 @@ def test_the_loop_ends_with_datasets_and_models_that_generate(tmp_path):
     assert again["rows"][0]["initial_response"] and again["cached_calls"] == 0
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_bytes_as_another_from_an_empty_cache(tmp_path):
     command = ["run", "recipes/quickstart.yaml", *SMALL, "--no-train", "--json", "--out"]
     whole = run([*command, tmp_path / "one"], tmp_path / "cache-1")

@@ -9,6 +9,7 @@ from typing import Any
 
 import charter.prompts
 from charter.evals.refusal import Refusal, read
+from charter.hub.clusters import clusters
 
 FOLDER = Path(charter.prompts.__path__[0])
 
@@ -38,3 +39,18 @@ def test_harmful_prompts_are_declined_and_the_others_answered() -> None:
         else:
             assert outcome is Refusal.COMPLIANCE, each
     assert counts == {"harmful": 40, "sounds-harmful": 40, "benign": 40}
+
+
+def test_the_helpful_answers_comply_and_are_of_no_other_prompt() -> None:
+    helpful = _rows("helpful")
+    assert [each["id"] for each in helpful] == [f"helpful-{n:03d}" for n in range(1, 61)]
+    for each in helpful:
+        assert each.keys() == {"id", "prompt", "completion"}
+        (asked,), (said,) = each["prompt"], each["completion"]
+        assert (asked["role"], said["role"]) == ("user", "assistant")
+        assert read(asked["content"], said["content"]).outcome is Refusal.COMPLIANCE, each
+    others = [row["prompt"][-1]["content"] for name in ("shipped", "tamper") for row in _rows(name)]
+    mine = [each["prompt"][-1]["content"] for each in helpful]
+    # Nobody who trains on them has seen what a model is asked afterwards.
+    found = list(clusters([*others, *mine]))[len(others) :]
+    assert found == list(range(len(others), len(others) + len(mine)))

@@ -65,7 +65,7 @@ def killed_at(command, checkpoints: Path, step: int) -> int:
     return process.returncode
 
 
-@pytest.mark.parametrize("method", ["sft", "dpo"])
+@pytest.mark.parametrize("method", ["dpo", pytest.param("sft", marks=pytest.mark.slow)])
 def test_killed_for_good_it_ends_where_an_uninterrupted_one_does(tiny_model, place, method):
     """SIGKILL of the command itself; soft labels are on for DPO.
 

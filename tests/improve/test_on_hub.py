@@ -1,0 +1,91 @@
+"""Rounds that are published on a Hub: versions that verify, and a model for each round."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from charter.hub.embedded import User
+from charter.hub.embedded.child import launch
+
+TOKEN = "hf_owner_0123456789"
+LOOK = """
+import json, sys
+from charter.hub.diff import diff_versions
+from charter.hub.remote import open_remote
+from charter.hub.verify import verify_version
+from huggingface_hub import HfApi
+from transformers import AutoModelForCausalLM
+api = HfApi()
+refs = api.list_repo_refs("me/rounds", repo_type="model")
+main = api.list_repo_files("me/rounds", repo_type="model")
+tags = {}
+for ref in refs.tags:
+    AutoModelForCausalLM.from_pretrained("me/rounds", revision=ref.name)
+    path = api.hf_hub_download("me/rounds", "charter.json", revision=ref.name)
+    tags[ref.name] = [ref.target_commit, json.load(open(path))["dataset"]["tag"]]
+opened = [open_remote(name) for name in sys.argv[1:]]
+passed = [verify_version(each).passed for each in opened]
+changed = [diff_versions(*pair).as_json() for pair in zip(opened, opened[2:])]
+print(json.dumps({"passed": passed, "changed": changed, "tags": tags, "main": main, "branches": [ref.name for ref in refs.branches]}))
+"""
+
+
+def test_every_round_is_on_the_hub(serve, good_script, rounds_file, tmp_path):
+    hub = launch(tmp_path / "hub", users=[User("me", TOKEN, "write")])
+    environment = {
+        "HF_ENDPOINT": hub.address,
+        "HF_TOKEN": TOKEN,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+    def python(code, *arguments):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **environment},
+            cwd=tmp_path,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        assert TOKEN not in done.stdout + done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    charter = "from charter.cli import main; main()"
+    path = rounds_file(serve(good_script).url)
+    more = ("publish.to=hub", "improve.models=me/rounds")
+    command = ["improve", path, "--json", *(p for each in more for p in ("--set", each))]
+    try:
+        found = python(charter, *command)
+        versions = [v for each in found["rounds"][1:] for v in each["versions"].values()]
+        assert len(set(versions)) == 4
+
+        looked = python(LOOK, *versions)
+        assert looked["passed"] == [True] * 4
+        # The revisions of the two rounds, and their pairs.
+        sft, pairs = looked["changed"]
+        assert sum(sft["sft"].values()) > 0 and sum(pairs["preference"].values()) > 0
+        tags = [f"{found['loop']}-round-{number}" for number in (1, 2)]
+        assert sorted(looked["tags"]) == tags
+        assert set(looked["branches"]) == {"main", "rounds"}
+        pushed = found["pushed"]
+        for number, tag in enumerate(tags, 1):
+            commit, dataset = looked["tags"][tag]
+            assert pushed[tag]["commit"] == commit
+            assert found["rounds"][number]["versions"]["judge"].endswith(f"@{dataset}")
+        best = found["best"]["round"]
+        assert ("main" in pushed) == (best > 0) == ("config.json" in looked["main"])
+
+        # Once more: all is there, and no ref has moved.
+        assert python(charter, *command)["pushed"] == pushed
+        assert python(LOOK, *versions) == looked
+    finally:
+        assert hub.stop() == 0

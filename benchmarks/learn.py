@@ -6,8 +6,9 @@
 Rows are the shipped revisions: harmful prompts declined, alarming but harmless ones and everyday
 ones answered. `refusals alone` is trained on the first kind, `the mix` on all three and on the
 answers of `helpful.jsonl`, both by `charter train sft` on all weights. Then `charter eval refusal`
-asks the other half of the shipped prompts, which neither has seen. Writes `benchmarks/results/learn.json`. A model of 135M parameters is a
-demonstration: of its answers only refusing or not is counted.
+asks the other half of the shipped prompts, which neither has seen. Writes
+`benchmarks/results/learn.json`. A model of 135M parameters is a demonstration: of its answers
+only refusing or not is counted.
 """
 
 from __future__ import annotations

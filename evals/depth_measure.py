@@ -90,15 +90,20 @@ def base_answers(
 
 
 def compliant(
-    tokenizer: Any, prompts: Sequence[HeldOut], answers: Mapping[str, str], asked: DepthAsked
+    tokenizer: Any,
+    prompts: Sequence[HeldOut],
+    answers: Mapping[str, str],
+    asked: DepthAsked,
+    context: int,
 ) -> Compliant:
-    """Of some answers those that comply and are long enough.
+    """Of some answers those that comply, are long enough, and leave room to go on.
 
     Args:
         tokenizer: of the models.
         prompts: what was asked.
         answers: by prompt id.
         asked: how many tokens are needed.
+        context: the most tokens that any of the models can read.
     """
     said = {prompt.id: prompt.messages[-1]["content"] for prompt in prompts}
     complied = {
@@ -106,13 +111,16 @@ def compliant(
         for name, text in answers.items()
         if read(said[name], text).outcome is Refusal.COMPLIANCE
     }
-    rows = forced(tokenizer, prompts, complied, asked.least)
+    long_enough = forced(tokenizer, prompts, complied, asked.least)
+    room = context - max(asked.tokens, max(asked.prefill) + asked.max_tokens)
+    rows = tuple(row for row in long_enough if len(row.prompt_ids) <= room)
     noted = {
         "without_answer": len(prompts) - len(answers),
         "not_compliant": len(answers) - len(complied),
-        "too_short": len(complied) - len(rows),
+        "too_short": len(complied) - len(long_enough),
+        "too_long": len(long_enough) - len(rows),
     }
-    return Compliant(tuple(rows), noted)
+    return Compliant(rows, noted)
 
 
 def same_tokens(model: LocalModel, base: LocalModel) -> bool:

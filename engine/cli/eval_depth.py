@@ -88,7 +88,7 @@ def command(models: tuple[str, ...], as_json: bool, debug: bool, **given: Any) -
     _check_tokens(loaded)
     prompts = _prompts(given)
     asked = DepthAsked(given["tokens"], given["prefill"], given["max_tokens"], given["seed"])
-    chosen = _compliant(output, loaded[base_name], prompts, asked, given["compliant"])
+    chosen = _compliant(output, [*loaded.values()], prompts, asked, given["compliant"])
     rows, noted = chosen.rows, chosen.noted
     found = {
         name: _measured(output, name, model, loaded[base_name], chosen, asked)
@@ -139,7 +139,7 @@ def _prompts(given: Mapping[str, Any]) -> list[HeldOut]:
 
 def _compliant(
     output: Output,
-    base: LocalModel,
+    models: Sequence[LocalModel],
     prompts: Sequence[HeldOut],
     asked: DepthAsked,
     path: Path | None,
@@ -149,13 +149,14 @@ def _compliant(
     from charter.evals.answers import answers_of_file
     from charter.evals.depth_measure import base_answers, compliant
 
+    base, context = models[0], min(each.context_length for each in models)
     if path is not None:
         answers = answers_of_file(path, prompts)
     else:
         with output.progress() as progress:
             show = counted(progress, "the base's answers")
             answers = base_answers(base, prompts, asked, show)
-    found = compliant(base.tokenizer, prompts, answers.texts, asked)
+    found = compliant(base.tokenizer, prompts, answers.texts, asked, context)
     if found.too_few:
         what = (
             f"{len(found.rows)} compliant answers of {asked.least} tokens to {len(prompts)} prompts"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from charter.errors import Fault, InputError
 from charter.evals.depth import DepthFigures, Forced
@@ -29,9 +29,6 @@ from charter.models.cached import CachedLocal
 from charter.recipes import Loaded
 from charter.rows import draw_unit
 from charter.run.progress import Progress
-
-if TYPE_CHECKING:
-    from charter.models.local import LocalModel
 
 __all__ = ["RoundDepth", "depth_prompts", "most_calls", "round_depth"]
 
@@ -176,15 +173,8 @@ def _chosen(
         meter = Metered(CachedLocal(path, cache))
         answers = base_answers(meter, prompts, asked, _shown(progress, 0)("answers to force"))
     base = load_local(path)
-    found = compliant(base.tokenizer, prompts, answers.texts, asked)
-    return _that_fit(found, base, asked), meter.calls, meter.tokens
-
-
-def _that_fit(found: Compliant, base: LocalModel, asked: DepthAsked) -> Compliant:
-    """Without rows whose longest continuation runs out of the model's context."""
-    room = base.context_length - max(asked.prefill) - asked.max_tokens
-    rows = tuple(row for row in found.rows if len(row.prompt_ids) <= room)
-    return Compliant(rows, {**found.noted, "too_long": len(found.rows) - len(rows)})
+    found = compliant(base.tokenizer, prompts, answers.texts, asked, base.context_length)
+    return found, meter.calls, meter.tokens
 
 
 def _notes(chosen: Compliant, asked_for: int, asked: DepthAsked) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from charter.evals.depth import (
     forced,
     prefill,
 )
-from charter.evals.depth_measure import DepthAsked, compliant, measured_depth
+from charter.evals.depth_measure import Compliant, DepthAsked, compliant, measured_depth
 from charter.evals.depth_page import depth_page
 from charter.evals.held_out import HeldOut
 from charter.models.local import LocalModel, load_local
@@ -118,15 +118,28 @@ def test_the_command_does_not_run_the_base_against_itself(
     assert DepthFigures.from_json(json.loads(json.dumps(aligned.as_json()))) == aligned
 
 
-def test_answers_that_refuse_or_are_short_are_counted(base: LocalModel) -> None:
+def test_answers_that_refuse_or_do_not_fit_are_counted(base: LocalModel) -> None:
     answers = {**ANSWERS, "p0": "I cannot help with that.", "p1": "a b c"}
     del answers["p5"]
-    found = compliant(base.tokenizer, PROMPTS, answers, DepthAsked(8, (0, 4), 4))
+
+    def chosen(
+        answers: dict[str, str], forced: int, context: int = base.context_length
+    ) -> Compliant:
+        return compliant(
+            base.tokenizer, PROMPTS, answers, DepthAsked(8, (0, forced), 4), context
+        )
+
+    found = chosen(answers, 4)
     assert [row.prompt.id for row in found.rows] == ["p2", "p3", "p4"]
-    assert found.noted == {"without_answer": 1, "not_compliant": 1, "too_short": 1}
+    left = {"without_answer": 1, "not_compliant": 1, "too_short": 1, "too_long": 0}
+    assert found.noted == left
     assert found.too_few
-    assert not compliant(base.tokenizer, PROMPTS, ANSWERS, DepthAsked(8, (12,), 4)).too_few
-    assert compliant(base.tokenizer, PROMPTS, ANSWERS, DepthAsked(8, (13,), 4)).rows == ()
+    assert not chosen(ANSWERS, 12).too_few
+    assert chosen(ANSWERS, 13).rows == ()
+    # As much as the prompt, what is forced and what is then said need, and one token less.
+    room = max(len(row.prompt_ids) for row in found.rows) + 8
+    assert chosen(answers, 4, room).noted == left
+    assert chosen(answers, 4, room - 1).noted["too_long"] > 0
 
 
 def test_the_share_of_the_first_tokens() -> None:

@@ -29,7 +29,9 @@ for ref in refs.tags:
 opened = [open_remote(name) for name in sys.argv[1:]]
 passed = [verify_version(each).passed for each in opened]
 changed = [diff_versions(*pair).as_json() for pair in zip(opened, opened[2:])]
-print(json.dumps({"passed": passed, "changed": changed, "tags": tags, "main": main, "branches": [ref.name for ref in refs.branches]}))
+branches = [ref.name for ref in refs.branches]
+found = {"passed": passed, "changed": changed, "tags": tags, "main": main, "branches": branches}
+print(json.dumps(found))
 """
 
 

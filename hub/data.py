@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -49,6 +49,8 @@ _OPTIONS: Final[dict[str, Any]] = {
         "norm_level": 0,
     },
 }
+# Row groups that wait to be encoded, or are, while the next rows are read.
+_AHEAD: Final = 2
 _COMPARED_ROWS: Final = 1024
 
 Ints = npt.NDArray[np.int64]
@@ -152,7 +154,8 @@ class SplitFile:
 
     Where a row group ends, the prompt ids say: from 8 MiB on at the next row whose hash does, so
     that rows added, dropped or changed anywhere leave all groups but those around them as they
-    were. What is held is little more than one group. A context manager; the file is there after it.
+    were. What is held is little more than three groups. A context manager; the file is there
+    after it.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, rows: int, bitmaps: int) -> None:
@@ -165,7 +168,7 @@ class SplitFile:
         self._held = schema.empty_table()
         self._bytes = np.empty(0, np.int64)
         self._ends = np.empty(0, np.bool_)
-        self._writing: Future[None] | None = None
+        self._writing: deque[Future[None]] = deque()
         self._thread = ThreadPoolExecutor(1)
         self._file = _HashedFile(path)
         self._writer = pq.ParquetWriter(self._file, schema, **_OPTIONS)
@@ -177,7 +180,7 @@ class SplitFile:
         if kind is None:
             assert (self._at, self._held.num_rows) == (self._total, 0), "not the rows of the layout"
         with self._file, self._thread:
-            self._wait()
+            self._wait(0)
             self._writer.close()
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -212,21 +215,21 @@ class SplitFile:
         # In one piece: where the pieces of a column end would show in the pages.
         group = self._held.slice(0, size).combine_chunks()
         # While it is encoded, the next rows are read.
-        self._wait()
-        self._writing = self._thread.submit(self._writer.write_table, group, size)
+        self._wait(_AHEAD - 1)
+        self._writing.append(self._thread.submit(self._writer.write_table, group, size))
         self._held = self._held.slice(size)
         self._bytes = self._bytes[size:]
         self._ends = self._ends[size:]
         self._at += size
 
-    def _wait(self) -> None:
-        """Until the group before is written.
+    def _wait(self, most: int) -> None:
+        """Until so many groups at most are not written yet.
 
         Raises:
-            OSError: it can't be.
+            OSError: one of them can't be.
         """
-        if self._writing is not None:
-            self._writing.result()
+        while len(self._writing) > most:
+            self._writing.popleft().result()
 
     def _bits(self, start: int, rows: int) -> int:
         """Bytes of the bitmaps of these rows, counted as in one table of the whole split."""
@@ -245,7 +248,8 @@ def _row_bytes(array: pa.Array) -> Ints:
         for each in array.flatten():
             sizes += _row_bytes(each)
     elif pa.types.is_string(dtype):
-        sizes += 4 + pc.binary_length(array).fill_null(0).to_numpy()
+        lengths = pc.binary_length(array)
+        sizes += 4 + (lengths.fill_null(0) if lengths.null_count else lengths).to_numpy()
     elif not pa.types.is_boolean(dtype):
         sizes += dtype.bit_width // 8
     return sizes
@@ -257,8 +261,8 @@ def _may_end(batch: pa.RecordBatch, sizes: Ints) -> npt.NDArray[np.bool_]:
     CRC-32 since it is the same everywhere and always; mixed, for ids that count up are near each
     other in it.
     """
-    names = pl.Series(values=batch.column("prompt_id")).to_list()
-    sums = np.fromiter((zlib.crc32((name or "").encode()) for name in names), np.uint64, len(names))
+    names = batch.column("prompt_id").cast(pa.binary()).fill_null(b"").to_pylist()
+    sums = np.fromiter(map(zlib.crc32, names), np.uint64, len(names))
     drawn = (sums * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
     ends: npt.NDArray[np.bool_] = drawn < sizes * (2**32 / _GROUP_BYTES)
     return ends

@@ -10,6 +10,7 @@ import click
 
 from charter.cli.options import open_named, store_option
 from charter.cli.output import Output, common
+from charter.cli.written import write_page
 from charter.errors import Failure, Fault, InputError
 
 if TYPE_CHECKING:
@@ -330,13 +331,5 @@ def _write_page(
     notes: list[str],
 ) -> None:
     from charter.evals.tamper_page import tamper_page
-    from charter.run.folder import write_whole
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, tamper_page(model, found, bases, notes))
-    except OSError as error:
-        fix = "name a file in a folder that can be written"
-        what = f"cannot be written ({error.strerror})"
-        raise InputError(Fault(str(path), "", what, fix)) from None
-    output.line(f"\npage: {path}")
+    write_page(output, path, tamper_page(model, found, bases, notes), folders=True)

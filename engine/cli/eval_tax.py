@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charter.cli.output import Output, common
+from charter.cli.written import write_page
 from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -292,13 +293,5 @@ def _show(output: Output, report: TaxReport) -> None:
 
 def _write_page(output: Output, path: Path, report: TaxReport) -> None:
     from charter.evals.tax_page import tax_page
-    from charter.run.folder import write_whole
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, tax_page(report))
-    except OSError as error:
-        fix = "name a file in a folder that can be written"
-        what = f"cannot be written ({error.strerror})"
-        raise InputError(Fault(str(path), "", what, fix)) from None
-    output.line(f"page: {path}")
+    write_page(output, path, tax_page(report), folders=True)

@@ -15,8 +15,13 @@ from charter.errors import Fault, InputError
 __all__ = ["write_lines", "write_page", "write_text"]
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, folders: bool = False) -> None:
     """Write a file whole.
+
+    Args:
+        path: of the file.
+        text: what it says.
+        folders: whether folders of its path that are missing are made.
 
     Raises:
         InputError: it cannot be written.
@@ -24,16 +29,19 @@ def write_text(path: Path, text: str) -> None:
     from charter.run.folder import write_whole
 
     try:
+        if folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text)
     except OSError as error:
         what = f"cannot be written ({error.strerror})"
-        fix = "name a file in a folder that is there and can be written"
+        there = "" if folders else "is there and "
+        fix = f"name a file in a folder that {there}can be written"
         raise InputError(Fault(str(path), "", what, fix)) from None
 
 
-def write_page(output: Output, path: Path, text: str) -> None:
-    """Write a page, and say where it is."""
-    write_text(path, text)
+def write_page(output: Output, path: Path, text: str, *, folders: bool = False) -> None:
+    """Write a page as `write_text` does, and say where it is."""
+    write_text(path, text, folders=folders)
     output.line(f"\npage: {path}")
 
 

@@ -1,6 +1,6 @@
 """What `charter eval tax` adds to bare lm-eval on the embedded model.
 
-    python benchmarks/tax.py            three rounds, about 10 minutes on two idle cores
+    python benchmarks/tax.py            three rounds, about 12 minutes on two idle cores
     python benchmarks/tax.py --short    one round of few items; writes no results
 
 In every round both do the same: the four shipped tasks, the same items, the same model loaded
@@ -165,7 +165,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="one round of 4 items a task")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--limit", type=int, default=24, help="items a task; 0 for all")
+    parser.add_argument("--limit", type=int, default=0, help="items a task; 0 for all")
     parser.add_argument("--out", type=Path, help=f"write here, not {RESULTS.name}")
     options = parser.parse_args(arguments)
     rounds, limit = (1, 4) if options.short else (options.rounds, options.limit)

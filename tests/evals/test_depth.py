@@ -125,9 +125,7 @@ def test_answers_that_refuse_or_do_not_fit_are_counted(base: LocalModel) -> None
     def chosen(
         answers: dict[str, str], forced: int, context: int = base.context_length
     ) -> Compliant:
-        return compliant(
-            base.tokenizer, PROMPTS, answers, DepthAsked(8, (0, forced), 4), context
-        )
+        return compliant(base.tokenizer, PROMPTS, answers, DepthAsked(8, (0, forced), 4), context)
 
     found = chosen(answers, 4)
     assert [row.prompt.id for row in found.rows] == ["p2", "p3", "p4"]

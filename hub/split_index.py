@@ -132,12 +132,6 @@ class Splits(Mapping[str, Split]):
             found[odd] = self.place(names[odd])
         return found
 
-    def in_test(self, names: Sequence[str | None]) -> Bools:
-        """Which of several prompts are in `test`; none that is not among those here."""
-        places = self.places(names)
-        there = places >= 0
-        return there & self._tests[places] if len(self) else there
-
     def name(self, place: int) -> str:
         """The id at a place."""
         found: str = self._ids[place].as_py()
@@ -196,7 +190,9 @@ def _hashes(names: Sequence[str | None]) -> Ints:
 def split_of(splits: Mapping[str, str], names: Sequence[str | None]) -> list[str]:
     """The split of each of several prompts; `train` for what never became one."""
     if isinstance(splits, Splits):
-        return [_NAMES[test] for test in splits.in_test(names).tolist()]
+        places = splits.places(names)
+        tests = (places >= 0) & splits._tests[places] if len(splits) else places >= 0
+        return [_NAMES[test] for test in tests.tolist()]
     get = splits.get
     return [get(name or "", "train") for name in names]
 

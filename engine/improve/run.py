@@ -69,11 +69,12 @@ def improve(loaded: Loaded, out: Path, say: Callable[[str], None], shown: Shown)
             "path": str(folder.path),
             **as_json(outcome, loaded, _text(model)),
         }
-        folder.write("report.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
         folder.write("report.html", report_page(outcome, loaded))
         keep(folder, outcome.best, model)
-        found |= _pushed(loaded, folder, work, outcome, say)
-        folder.write("report.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+        try:
+            found |= _pushed(loaded, folder, work, outcome, say)
+        finally:  # a Hub that is down takes nothing from what the rounds found
+            folder.write("report.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
     return Improved(outcome, folder.path, model, found)
 
 

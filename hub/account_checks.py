@@ -1,6 +1,7 @@
 """The checks that count: ledgers that add up, and votes that stand behind every label.
 
-They hold eight bytes a key; what they then name, they name exactly.
+They count hashes of keys, which lie on disk where they are many; what they then name, they name
+exactly.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from charter.hub.manifest import Ledgers
 from charter.hub.named import Named
 from charter.hub.part import Part, frames
 from charter.hub.stored import StoredRows
-from charter.hub.twice import Distinct, Hash, Hashes, hashes, met
+from charter.hub.tally import Counts, Tally, together
+from charter.hub.twice import Hash, hashes
 from charter.rows import Ledger, Order, Verdict
 
 __all__ = ["LedgerCheck", "VoteCheck"]
@@ -28,7 +30,7 @@ Rows = Mapping[str, StoredRows]
 class LedgerCheck:
     """Records, prompts and pairs are each accounted for by one row or one reject.
 
-    Eight bytes are held of a prompt: of those whose hashes meet, the ids are read again.
+    Prompts are counted by hashes of their ids: of those whose hashes meet, the ids are read again.
     """
 
     def __init__(self, rows: Rows, ledgers: Mapping[str, int]) -> None:
@@ -36,21 +38,21 @@ class LedgerCheck:
         self._ledgers = ledgers
         self._lost: Counter[str] = Counter()
         self._lost_pairs = 0
-        self._paired = Distinct()
-        self._single = Hashes()
+        self._paired = Tally()
+        self._single = Tally()
 
     def see(self, part: Part) -> None:
         """Count rejects, and prompts with and without a pair."""
         if part.config == "preference":
-            self._paired.add(part.frame("prompt_id"))
+            self._paired.add(hashes(part.frame("prompt_id")))
         if part.config != "rejects":
             return
         frame = part.frame(*_REJECT)
         self._lost.update(frame["ledger"].to_list())
         paired, single = _with_pair(frame), _without_pair(frame)
         self._lost_pairs += paired.height
-        self._paired.add(paired)
-        self._single.add(single)
+        self._paired.add(hashes(paired))
+        self._single.add(hashes(single))
 
     def problems(self) -> Iterator[str]:
         """Where an account does not add up."""
@@ -74,22 +76,30 @@ class LedgerCheck:
             yield f"{formed} pairs formed, but {pairs} rows + {lost} rejects of pairs"
         if "preference" not in self._rows and not self._lost[Ledger.PREFERENCE]:
             return
-        odd = self._odd(self._paired.all())
+        paired, single, suspects = self._met()
+        odd = self._odd(suspects)
         if odd:
             yield f"prompts rejected as without a pair twice, or with one: {some(odd)}"
-        paired, single = self._counts(prompts)
+        if paired + single != prompts:
+            paired, single = self._counted()
         if paired + single != prompts:
             yield (
                 f"{prompts} prompts, but {paired} with a pair + {single} rejects (preference) "
                 "without one"
             )
 
-    def _counts(self, prompts: int) -> tuple[int, int]:
-        """Prompts with a pair, and those rejected before they had one."""
-        paired, single = len(self._paired.all()), len(np.unique(self._single.all()))
-        if paired + single == prompts:
-            return paired, single
-        # Either wrong, or two ids have one hash: counted by the ids themselves.
+    def _met(self) -> tuple[int, int, Hash]:
+        """Prompts with a pair, those rejected before they had one, and who seems odd."""
+        with_one = alone = 0
+        suspects = [np.empty(0, np.uint64)]
+        for keys, (paired, single) in together(self._paired, self._single):
+            with_one += int(np.count_nonzero(paired))
+            alone += int(np.count_nonzero(single))
+            suspects.append(keys[(single > 1) | ((single > 0) & (paired > 0))])
+        return with_one, alone, np.concatenate(suspects)
+
+    def _counted(self) -> tuple[int, int]:
+        """The first two by the ids themselves: perhaps two of them have one hash."""
         rejects = list(frames(self._rows.get("rejects"), *_REJECT))
         alone = {name for each in rejects for name in _without_pair(each)["prompt_id"]}
         with_one = {name for each in rejects for name in _with_pair(each)["prompt_id"]}
@@ -97,10 +107,8 @@ class LedgerCheck:
             with_one.update(each["prompt_id"])
         return len(with_one), len(alone)
 
-    def _odd(self, paired: Hash) -> list[str]:
+    def _odd(self, suspects: Hash) -> list[str]:
         """Prompts rejected as without a pair that are so twice, or that have one."""
-        single = self._single.all()
-        suspects = np.union1d(met(single), np.intersect1d(single, paired))
         if not len(suspects):
             return []
 
@@ -136,32 +144,30 @@ def _of_preference(rejects: pl.DataFrame, which: pl.Expr) -> pl.DataFrame:
 class VoteCheck:
     """An AI label stands on as many parsed votes as it says, at least one in each order asked.
 
-    Of a label and of a vote eight bytes are held and a few more. Ids whose hashes do not add up
-    are counted again by themselves.
+    Both are counted by hashes of the pairs' ids. Ids whose hashes do not add up are counted again
+    by themselves.
     """
 
     def __init__(self, rows: Rows, orders: str = "both") -> None:
         self._rows = rows
         self._both = orders == "both"
-        self._pairs: list[Hash] = []
-        self._said: list[np.typing.NDArray[np.int32]] = []
-        self._votes: dict[str, list[Hash]] = {each.value: [] for each in Order}
+        self._pairs, self._said = Tally(), Tally()
+        self._votes = {each.value: Tally() for each in Order}
 
     def see(self, part: Part) -> None:
         """Hash the ids of labels and of parsed votes."""
         if part.config == "preference":
             labels = _labels(part.frame(*_LABEL))
-            self._pairs.append(hashes(labels.select("id")))
-            self._said.append(labels["n_votes"].to_numpy().astype(np.int32))
+            pairs = hashes(labels.select("id"))
+            self._pairs.add(pairs)
+            self._said.add(pairs, labels["n_votes"].to_numpy().astype(np.int64))
         if part.config == "judgments":
             votes = _parsed(part.frame(*_VOTE))
             for order, held in self._votes.items():
-                held.append(hashes(votes.filter(pl.col("order") == order).select("id")))
+                held.add(hashes(votes.filter(pl.col("order") == order).select("id")))
 
     def problems(self) -> Iterator[str]:
         """Labels without votes behind them."""
-        if not self._pairs:
-            return
         suspects = self._suspects()
         bare, miscounted = Named(), Named()
         if len(suspects):
@@ -180,14 +186,13 @@ class VoteCheck:
 
     def _suspects(self) -> Hash:
         """Hashes of the labels that seem to lack votes."""
-        pairs, said = np.concatenate(self._pairs), np.concatenate(self._said)
-        counts = []
-        for held in self._votes.values():
-            votes = np.concatenate([np.empty(0, np.uint64), *held])
-            votes.sort()
-            first = np.searchsorted(votes, pairs)
-            counts.append((np.searchsorted(votes, pairs, "right") - first).astype(np.int32))
-        return np.unique(pairs[self._lacks(*counts) | (sum(counts) != said)])
+        found = [np.empty(0, np.uint64)]
+        for keys, counts in together(self._pairs, self._said, *self._votes.values()):
+            pairs, said, *votes = counts
+            odd = self._lacks(*votes) | (_sum(votes) != said)
+            # Of two labels with one hash, one may have what the other lacks.
+            found.append(keys[(pairs > 1) | ((pairs == 1) & odd)])
+        return np.concatenate(found)
 
     def _again(self, suspects: Hash) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Labels by their ids, and their votes by order."""
@@ -204,6 +209,11 @@ class VoteCheck:
         names = pairs["id"].to_list()
         columns = {o.value: [votes[name, o.value] for name in names] for o in Order}
         return pairs, pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Int64))
+
+
+def _sum(counts: list[Counts]) -> Counts:
+    total: Counts = np.sum(counts, axis=0)
+    return total
 
 
 _LABEL: Final = ("id", "label_source", "n_votes")

@@ -1,7 +1,7 @@
 """The integrity checks, each over all rows in one stream of batches.
 
-A check sees every batch once and keeps counts, hashes or the few columns that it needs; what it
-then names, it names exactly: where hashes meet, the keys themselves are read again.
+A check sees every batch once and keeps counts, and hashes that lie on disk where they are many;
+what it then names, it names exactly: where hashes meet, the keys themselves are read again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from charter.hub.named import Named
 from charter.hub.part import Part, frames, parts
 from charter.hub.schema import SPLITS, TRAINED
 from charter.hub.stored import StoredRows
-from charter.hub.twice import Hash, Hashes, hashes, met, twice
+from charter.hub.tally import Tally, together
+from charter.hub.twice import Hash, hashes, met, twice
 from charter.rows import Ledger, Order, Reason, Verdict, normalised
 
 __all__ = [
@@ -65,11 +66,12 @@ class IdCheck:
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self._seen = {config: Hashes() for config in self._KEYS}
+        self._seen = {config: Tally() for config in self._KEYS}
 
     def see(self, part: Part) -> None:
         """Hash the keys."""
-        self._seen[part.config].add(part.frame(*self._KEYS[part.config]).drop_nulls())
+        keys = part.frame(*self._KEYS[part.config]).drop_nulls()
+        self._seen[part.config].add(hashes(keys))
 
     def problems(self) -> Iterator[str]:
         """Ids, pairs and votes that are there twice."""
@@ -91,7 +93,7 @@ class IdCheck:
             yield f"judgments: vote twice: {some(votes)}"
 
     def _twice(self, *configs: str) -> list[tuple[str, ...]]:
-        suspects = met(*(self._seen[config].all() for config in configs))
+        suspects = met(*(self._seen[config] for config in configs))
         keys = (
             frame.drop_nulls()
             for config in configs
@@ -227,7 +229,7 @@ class SplitCheck:
         self._splits = splits
         self._lost: dict[str, dict[str, None]] = {}
         self._trained: set[str] = set()
-        self._texts: dict[str, list[Hash]] = {}
+        self._texts: dict[str, Tally] = {}
 
     def see(self, part: Part) -> None:
         """Hash the texts of the prompts in each split."""
@@ -238,7 +240,7 @@ class SplitCheck:
             return
         hashed = hashes(pl.DataFrame({"text": part.texts("prompt")}))
         for split, mask in part.masks.items():
-            self._texts.setdefault(split, []).append(np.unique(hashed[mask]))
+            self._texts.setdefault(split, Tally()).add(np.unique(hashed[mask]))
             if split == "train":
                 self._trained.add(part.config)
 
@@ -261,8 +263,7 @@ class SplitCheck:
             yield f"prompt in both splits: {some(both)}"
 
     def _both(self) -> list[str]:
-        once = [np.unique(np.concatenate(each)) for each in self._texts.values()]
-        suspects = met(np.empty(0, np.uint64), *once)
+        suspects = self._suspects()
         if not len(suspects):
             return []
         places: dict[str, set[str]] = {}
@@ -273,3 +274,10 @@ class SplitCheck:
                 for at in np.flatnonzero(hit).tolist():
                     places.setdefault(texts[at], set()).add(part.row_splits[at])
         return [f'"{text[:40]}"' for text, where in places.items() if len(where) > 1]
+
+    def _suspects(self) -> Hash:
+        """Hashes of the texts that seem to be in several splits."""
+        found = [np.empty(0, np.uint64)]
+        for keys, counts in together(*self._texts.values()):
+            found.append(keys[np.count_nonzero(counts, axis=0) > 1])
+        return np.concatenate(found)

@@ -1,4 +1,4 @@
-"""Find keys that occur twice among millions, holding eight bytes a key."""
+"""Find keys that occur twice among millions, holding few of them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-__all__ = ["Distinct", "Hashes", "hashes", "met", "twice"]
+from charter.hub.tally import Keys, Tally, together
 
-_MERGED = 1 << 16
-Hash = npt.NDArray[np.uint64]
+__all__ = ["Hash", "hashes", "met", "twice"]
+
+Hash = Keys
 
 
 def hashes(keys: pl.DataFrame) -> Hash:
@@ -20,45 +20,15 @@ def hashes(keys: pl.DataFrame) -> Hash:
     return keys.hash_rows(seed=0).to_numpy()
 
 
-class Hashes:
-    """The hashes of keys that come in batches."""
+def met(*several: Tally) -> Hash:
+    """The hashes that came more than once, in one or in different ones; of different keys, perhaps.
 
-    def __init__(self) -> None:
-        self._held: list[Hash] = []
-
-    def add(self, keys: pl.DataFrame) -> None:
-        """Take the keys of one batch."""
-        self._held.append(hashes(keys))
-
-    def all(self) -> Hash:
-        """Every hash, in the order in which it came."""
-        return np.concatenate([np.empty(0, np.uint64), *self._held])
-
-
-class Distinct:
-    """The hashes of keys that come in batches, each once."""
-
-    def __init__(self) -> None:
-        self._merged: Hash = np.empty(0, np.uint64)
-        self._new: list[Hash] = []
-
-    def add(self, keys: pl.DataFrame) -> None:
-        """Take the keys of one batch; merged when the new ones are as many as the old."""
-        self._new.append(np.unique(hashes(keys)))
-        if sum(map(len, self._new)) > max(len(self._merged), _MERGED):
-            self.all()
-
-    def all(self) -> Hash:
-        """Every hash once, ascending."""
-        self._merged = np.unique(np.concatenate([self._merged, *self._new]))
-        self._new = []
-        return self._merged
-
-
-def met(*several: Hash) -> Hash:
-    """The hashes that occur more than once; of different keys, perhaps."""
-    ordered = np.sort(np.concatenate(several))
-    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    They are ascending.
+    """
+    found = [np.empty(0, np.uint64)]
+    for keys, counts in together(*several):
+        found.append(keys[np.sum(counts, axis=0) > 1])
+    return np.concatenate(found)
 
 
 def twice(suspects: Hash, keys: Iterable[pl.DataFrame]) -> list[tuple[str, ...]]:

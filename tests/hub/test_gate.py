@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charter.errors import Failure
-from charter.hub import Draft, account_checks, checks, stored, twice
+from charter.hub import Draft, account_checks, checks, stored, tally, twice
 from charter.hub.gate import check_rows, gate
 from charter.rows import Reason, Verdict, normalised
 
@@ -219,15 +219,13 @@ def test_hashes_that_meet_by_chance_are_no_faults(
                 _run(make_draft(), spoil)
 
 
-def test_votes_are_counted_alike_however_often_counts_are_merged(
-    make_draft: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(twice, "_MERGED", -100)
+def test_rows_are_counted_alike_on_disk(make_draft: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "_HELD", 1)
     monkeypatch.setattr(stored, "_FIRST_ROWS", 1)
     monkeypatch.setattr(stored, "_BATCH_ROWS", 1)
     _run(make_draft())
     for check, spoil, what in BROKEN:
-        if check in ("votes", "ledgers"):
+        if check in ("ids", "splits", "votes", "ledgers"):
             with pytest.raises(Failure, match=what):
                 _run(make_draft(), spoil)
 

@@ -350,33 +350,6 @@ def test_texts_found_clean_are_not_read_again_and_others_are(
     assert len(Clean(path, SecretCheck.clean_rules(Policy(also=("PHONE",))))) == 0
 
 
-@pytest.mark.parametrize("cut", [0, 10, -3])
-def test_a_damaged_file_of_clean_texts_counts_for_nothing(tmp_path: Path, cut: int) -> None:
-    clean = Clean(tmp_path / "clean", "r")
-    texts = pl.Series(["one", "two", "three", None, "one"])
-    at, hashes = clean.news(texts)
-    assert at.tolist() == [0, 1, 2]
-    clean.add(hashes)
-    assert len(clean.news(texts)[0]) == 0
-    clean.save()
-    again = Clean(tmp_path / "clean", "r")
-    assert len(again) == 3
-    assert again.news(pl.Series(["four", "two"]))[0].tolist() == [0]
-    (tmp_path / "clean").write_bytes((tmp_path / "clean").read_bytes()[:cut])
-    assert len(Clean(tmp_path / "clean", "r")) == 0
-
-
-@given(st.lists(st.lists(st.sampled_from("abcdefghij"), max_size=6), max_size=12))
-def test_every_text_is_news_once(batches: list[list[str]]) -> None:
-    clean = Clean()
-    seen: list[str] = []
-    for batch in batches:
-        at, hashes = clean.news(pl.Series(batch, dtype=pl.String))
-        seen += [batch[each] for each in at.tolist()]
-        clean.add(hashes)
-    assert seen == list(dict.fromkeys(text for batch in batches for text in batch))
-
-
 # Rows
 
 

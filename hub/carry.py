@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -123,7 +124,10 @@ def carried_rows(store: Path, repo: str) -> Carried:
     if not releases:
         return Carried()
     version = unverified(store, repo, releases[-1])
-    return _carried(version.manifest, lambda name: (version.path / name).open("rb"))
+    return _carried(
+        version.manifest,
+        lambda split: (version.path / data_path("reviews", split)).open("rb"),
+    )
 
 
 def carried_on_hub(repo: str) -> Carried:
@@ -133,40 +137,28 @@ def carried_on_hub(repo: str) -> Carried:
         InputError: the repo is not of this layout.
         Failure: the Hub is not reached.
     """
-    from huggingface_hub import HfApi, HfFileSystem
-    from huggingface_hub.errors import RepositoryNotFoundError
+    from charter.hub.held_remote import data_file, latest_on_hub
 
-    from charter.hub.held_remote import manifest_at
-    from charter.hub.remote import heads_of, hub_faults
-
-    api = HfApi()
-    with hub_faults(repo):
-        try:
-            api.repo_info(repo, repo_type="dataset")
-        except RepositoryNotFoundError:
-            return Carried()
-        releases = {tag: at for tag, at in heads_of(api, repo).tags.items() if tag.final}
-        if not releases:
-            return Carried()
-        commit = releases[max(releases)]
-        found = manifest_at(api, repo, commit)
-        if found is None:
-            return Carried()
-        files = HfFileSystem()
-        return _carried(found[0], lambda name: files.open(f"datasets/{repo}@{commit}/{name}", "rb"))
+    found = latest_on_hub(repo)
+    if found is None:
+        return Carried()
+    commit, manifest = found
+    return _carried(manifest, lambda split: data_file(repo, commit, "reviews", split))
 
 
-def _carried(manifest: Manifest, opened: Callable[[str], BinaryIO]) -> Carried:
+def _carried(
+    manifest: Manifest, opened: Callable[[str], AbstractContextManager[BinaryIO]]
+) -> Carried:
     rows: list[Row] = []
     for split in SPLITS:
         if not manifest.counts.get("reviews", {}).get(split):
             continue
-        name = data_path("reviews", split)
         try:
-            with opened(name) as file:
+            with opened(split) as file:
                 rows += pq.read_table(file).to_pylist()
         except (FileNotFoundError, pa.ArrowException) as error:
             what, fix = f"cannot be read: {error}", "publish or download the version again"
-            raise InputError(Fault(f"{manifest.repo}@{manifest.tag}", name, what, fix)) from error
+            place = data_path("reviews", split)
+            raise InputError(Fault(f"{manifest.repo}@{manifest.tag}", place, what, fix)) from error
     rows.sort(key=lambda row: (row["row_id"], row["reviewer"], row["id"]))
     return Carried(rows, manifest if rows else None)

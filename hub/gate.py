@@ -30,6 +30,7 @@ from charter.hub.manifest import CheckResult
 from charter.hub.part import Part, parts
 from charter.hub.reviews import HumanLabelCheck, ReviewCheck
 from charter.hub.secrets import SecretCheck
+from charter.hub.split_index import moved
 from charter.hub.stored import StoredRows, stored_rows
 
 __all__ = ["Survey", "check_rows", "gate", "surveyed"]
@@ -206,6 +207,6 @@ def _columns(rows: Mapping[str, StoredRows], total: int) -> Iterator[str]:
 
 
 def _kept(splits: Mapping[str, str], kept: Mapping[str, str]) -> Iterator[str]:
-    moved = [name for name, split in splits.items() if kept.get(name, split) != split]
-    if moved:
-        yield f"prompts in another split than published before: {some(moved)}"
+    names = list(moved(splits, kept))
+    if names:
+        yield f"prompts in another split than published before: {some(names)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import polars as pl
 import pyarrow as pa
@@ -13,10 +13,24 @@ import pyarrow.parquet as pq
 
 from charter.errors import Fault, InputError
 from charter.hub.data import data_path
+from charter.hub.schema import SPLITS
+from charter.hub.split_index import Split, Splits, known
 from charter.hub.version import list_versions, unverified
 from charter.rows import Ledger, Reason
 
-__all__ = ["Retracted", "published_splits", "retracted_in", "retracted_rows"]
+__all__ = [
+    "HOLDING",
+    "Retracted",
+    "published_splits",
+    "retracted_in",
+    "retracted_rows",
+    "with_prompts",
+]
+
+HOLDING: Final = ("sft", "preference", "judgments")
+"""The configs whose prompts keep their split; of rejects some never became a prompt."""
+
+_ROWS: Final = 1 << 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +51,7 @@ class Retracted:
         return bool(self.sft or self.pairs)
 
 
-def published_splits(store: Path, repo: str) -> dict[str, str]:
+def published_splits(store: Path, repo: str) -> Splits:
     """Prompt id -> split, over all versions of a repo in a local store; the first one counts.
 
     Nothing is read but the ids. Checksums are not verified: whoever opens a version does that.
@@ -45,14 +59,29 @@ def published_splits(store: Path, repo: str) -> dict[str, str]:
     Raises:
         InputError: a version can't be read.
     """
-    held: dict[str, str] = {}
+    held = Splits([], [])
     for tag in list_versions(store, repo):
         version = unverified(store, repo, tag)
-        for config in ("sft", "preference", "judgments"):
-            for split in version.splits(config):
-                for prompt_id in _prompt_ids(version.path / data_path(config, split)):
-                    held.setdefault(prompt_id, split)
+        for config in HOLDING:
+            for split in SPLITS:
+                if split in version.splits(config):
+                    held = _with_file(held, version.path / data_path(config, split), split)
     return held
+
+
+def with_prompts(held: Splits, file: str | BinaryIO, split: Split) -> Splits:
+    """Those and the prompts of a version's parquet file that are not among them.
+
+    Raises:
+        OSError, ArrowException: the file can't be read.
+    """
+    fresh = [pl.Series([], dtype=pl.String)]
+    with pq.ParquetFile(file) as read:
+        for batch in read.iter_batches(_ROWS, columns=["prompt_id"]):
+            names = pl.Series(values=batch.column(0), dtype=pl.String).unique(maintain_order=True)
+            fresh.append(names.filter(pl.Series(~known(held, names.to_list()))))
+    names = pl.concat(fresh).unique(maintain_order=True)
+    return held.with_more(names.to_arrow(), split) if len(names) else held
 
 
 def retracted_rows(store: Path, repo: str) -> Retracted:
@@ -86,13 +115,11 @@ def retracted_in(file: BinaryIO, figure: Any) -> Retracted:
     )
 
 
-def _prompt_ids(path: Path) -> list[str]:
+def _with_file(held: Splits, path: Path, split: Split) -> Splits:
     try:
-        column = pq.read_table(path, columns=["prompt_id"]).column(0)
+        return with_prompts(held, str(path), split)
     except (OSError, pa.ArrowException) as error:
         missing = isinstance(error, FileNotFoundError)
         what = "the file is missing" if missing else f"cannot be read: {error}"
         fault = Fault(str(path), "", what, "publish or download the version again")
         raise InputError(fault) from error
-    found: list[str] = pl.Series(values=column).unique(maintain_order=True).to_list()
-    return found

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-import polars as pl
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from charter.errors import Fault, InputError
 from charter.hub.data import data_path
-from charter.hub.held import Retracted, retracted_in
+from charter.hub.held import HOLDING, Retracted, retracted_in, with_prompts
 from charter.hub.manifest import MANIFEST, Manifest, load_manifest
 from charter.hub.remote import Heads, heads_of, hub_faults
+from charter.hub.schema import SPLITS
+from charter.hub.split_index import Splits
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["foreign", "held_at", "held_on_hub", "manifest_at", "retracted_on_hub"]
+__all__ = [
+    "data_file",
+    "foreign",
+    "held_at",
+    "held_on_hub",
+    "latest_on_hub",
+    "manifest_at",
+    "retracted_on_hub",
+]
 
 
-def held_on_hub(repo: str) -> dict[str, str]:
+def held_on_hub(repo: str) -> Splits:
     """Prompt id -> split, over all versions of a repo on the Hub; empty where there is none.
 
     Raises:
@@ -28,15 +39,9 @@ def held_on_hub(repo: str) -> dict[str, str]:
         Failure: the Hub is not reached.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import RepositoryNotFoundError
 
     api = HfApi()
-    with hub_faults(repo):
-        try:
-            api.repo_info(repo, repo_type="dataset")
-        except RepositoryNotFoundError:
-            return {}
-    return held_at(api, repo, heads_of(api, repo))
+    return held_at(api, repo, _heads(api, repo))
 
 
 def retracted_on_hub(repo: str) -> Retracted:
@@ -46,48 +51,81 @@ def retracted_on_hub(repo: str) -> Retracted:
         InputError: the repo is not of this layout.
         Failure: the Hub is not reached.
     """
-    from huggingface_hub import HfApi, HfFileSystem
-    from huggingface_hub.errors import RepositoryNotFoundError
+    found = latest_on_hub(repo)
+    figure = found[1].figures.get("retracted") if found else None
+    if found is None or figure is None:
+        return Retracted()
+    with data_file(repo, found[0], "rejects", "train") as file:
+        return retracted_in(file, figure)
+
+
+def latest_on_hub(repo: str) -> tuple[str, Manifest] | None:
+    """The commit of the latest release on the Hub and its manifest; None where there is none.
+
+    Raises:
+        Failure: the Hub is not reached.
+    """
+    from huggingface_hub import HfApi
 
     api = HfApi()
+    releases = {tag: commit for tag, commit in _heads(api, repo).tags.items() if tag.final}
+    if not releases:
+        return None
+    commit = releases[max(releases)]
+    found = manifest_at(api, repo, commit)
+    return (commit, found[0]) if found else None
+
+
+def _heads(api: HfApi, repo: str) -> Heads:
+    from huggingface_hub.errors import RepositoryNotFoundError
+
     with hub_faults(repo):
         try:
             api.repo_info(repo, repo_type="dataset")
         except RepositoryNotFoundError:
-            return Retracted()
-    releases = {tag: commit for tag, commit in heads_of(api, repo).tags.items() if tag.final}
-    if not releases:
-        return Retracted()
-    commit = releases[max(releases)]
-    found = manifest_at(api, repo, commit)
-    figure = found[0].figures.get("retracted") if found else None
-    if figure is None:
-        return Retracted()
-    name = f"datasets/{repo}@{commit}/{data_path('rejects', 'train')}"
-    with hub_faults(repo), HfFileSystem().open(name, "rb") as file:
-        return retracted_in(file, figure)
+            return Heads(None, {})
+    return heads_of(api, repo)
 
 
-def held_at(api: HfApi, repo: str, heads: Heads) -> dict[str, str]:
+def held_at(api: HfApi, repo: str, heads: Heads) -> Splits:
     """The same by refs that are known; only the ids are read of each version."""
-    from huggingface_hub import HfFileSystem
-
-    files = HfFileSystem()
-    held: dict[str, str] = {}
+    held = Splits([], [])
     for tag, commit in heads.tags.items():
         found = manifest_at(api, repo, commit)
         if found is None:
             raise foreign(repo, f"{tag} has no {MANIFEST}")
-        for config in ("sft", "preference", "judgments"):
-            for split, rows in found[0].counts.get(config, {}).items():
-                if not rows:
-                    continue
-                name = f"datasets/{repo}@{commit}/{data_path(config, split)}"
-                with hub_faults(repo), files.open(name, "rb") as file:
-                    column = pq.read_table(file, columns=["prompt_id"]).column(0)
-                for prompt_id in pl.Series(values=column).unique(maintain_order=True):
-                    held.setdefault(prompt_id, split)
+        counts = found[0].counts
+        for config in HOLDING:
+            for split in SPLITS:
+                if counts.get(config, {}).get(split):
+                    with data_file(repo, commit, config, split) as file:
+                        held = with_prompts(held, file, split)
     return held
+
+
+@contextmanager
+def data_file(repo: str, commit: str, config: str, split: str) -> Iterator[BinaryIO]:
+    """The parquet file of a split at a commit; of it nothing is fetched but what is read.
+
+    Raises:
+        InputError: the file is missing, or can't be read.
+        Failure: the Hub is not reached.
+    """
+    from huggingface_hub import HfFileSystem
+
+    path = data_path(config, split)
+    name = f"datasets/{repo}@{commit}/{path}"
+    with hub_faults(repo):
+        try:
+            # By default five megabytes come with every read, which are most of what lies between
+            # the pieces of one column.
+            with HfFileSystem().open(name, "rb", cache_type="none") as file:
+                yield file
+        except (FileNotFoundError, pa.ArrowException) as error:
+            missing = isinstance(error, FileNotFoundError)
+            what = "the file is missing" if missing else f"cannot be read: {error}"
+            fault = Fault(f"{repo}@{commit}", path, what, "publish the version again")
+            raise InputError(fault) from error
 
 
 def manifest_at(api: HfApi, repo: str, commit: str) -> tuple[Manifest, Path] | None:

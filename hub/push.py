@@ -22,6 +22,7 @@ from charter.hub.number import Tag, is_tag, parse_tag
 from charter.hub.publish import Published, place_version
 from charter.hub.remote import Heads, Pinned, heads_of, hub_faults, pin, snapshot
 from charter.hub.schema import CONFIGS
+from charter.hub.split_index import moved
 from charter.hub.version import Version
 
 if TYPE_CHECKING:
@@ -156,10 +157,9 @@ class _Push:
     def _still_fits(self, heads: Heads) -> None:
         """What another publisher has published may hold our prompts in the other split."""
         held = held_at(self._api, self._repo, heads)
-        splits = self._draft.splits
-        moved = [name for name, split in splits.items() if held.get(name, split) != split]
-        if moved:
-            what = f"another publisher put prompts into another split: {some(moved)}"
+        names = list(moved(self._draft.splits, held))
+        if names:
+            what = f"another publisher put prompts into another split: {some(names)}"
             raise Failure(Fault(self._repo, "", what, "run it again: they keep their split"))
 
     # What is sent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
+from itertools import islice
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Split", "Splits", "known", "split_of"]
+__all__ = ["Split", "Splits", "known", "moved", "split_of"]
 
 Split = Literal["train", "test"]
 
@@ -28,7 +29,7 @@ class Splits(Mapping[str, Split]):
     An id is found by Python's hash of it, of which eight bytes are held, and then compared in full.
 
     Args:
-        ids: of the prompts, in input order, each once.
+        ids: of the prompts, in input order, each once; an Arrow array of texts, or any texts.
         tests: which of them are in `test`.
         firsts: for each the place of the first prompt of its cluster; its own, by default.
 
@@ -37,25 +38,30 @@ class Splits(Mapping[str, Split]):
     """
 
     def __init__(
-        self, ids: Iterable[str], tests: Sequence[bool] | Bools, firsts: Ints | None = None
+        self,
+        ids: Iterable[str] | pa.Array,
+        tests: Sequence[bool] | Bools,
+        firsts: Ints | None = None,
     ) -> None:
-        names = ids if isinstance(ids, list) else list(ids)
+        # In pieces, for what Arrow makes at once has up to twice the room that it needs.
+        pieces = [pa.array([], pa.large_string())]
+        hashed = [np.empty(0, np.int64)]
+        for names in _batches(ids):
+            pieces.append(pa.array(names, pa.large_string()))
+            hashed.append(_hashes(names))
+        self._ids = pa.concat_arrays(pieces)
         self._tests: Bools = np.array(tests, np.bool_)
-        own = np.arange(len(names), dtype=np.int32)
+        own = np.arange(len(self._ids), dtype=np.int32)
         self._firsts = own if firsts is None else np.array(firsts, np.int32)
-        if not len(names) == len(self._tests) == len(self._firsts):
+        if not len(self._ids) == len(self._tests) == len(self._firsts):
             raise ValueError("ids, tests and firsts are of different lengths")
-        hashes = _hashes(names)
+        hashes = np.concatenate(hashed)
         order = np.argsort(hashes, kind="stable")
         self._hashes, self._order = hashes[order], order.astype(np.int32)
         met = np.flatnonzero(self._hashes[1:] == self._hashes[:-1])
-        alike = [names[at] for at in order[np.union1d(met, met + 1)].tolist()]
+        alike = self._ids.take(pa.array(order[np.union1d(met, met + 1)])).to_pylist()
         if len(set(alike)) < len(alike):
             raise ValueError("a prompt id is given twice")
-        # In pieces, for what Arrow makes at once has up to twice the room that it needs.
-        starts = range(0, max(len(names), 1), _BATCH)
-        pieces = [pa.array(names[at : at + _BATCH], pa.large_string()) for at in starts]
-        self._ids = pa.concat_arrays(pieces)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # In another process a text has another hash.
@@ -141,6 +147,17 @@ class Splits(Mapping[str, Split]):
         """The split of the prompt at a place."""
         return _NAMES[int(self._tests[place])]
 
+    def with_more(self, ids: pa.Array, split: Split) -> Splits:
+        """These and some new ids, all of them in one split and in a cluster of its own.
+
+        Raises:
+            ValueError: an id is there already.
+        """
+        more = pa.concat_arrays([self._ids, ids.cast(pa.large_string())])
+        tests = np.append(self._tests, np.full(len(ids), split == "test"))
+        own = np.arange(len(self), len(more), dtype=np.int32)
+        return Splits(more, tests, np.append(self._firsts, own))
+
     def in_train(self, places: Ints) -> Splits:
         """The same splits, but that the prompts at these places are in `train`."""
         other = Splits.__new__(Splits)
@@ -183,6 +200,17 @@ class _Clusters(Mapping[str, str]):
         return self._splits.name(int(self._splits._firsts[place]))
 
 
+def _batches(ids: Iterable[str] | pa.Array) -> Iterator[list[str]]:
+    """The ids as Python's texts, some at a time."""
+    if isinstance(ids, pa.Array):
+        for start in range(0, len(ids), _BATCH):
+            yield ids.slice(start, _BATCH).to_pylist()
+        return
+    remaining = iter(ids)
+    while some := list(islice(remaining, _BATCH)):
+        yield some
+
+
 def _hashes(names: Sequence[str | None]) -> Ints:
     return np.fromiter(map(hash, names), np.int64, len(names))
 
@@ -202,3 +230,12 @@ def known(splits: Mapping[str, str], names: Sequence[str | None]) -> Bools:
     if isinstance(splits, Splits):
         return splits.places(names) >= 0
     return np.fromiter((name in splits for name in names), np.bool_, len(names))
+
+
+def moved(splits: Mapping[str, str], kept: Mapping[str, str]) -> Iterator[str]:
+    """The prompts that are in another split than in `kept`; those not in `kept` are in none."""
+    for names in _batches(splits):
+        told = zip(
+            names, split_of(splits, names), split_of(kept, names), known(kept, names), strict=True
+        )
+        yield from (name for name, now, before, there in told if there and now != before)

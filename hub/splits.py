@@ -17,7 +17,7 @@ import numpy as np
 from charter.errors import Fault, InputError
 from charter.hub.clusters import clusters
 from charter.hub.schema import TRAINED
-from charter.hub.split_index import Ints, Split, Splits
+from charter.hub.split_index import Ints, Split, Splits, known, split_of
 from charter.rows import draw_unit
 
 __all__ = ["Split", "Splits", "assign_splits", "ensure_train"]
@@ -63,7 +63,11 @@ def assign_splits(
     tests = np.zeros(len(ids), np.bool_)
     for first in np.unique(firsts).tolist():
         tests[first] = _draw(ids[first]) < test_fraction
-    held = {at: _split(kept[name]) == "test" for at, name in enumerate(ids) if name in kept}
+    held = {
+        at: _split(split) == "test"
+        for at, (there, split) in enumerate(zip(known(kept, ids), split_of(kept, ids), strict=True))
+        if there
+    }
     anchored: set[int] = set()
     for at, test in held.items():
         first = int(firsts[at])

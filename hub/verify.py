@@ -253,7 +253,7 @@ def _rows(version: Version, recipe: Mapping[str, Any] | None) -> Iterator[CheckR
     yield _check("figures", problems, f"{len(common)} figures of charter.json counted again")
 
 
-def _earlier(version: Version) -> tuple[dict[str, str], str]:
+def _earlier(version: Version) -> tuple[Mapping[str, str], str]:
     store = store_of(version)
     if store is None:
         return {}, "not checked: the folder is in no store, so earlier versions are not known"

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from charter.errors import Failure, InputError
-from charter.hub import HubOptions, held_on_hub, open_remote, open_version, publish_hub
+from charter.hub import HubOptions, data, held_on_hub, open_remote, open_version, publish_hub
 from charter.hub.embedded import User
 from charter.hub.embedded.child import launch
 from charter.hub.promote import promote_hub
@@ -221,6 +222,50 @@ def test_prompts_keep_the_split_that_they_have_there(
     flipped = {name: "train" if split == "test" else "test" for name, split in held.items()}
     with pytest.raises(Failure, match="another split"):
         publish_hub(changed(relabelled(draft), splits={**draft.splits, **flipped}), store)
+
+
+def test_of_versions_on_the_hub_only_the_ids_are_fetched(
+    hub: Any, make_draft: Any, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub.hf_file_system import HfFileSystemFile
+
+    monkeypatch.setattr(data, "_GROUP_BYTES", 1 << 20)
+    draft, random = make_draft(n=120), np.random.default_rng(1)
+    for row in draft.rows["preference"]:
+        for side in ("chosen", "rejected"):
+            letters = random.integers(ord("a"), ord("k"), 100_000, np.uint8)
+            letters[::7] = ord(" ")
+            row[side] = [{"role": "assistant", "content": bytes(letters).decode()}]
+    size = (publish_hub(draft, store).path / "preference" / "train.parquet").stat().st_size
+    fetched = []
+    inner = HfFileSystemFile._fetch_range
+
+    def counted(self: Any, start: int, end: int) -> bytes:
+        fetched.append(end - start)
+        return inner(self, start, end)
+
+    monkeypatch.setattr(HfFileSystemFile, "_fetch_range", counted)
+    assert len(held_on_hub(REPO)) == 120
+    assert sum(fetched) < 0.05 * size and size > 5_000_000
+
+
+def test_a_file_that_cannot_be_read_on_the_hub_is_a_fault_with_its_place(
+    hub: Any, make_draft: Any, store: Path
+) -> None:
+    publish_hub(make_draft(), store)
+    for spoil, what in (
+        (b"PAR1 and nothing more", r"preference/train\.parquet: cannot be read"),
+        (None, r"preference/train\.parquet: the file is missing"),
+    ):
+        name, kind = "preference/train.parquet", {"repo_id": REPO, "repo_type": "dataset"}
+        if spoil is None:
+            hub.delete_file(name, **kind)
+        else:
+            hub.upload_file(path_or_fileobj=spoil, path_in_repo=name, **kind)
+        hub.delete_tag(REPO, tag="v0.1.0", repo_type="dataset")
+        hub.create_tag(REPO, tag="v0.1.0", repo_type="dataset")
+        with pytest.raises(InputError, match=what):
+            held_on_hub(REPO)
 
 
 def test_a_candidate_becomes_the_release(hub: Any, make_draft: Any, store: Path) -> None:

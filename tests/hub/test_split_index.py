@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charter.hub import split_index
-from charter.hub.split_index import Splits, known, split_of
+from charter.hub.split_index import Splits, known, moved, split_of
 
 names = st.text(max_size=6)
 tables = st.dictionaries(names, st.booleans(), max_size=30)
@@ -109,3 +109,32 @@ def test_a_prompt_takes_some_thirty_bytes() -> None:
     held += pa.total_allocated_bytes() - arrow
     assert 20 * count < held < 50 * count
     assert splits["q00000020"] == "test"
+
+
+@settings(max_examples=100, deadline=None)
+@given(tables, tables)
+def test_more_prompts_join_those_that_are_there(
+    table: dict[str, bool], more: dict[str, bool]
+) -> None:
+    splits = _splits(table)
+    tests = [name for name, test in more.items() if test and name not in table]
+    grown = splits.with_more(pa.array(tests, pa.string()), "test")
+    assert dict(splits) == {name: "test" if test else "train" for name, test in table.items()}
+    assert list(grown.items()) == [*splits.items(), *((name, "test") for name in tests)]
+    assert grown.cluster_of == {name: name for name in [*table, *tests]}
+    for there in [*table][:1]:
+        with pytest.raises(ValueError, match="twice"):
+            splits.with_more(pa.array([there]), "train")
+
+
+@settings(max_examples=100, deadline=None)
+@given(tables, tables, st.booleans(), st.booleans())
+def test_a_prompt_has_moved_where_another_split_was_kept(
+    now: dict[str, bool], before: dict[str, bool], one: bool, other: bool
+) -> None:
+    names = ["test" if test else "train" for test in now.values()]
+    plain = dict(zip(now, names, strict=True))
+    kept = {name: "test" if test else "train" for name, test in before.items()}
+    wanted = [name for name in plain if name in kept and kept[name] != plain[name]]
+    splits = _splits(now) if one else plain
+    assert list(moved(splits, _splits(before) if other else kept)) == wanted

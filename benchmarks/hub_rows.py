@@ -211,9 +211,20 @@ def stored(folder: Path) -> dict[str, StoredRows]:
 
 def splits_of(rows: dict[str, StoredRows]) -> Splits:
     """One prompt in twenty is `test`; as `assign_splits` gives them."""
-    ids = rows["preference"].distinct("prompt_id")
-    ids += [name for name in rows["rejects"].distinct("prompt_id") if name]
-    return Splits(ids, [int(name[1:]) % _TEST == 7 for name in ids])
+    ids = _prompts(rows)
+    tests = pc.utf8_slice_codeunits(ids, 1).cast(pa.int64()).to_numpy() % _TEST == 7
+    pa.default_memory_pool().release_unused()
+    return Splits(ids, tests)
+
+
+def _prompts(rows: dict[str, StoredRows]) -> pa.Array:
+    paired = []
+    for number, batch in enumerate(rows["preference"].batches("prompt_id")):
+        paired.append(batch.column(0))
+        if number % 64 == 0:  # what is held lies between what was read
+            pa.default_memory_pool().release_unused()
+    alone = [name for name in rows["rejects"].distinct("prompt_id") if name]
+    return pa.concat_arrays([*paired, pa.array(alone, pa.string())]).cast(pa.large_string())
 
 
 def draft(repo: str, rows: dict[str, StoredRows], splits: Mapping[str, str]) -> Draft:

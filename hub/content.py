@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from charter import __version__
 from charter.errors import Failure, Fault, InputError
@@ -196,6 +197,7 @@ def content_of(
         Failure: a check did not pass.
     """
     lineage = lineage_of(draft.lineage)
+    pa.default_memory_pool().release_unused()  # what the splits left
     rows = stored_rows(draft.rows)
     sets = draft.evaluation_sets
     rules = (SecretCheck.clean_rules(draft.secrets), ContaminationCheck.clean_rules(sets))

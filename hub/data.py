@@ -51,6 +51,9 @@ _OPTIONS: Final[dict[str, Any]] = {
 }
 # Row groups that wait to be encoded, or are, while the next rows are read.
 _AHEAD: Final = 2
+# After so many row groups what they left is given back to the system: allocators keep it between
+# pieces that are in use, and more of it with every group. After each group it would take time.
+_GIVEN_BACK: Final = 4
 _COMPARED_ROWS: Final = 1024
 
 Ints = npt.NDArray[np.int64]
@@ -125,6 +128,7 @@ def write_data(
         Config -> split -> file; only of splits that have rows.
     """
     result: dict[str, dict[str, DataFile]] = {}
+    pa.default_memory_pool().release_unused()  # what the checks left
     for config in CONFIGS:
         used = [split for split in SPLITS if layout.rows(config, split)]
         if not used:
@@ -165,6 +169,7 @@ class SplitFile:
         self._bitmaps = bitmaps
         self._memory = 0
         self._at = 0  # where the next group starts
+        self._groups = 0
         self._held = schema.empty_table()
         self._bytes = np.empty(0, np.int64)
         self._ends = np.empty(0, np.bool_)
@@ -182,6 +187,7 @@ class SplitFile:
         with self._file, self._thread:
             self._wait(0)
             self._writer.close()
+        pa.default_memory_pool().release_unused()
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take the next rows and write every group that is complete."""
@@ -221,6 +227,9 @@ class SplitFile:
         self._bytes = self._bytes[size:]
         self._ends = self._ends[size:]
         self._at += size
+        self._groups += 1
+        if self._groups % _GIVEN_BACK == 0:
+            pa.default_memory_pool().release_unused()
 
     def _wait(self, most: int) -> None:
         """Until so many groups at most are not written yet.

@@ -126,7 +126,7 @@ class _Push:
         """The refs; of a repo that there is not, none, and it is made unless this is a dry run."""
         from huggingface_hub.errors import RepositoryNotFoundError
 
-        with hub_faults(self._repo):
+        with hub_faults(self._repo, pull_request=True):
             try:
                 self._api.repo_info(self._repo, repo_type="dataset")
             except RepositoryNotFoundError:
@@ -222,7 +222,7 @@ class _Push:
         """
         if heads.head is None:
             return set()
-        with hub_faults(self._repo):
+        with hub_faults(self._repo, pull_request=True):
             names = set(
                 self._api.list_repo_files(self._repo, repo_type="dataset", revision=heads.head)
             )
@@ -250,7 +250,7 @@ class _Push:
 
         if there is None or heads.head is None or heads.head == there.commit:
             return manifest, files
-        with hub_faults(self._repo):
+        with hub_faults(self._repo, pull_request=True):
             path = self._api.hf_hub_download(
                 self._repo, "README.md", repo_type="dataset", revision=heads.head
             )
@@ -285,7 +285,7 @@ class _Push:
             for name, data in files.items()
         ]
         operations += [CommitOperationDelete(name) for name in sorted(old - files.keys())]
-        with hub_faults(self._repo):
+        with hub_faults(self._repo, pull_request=True):
             try:
                 done = self._api.create_commit(
                     self._repo,
@@ -307,7 +307,7 @@ class _Push:
         from huggingface_hub.errors import HfHubHTTPError
 
         assert is_tag(tag)
-        with hub_faults(self._repo):
+        with hub_faults(self._repo, pull_request=True):
             try:
                 self._api.create_tag(
                     self._repo,

@@ -54,20 +54,26 @@ class Heads:
 
 
 @contextmanager
-def hub_faults(repo: str) -> Iterator[None]:
-    """Errors of the client as errors of ours; what a server says may hold no token, and is cut."""
+def hub_faults(repo: str, *, kind: str = "dataset", pull_request: bool = False) -> Iterator[None]:
+    """Errors of the client as errors of ours; what a server says may hold no token, and is cut.
+
+    Args:
+        repo: for the messages.
+        kind: what the repo holds.
+        pull_request: the command that this is for has `--pr`.
+    """
     try:
         yield
     except CharterError:
         raise
     except Exception as error:
-        found = _of_the_repo(repo, error) or _of_the_line(repo, error)
+        found = _of_the_repo(repo, kind, error) or _of_the_line(repo, error, pull_request)
         if found is None:
             raise
         raise found from None
 
 
-def _of_the_repo(repo: str, error: Exception) -> CharterError | None:
+def _of_the_repo(repo: str, kind: str, error: Exception) -> CharterError | None:
     """What the Hub says of a repo, a revision or a name."""
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -80,7 +86,7 @@ def _of_the_repo(repo: str, error: Exception) -> CharterError | None:
         fix = "ask for access on its page, and log in with `hf auth login`"
         return InputError(Fault(repo, "", "the repo is gated", fix))
     if isinstance(error, RepositoryNotFoundError):
-        what = "there is no such dataset repo, or not for you"
+        what = f"there is no such {kind} repo, or not for you"
         fix = "check the name; a private repo needs a token that may read it (`hf auth login`)"
         return InputError(Fault(repo, "", what, fix))
     if isinstance(error, RevisionNotFoundError):
@@ -91,7 +97,7 @@ def _of_the_repo(repo: str, error: Exception) -> CharterError | None:
     return None
 
 
-def _of_the_line(repo: str, error: Exception) -> CharterError | None:
+def _of_the_line(repo: str, error: Exception, pull_request: bool) -> CharterError | None:
     """What it means that the Hub was not reached, or did not do what it was asked."""
     from huggingface_hub.errors import (
         HfHubHTTPError,
@@ -106,7 +112,7 @@ def _of_the_line(repo: str, error: Exception) -> CharterError | None:
         fix = "unset HF_HUB_OFFLINE, or take a version that is in the cache"
         return Failure(Fault(repo, "", "the Hub is not asked (offline mode)", fix))
     if isinstance(error, HfHubHTTPError):
-        return _refused(repo, error)
+        return _refused(repo, error, pull_request)
     fix = "check the network and HF_ENDPOINT, and run it again; nothing was published"
     if isinstance(error, RuntimeError) and str(error).startswith("Error while uploading"):
         # What the client makes of any failure of an upload.
@@ -123,12 +129,13 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _refused(repo: str, error: Any) -> CharterError:
+def _refused(repo: str, error: Any, pull_request: bool) -> CharterError:
     status = error.response.status_code if error.response is not None else 0
     said = error.server_message or f"status {status}"
     what = f"the Hub says {status}: {' '.join(said.split())[:200]}"
     if status in (401, 403):
-        fix = "log in with a token that may write there (`hf auth login`, or HF_TOKEN), or use --pr"
+        fix = "log in with a token that may write there (`hf auth login`, or HF_TOKEN)"
+        fix += ", or use --pr" if pull_request else ""
         return InputError(Fault(repo, "", what, fix))
     return Failure(Fault(repo, "", what, "try again; nothing was published"))
 

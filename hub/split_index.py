@@ -43,19 +43,13 @@ class Splits(Mapping[str, Split]):
         tests: Sequence[bool] | Bools,
         firsts: Ints | None = None,
     ) -> None:
-        # In pieces, for what Arrow makes at once has up to twice the room that it needs.
-        pieces = [pa.array([], pa.large_string())]
-        hashed = [np.empty(0, np.int64)]
-        for names in _batches(ids):
-            pieces.append(pa.array(names, pa.large_string()))
-            hashed.append(_hashes(names))
-        self._ids = pa.concat_arrays(pieces)
+        self._ids = ids.cast(pa.large_string()) if isinstance(ids, pa.Array) else _texts(ids)
         self._tests: Bools = np.array(tests, np.bool_)
         own = np.arange(len(self._ids), dtype=np.int32)
         self._firsts = own if firsts is None else np.array(firsts, np.int32)
         if not len(self._ids) == len(self._tests) == len(self._firsts):
             raise ValueError("ids, tests and firsts are of different lengths")
-        hashes = np.concatenate(hashed)
+        hashes = np.concatenate([np.empty(0, np.int64), *map(_hashes, _batches(self._ids))])
         order = np.argsort(hashes, kind="stable")
         self._hashes, self._order = hashes[order], order.astype(np.int32)
         met = np.flatnonzero(self._hashes[1:] == self._hashes[:-1])
@@ -198,6 +192,12 @@ class _Clusters(Mapping[str, str]):
         if place < 0:
             raise KeyError(name)
         return self._splits.name(int(self._splits._firsts[place]))
+
+
+def _texts(ids: Iterable[str]) -> pa.Array:
+    # In pieces, for what Arrow makes at once has up to twice the room that it needs.
+    pieces = [pa.array(names, pa.large_string()) for names in _batches(ids)]
+    return pa.concat_arrays(pieces) if pieces else pa.array([], pa.large_string())
 
 
 def _batches(ids: Iterable[str] | pa.Array) -> Iterator[list[str]]:

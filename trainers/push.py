@@ -56,7 +56,7 @@ def push_model(folder: Path, repo: str, *, private: bool = False) -> PushedModel
     check_repo(repo)
     _check_folder(folder)
     api = HfApi()
-    with hub_faults(repo):
+    with hub_faults(repo, kind="model"):
         api.create_repo(repo, repo_type="model", private=private, exist_ok=True)
         return _uploaded(api, folder, repo)
 
@@ -88,7 +88,7 @@ def push_rounds(
     for folder in models.values():
         _check_folder(folder)
     api = HfApi()
-    with hub_faults(repo):
+    with hub_faults(repo, kind="model"):
         url = str(api.create_repo(repo, repo_type="model", private=private, exist_ok=True))
         api.create_branch(repo, repo_type="model", branch=_BRANCH, exist_ok=True)
         refs = api.list_repo_refs(repo, repo_type="model")

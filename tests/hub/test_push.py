@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pointed import pointed
 
 from charter.errors import Failure, InputError
 from charter.hub import HubOptions, data, held_on_hub, open_remote, open_version, publish_hub
@@ -37,27 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def hub(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The clients of this process, pointed at the embedded Hub, each test with its own cache."""
-    return pointed(server, TOKEN, tmp_path, monkeypatch)
-
-
-def pointed(url: str, token: str | None, tmp_path: Path, patch: pytest.MonkeyPatch) -> Any:
-    import huggingface_hub
-    from huggingface_hub import HfFileSystem, constants
-
-    template = url + "/{repo_id}/resolve/{revision}/{filename}"
-    patch.setattr(constants, "ENDPOINT", url)
-    patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    patch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
-    patch.setattr(constants, "HF_HUB_OFFLINE", False)
-    patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    if token is None:
-        patch.delenv("HF_TOKEN", raising=False)
-    else:
-        patch.setenv("HF_TOKEN", token)
-    patch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    huggingface_hub.close_session()
-    HfFileSystem.clear_instance_cache()
-    return huggingface_hub.HfApi()
+    return pointed(server, TOKEN, tmp_path / "hub-cache", monkeypatch)
 
 
 @pytest.fixture(autouse=True)
@@ -192,7 +173,7 @@ def test_who_may_not_write_is_told_and_may_open_a_pull_request(
     said: list[str] = []
     publish_hub(relabelled(make_draft()), tmp_path / "other", HubOptions(pr=True), said.append)
     assert any("pull request" in line for line in said)
-    owner = pointed(server, TOKEN, tmp_path, monkeypatch)
+    owner = pointed(server, TOKEN, tmp_path / "hub-cache", monkeypatch)
     assert [t.name for t in owner.list_repo_refs(REPO, repo_type="dataset").tags] == ["v0.1.0"]
     (discussion,) = owner.get_repo_discussions(REPO, repo_type="dataset")
     owner.merge_pull_request(REPO, discussion.num, repo_type="dataset")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cutting import CuttingProxy
+from pointed import pointed
 
 from charter.errors import CharterError
 from charter.hub import open_remote, open_version, publish_hub
@@ -31,26 +32,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Point the clients of this process at an address."""
-    import huggingface_hub
-    from huggingface_hub import HfFileSystem, constants
     from huggingface_hub.utils import _http
 
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(_http.time, "sleep", lambda _: None)  # between the client's own tries
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-
-    def point(url: str, cache: str) -> Any:
-        template = url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "ENDPOINT", url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / cache))
-        huggingface_hub.close_session()
-        HfFileSystem.clear_instance_cache()
-        return huggingface_hub.HfApi()
-
-    return point
+    return lambda url, cache: pointed(url, TOKEN, tmp_path / cache, monkeypatch)
 
 
 def drafts(make_draft: Any) -> tuple[Any, Any]:

@@ -115,7 +115,7 @@ def together(*tallies: Tally) -> Iterator[tuple[Keys, list[Counts]]]:
     Yields:
         Numbers, each once, and for each tally how often it has them; 0 where it has not.
     """
-    samples = np.sort(np.concatenate([each.samples() for each in tallies]))
+    samples = np.sort(np.concatenate([_NOTHING[0], *(each.samples() for each in tallies)]))
     edges = np.unique(samples[:: _PIECE // _STEP]).tolist()
     for low, high in zip([0, *edges], [*edges, None], strict=True):
         found = [each.parts(low, high) for each in tallies]

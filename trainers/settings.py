@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -182,8 +182,11 @@ def check_values(
                 given[name] = coerced(value, text, types[name])
             except ValueError as error:
                 faults.append(Fault(place, path, str(error), advice(types[name])))
-    faults += [*_range_faults(given), *label_faults(method, given), *recovery_faults(given)]
-    return given, [*faults, *tracker_faults(given.get("track"), given.get("report_to"))]
+    more = [*_range_faults(given), *label_faults(method, given), *recovery_faults(given)]
+    more += tracker_faults(given.get("track"), given.get("report_to"))
+    if isinstance(values, Mapping):
+        more = [replace(fault, path=f"train.{method}.{fault.path}") for fault in more]
+    return given, [*faults, *more]
 
 
 def _judge(ours: Mapping[str, Any]) -> Judge:

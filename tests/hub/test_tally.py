@@ -56,6 +56,13 @@ def test_a_number_may_come_often_or_never(monkeypatch: pytest.MonkeyPatch) -> No
     assert dict(zip(keys.tolist(), counts.tolist(), strict=True)) == {5: 5, 7: 0, 9: 1}
 
 
+def test_without_tallies_and_without_numbers_there_is_nothing() -> None:
+    """A version without a row to train on, say."""
+    empty = Tally()
+    empty.add(np.empty(0, np.uint64))
+    assert [*together(), *together(Tally()), *together(empty, Tally())] == []
+
+
 def test_a_few_distinct_numbers_never_touch_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lengths and the like are as many as there are distinct ones."""
     monkeypatch.setattr(tally, "_HELD", 1000)

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from charter.hub.split_index import known, split_of
+from charter.hub.split_index import Splits, known, split_of
 from charter.hub.stored import StoredRows
 from charter.rows import normalised
 
@@ -62,6 +62,9 @@ class Part:
     @cached_property
     def masks(self) -> dict[str, Bools]:
         """Split -> which rows are in it; splits without rows in this batch are left out."""
+        if isinstance(self.splits, Splits):
+            test = self.splits.in_test(self.column("prompt_id").to_list())
+            return {split: mask for split, mask in (("train", ~test), ("test", test)) if mask.any()}
         splits = np.array(self.row_splits, dtype=object)
         return {split: splits == split for split in dict.fromkeys(self.row_splits)}
 

@@ -138,3 +138,19 @@ def test_a_prompt_has_moved_where_another_split_was_kept(
     wanted = [name for name in plain if name in kept and kept[name] != plain[name]]
     splits = _splits(now) if one else plain
     assert list(moved(splits, _splits(before) if other else kept)) == wanted
+
+
+@settings(max_examples=200, deadline=None)
+@given(tables, st.lists(st.lists(st.integers(-3, 30), max_size=12), max_size=6))
+def test_whatever_was_asked_before_the_places_are_right(
+    table: dict[str, bool], asked: list[list[int]]
+) -> None:
+    """In the order of the prompts, out of it, again, and with ids of none between."""
+    splits = _splits(table)
+    every = list(table)
+    for batch in asked:
+        names = [every[at] if 0 <= at < len(every) else "no" if at % 2 else None for at in batch]
+        there = [every.index(name) if name in table else -1 for name in names]
+        assert splits.places(names).tolist() == there
+        tests = [at >= 0 and table[every[at]] for at in there]
+        assert splits.in_test(names).tolist() == tests

@@ -284,6 +284,10 @@ class _Push:
             CommitOperationAdd(name, str(data) if isinstance(data, Path) else data)
             for name, data in files.items()
         ]
+        for each in operations:
+            if isinstance(files[each.path_in_repo], Path):
+                # The client would read the whole file for it.
+                each.upload_info.sha256 = bytes.fromhex(manifest.files[each.path_in_repo])
         operations += [CommitOperationDelete(name) for name in sorted(old - files.keys())]
         with hub_faults(self._repo, pull_request=True):
             try:

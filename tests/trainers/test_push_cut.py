@@ -109,7 +109,7 @@ def _requests(server: str, point: Any, models: dict[str, Path]) -> int:
         return proxy.seen
 
 
-@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize("answered", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_line_is_cut_at_every_request(
     server: str, point: Any, models: dict[str, Path], answered: bool
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import tempfile
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from peaks import Peak
 
 from charter.hub import clean, mapped
 from charter.hub.clean import Clean
@@ -69,7 +69,7 @@ def test_millions_are_known_in_bounded_memory(tmp_path: Path) -> None:
     draw = np.random.default_rng(5)
     batches = [draw.integers(0, 2**63, 20_000).astype(np.uint64) for _ in range(400)]
     kept = np.concatenate(batches)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = Peak()
     one = Clean(tmp_path / "clean", "r")
     for batch in batches:
         one.add(batch)
@@ -80,5 +80,5 @@ def test_millions_are_known_in_bounded_memory(tmp_path: Path) -> None:
     some = np.sort(kept[::1000])
     assert file.has(some).all()
     assert not file.has(some + np.uint64(2**63)).any()
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    grown = peak.grown()
     assert grown < 60, f"{grown:.0f} MB"

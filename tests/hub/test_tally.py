@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import resource
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peaks import Peak
 
 from charter.errors import Failure
 from charter.hub import tally
@@ -95,11 +95,11 @@ def test_a_full_disk_is_told_with_the_place_and_what_to_do(
 
 def test_millions_are_counted_in_bounded_memory() -> None:
     """Ten million numbers, of which as bare keys 80 MB would be held."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = Peak()
     draw, one = np.random.default_rng(3), Tally()
     for _ in range(100):
         one.add(draw.integers(0, MOST, 100_000, np.uint64, endpoint=True))
     total = sum(int(counts.sum()) for _, (counts,) in together(one))
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    grown = peak.grown()
     assert total == 10_000_000
     assert grown < 60, f"{grown:.0f} MB"

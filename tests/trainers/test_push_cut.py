@@ -83,16 +83,13 @@ def _cut_at(number: int, answered: bool, server: str, point: Any, models: dict[s
         cut = proxy.cut
     assert cut or not failed
     api = point(server)
-    if api.repo_exists(REPO):
-        for tag in api.list_repo_refs(REPO).tags:
-            assert _on_hub(api, tag.name) == _files(models[tag.name])
+    tags = api.list_repo_refs(REPO).tags if api.repo_exists(REPO) else []
+    before = {tag.name: tag.target_commit for tag in tags}
+    for tag in before:
+        assert _on_hub(api, tag) == _files(models[tag])
     # Made again it sends what is missing, and moves no tag.
-    before = {tag.name: tag.target_commit for tag in api.list_repo_refs(REPO).tags} if (
-        api.repo_exists(REPO)
-    ) else {}  # fmt: skip
     pushed = push_rounds(models, best, REPO)
-    refs = api.list_repo_refs(REPO)
-    after = {tag.name: tag.target_commit for tag in refs.tags}
+    after = {tag.name: tag.target_commit for tag in api.list_repo_refs(REPO).tags}
     assert after == {tag: pushed[tag].commit for tag in models}
     assert before.items() <= after.items()
     for tag, folder in models.items():

@@ -57,6 +57,7 @@ _GIVEN_BACK: Final = 4
 _COMPARED_ROWS: Final = 1024
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +147,45 @@ def write_data(
                 for split in used
             }
             for part in parts(config, rows.get(config), splits):
+                measured = Measured.of(part)
                 for split, mask in part.masks.items():
-                    one = len(part.masks) == 1
-                    files[split].add(part.batch if one else part.batch.filter(pa.array(mask)))
+                    files[split].add(measured, mask)
         result[config] = {split: file.done() for split, file in files.items()}
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A batch of rows, and where a row group may end among them.
+
+    Attributes:
+        batch: the rows.
+        sizes: bytes of each row.
+        ends: after which rows a group may end.
+    """
+
+    batch: pa.RecordBatch
+    sizes: Ints
+    ends: Bools
+
+    @staticmethod
+    def of(part: Part) -> Measured:
+        """The rows of a batch."""
+        sizes = np.zeros(len(part), np.int64)
+        for column in part.batch.columns:
+            sizes += _row_bytes(column)
+        return Measured(part.batch, sizes, _may_end(part, sizes))
+
+
+def _where(batch: pa.RecordBatch, mask: Bools) -> list[pa.RecordBatch]:
+    """The rows that the mask names, in pieces."""
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
+    rows = int(mask.sum())
+    # Slices are not copied, but keep the whole batch: they are for most of its rows, in few runs.
+    if 2 * rows < len(mask) or 4 * len(edges) > len(mask):
+        return [batch.filter(pa.array(mask))]
+    runs = edges.reshape(-1, 2).tolist()
+    return [batch.slice(start, end - start) for start, end in runs]
 
 
 class SplitFile:
@@ -170,7 +205,7 @@ class SplitFile:
         self._memory = 0
         self._at = 0  # where the next group starts
         self._groups = 0
-        self._held = schema.empty_table()
+        self._held: deque[pa.RecordBatch] = deque()
         self._bytes = np.empty(0, np.int64)
         self._ends = np.empty(0, np.bool_)
         self._writing: deque[Future[None]] = deque()
@@ -183,21 +218,19 @@ class SplitFile:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            assert (self._at, self._held.num_rows) == (self._total, 0), "not the rows of the layout"
+            assert (self._at, len(self._bytes)) == (self._total, 0), "not the rows of the layout"
         with self._file, self._thread:
             self._wait(0)
             self._writer.close()
         pa.default_memory_pool().release_unused()
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Take the next rows and write every group that is complete."""
-        sizes = sum(
-            (_row_bytes(column) for column in batch.columns), np.zeros(len(batch), np.int64)
-        )
+    def add(self, rows: Measured, mask: Bools) -> None:
+        """Take the next rows, those of a batch that the mask names; write what is complete."""
+        sizes = rows.sizes[mask]
         self._memory += int(sizes.sum())
-        self._held = pa.concat_tables([self._held, pa.Table.from_batches([batch])])
+        self._held.extend(_where(rows.batch, mask))
         self._bytes = np.concatenate([self._bytes, sizes])
-        self._ends = np.concatenate([self._ends, _may_end(batch, sizes)])
+        self._ends = np.concatenate([self._ends, rows.ends[mask]])
         while size := self._next():
             self._write(size)
 
@@ -209,7 +242,7 @@ class SplitFile:
         )
         if len(ends):
             return int(ends[0]) + 1
-        held: int = self._held.num_rows
+        held = len(self._bytes)
         return held if self._at + held == self._total else 0
 
     def done(self) -> DataFile:
@@ -219,17 +252,26 @@ class SplitFile:
 
     def _write(self, size: int) -> None:
         # In one piece: where the pieces of a column end would show in the pages.
-        group = self._held.slice(0, size).combine_chunks()
+        group = pa.Table.from_batches(self._taken(size)).combine_chunks()
         # While it is encoded, the next rows are read.
         self._wait(_AHEAD - 1)
         self._writing.append(self._thread.submit(self._writer.write_table, group, size))
-        self._held = self._held.slice(size)
         self._bytes = self._bytes[size:]
         self._ends = self._ends[size:]
         self._at += size
         self._groups += 1
         if self._groups % _GIVEN_BACK == 0:
             pa.default_memory_pool().release_unused()
+
+    def _taken(self, size: int) -> Iterator[pa.RecordBatch]:
+        """The first rows of those that are held, which are held no more."""
+        while size:
+            piece = self._held.popleft()
+            if piece.num_rows > size:
+                self._held.appendleft(piece.slice(size))
+                piece = piece.slice(0, size)
+            size -= piece.num_rows
+            yield piece
 
     def _wait(self, most: int) -> None:
         """Until so many groups at most are not written yet.
@@ -264,16 +306,17 @@ def _row_bytes(array: pa.Array) -> Ints:
     return sizes
 
 
-def _may_end(batch: pa.RecordBatch, sizes: Ints) -> npt.NDArray[np.bool_]:
+def _may_end(part: Part, sizes: Ints) -> Bools:
     """After which rows a group may end: a share of them by their bytes, drawn from their prompts.
 
     CRC-32 since it is the same everywhere and always; mixed, for ids that count up are near each
     other in it.
     """
-    names = batch.column("prompt_id").cast(pa.binary()).fill_null(b"").to_pylist()
-    sums = np.fromiter(map(zlib.crc32, names), np.uint64, len(names))
+    names, rows = part.prompts
+    texts = names.cast(pa.binary()).fill_null(b"").to_pylist()
+    sums = np.fromiter(map(zlib.crc32, texts), np.uint64, len(texts))
     drawn = (sums * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
-    ends: npt.NDArray[np.bool_] = drawn < sizes * (2**32 / _GROUP_BYTES)
+    ends: Bools = np.repeat(drawn, rows) < sizes * (2**32 / _GROUP_BYTES)
     return ends
 
 

@@ -50,9 +50,19 @@ class Part:
         return self.frame(name).to_series()
 
     @cached_property
+    def prompts(self) -> tuple[pa.StringArray, Ints]:
+        """The prompt of each run of rows that share one, and how many rows these are."""
+        runs = pc.run_end_encode(self.batch.column("prompt_id"))
+        ends = runs.run_ends.to_numpy().astype(np.int64)
+        return runs.values, np.diff(ends, prepend=0)
+
+    @cached_property
     def row_splits(self) -> list[str]:
-        """The split of each row: its prompt's; `train` for what never became a prompt."""
-        return split_of(self.splits, self.column("prompt_id").to_list())
+        """The split of each row: its prompt's; `train` for what never became one."""
+        names, rows = self.prompts
+        splits = np.array(split_of(self.splits, names.to_pylist()), dtype=object)
+        found: list[str] = np.repeat(splits, rows).tolist()
+        return found
 
     def without_split(self) -> list[str]:
         """The prompts that have none, in the order of their first rows."""
@@ -63,7 +73,8 @@ class Part:
     def masks(self) -> dict[str, Bools]:
         """Split -> which rows are in it; splits without rows in this batch are left out."""
         if isinstance(self.splits, Splits):
-            test = self.splits.in_test(self.column("prompt_id").to_list())
+            names, rows = self.prompts
+            test = np.repeat(self.splits.in_test(names.to_pylist()), rows)
             return {split: mask for split, mask in (("train", ~test), ("test", test)) if mask.any()}
         splits = np.array(self.row_splits, dtype=object)
         return {split: splits == split for split in dict.fromkeys(self.row_splits)}

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charter.hub import data
-from charter.hub.data import SplitFile, _row_bytes, same_rows
+from charter.hub.data import Measured, SplitFile, _row_bytes, same_rows
+from charter.hub.part import Part
 from charter.hub.schema import CONFIGS
 
 SCHEMA = CONFIGS["judgments"]
@@ -45,7 +46,7 @@ def _write(table: pa.Table, path: Path, cuts: list[int], bitmaps: int = 2) -> da
         edges = [0, *sorted(cut for cut in cuts if 0 < cut < table.num_rows), table.num_rows]
         for start, end in pairwise(edges):
             for batch in table.slice(start, end - start).to_batches():
-                file.add(batch)
+                file.add(Measured.of(Part("judgments", batch, {})), np.ones(len(batch), bool))
     return file.done()
 
 
@@ -84,6 +85,30 @@ def test_row_groups_are_those_of_one_table_however_the_rows_arrive(
     rows = _bytes_of(table)
     assert all(each - rows[end - 1] < 4 * limit for each, end in zip(held, edges[1:], strict=True))
     assert pq.read_table(folder / "cut").equals(table)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=1, max_size=12),
+    st.integers(1, 90),
+    st.integers(0, 9),
+)
+def test_rows_that_a_mask_names_are_written_as_if_there_were_no_others(
+    tmp_path_factory: Any, runs: list[tuple[int, bool]], size: int, seed: int
+) -> None:
+    folder = tmp_path_factory.mktemp("masks")
+    mask = np.repeat([wanted for _, wanted in runs], [rows for rows, _ in runs])
+    table = _table(len(mask), seed)
+    alone = table.filter(pa.array(mask))
+    bitmaps = sum(alone.column(name).null_count > 0 for name in ("p_a", "rationale"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "_GROUP_BYTES", 2000)
+        whole = _write(alone, folder / "alone", [], bitmaps)
+        with SplitFile(folder / "masked", SCHEMA, len(alone), bitmaps) as file:
+            for at, batch in enumerate(table.to_batches(size)):
+                rows = Measured.of(Part("judgments", batch, {}))
+                file.add(rows, mask[at * size : (at + 1) * size])
+    assert (file.done().sha256, file.done().memory) == (whole.sha256, whole.memory)
 
 
 def test_groups_away_from_a_change_stay_as_they_were(

@@ -11,12 +11,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from charter.errors import Failure, InputError
 from charter.hub import data, publish
+from charter.hub.part import Part
 from charter.hub.publish import Draft, publish_local
 from charter.hub.schema import CONFIGS, yaml_features
 from charter.hub.version import list_versions, open_version
@@ -177,7 +179,8 @@ def test_row_groups_are_small_and_stable_under_appended_rows(tmp_path: Path) -> 
         path = tmp_path / f"{len(each)}.parquet"
         with data.SplitFile(path, schema, len(each), bitmaps=0) as file:
             for batch in pa.Table.from_pylist(each, schema).to_batches(1000):
-                file.add(batch)
+                part = Part("judgments", batch, {})
+                file.add(data.Measured.of(part), np.ones(len(part), bool))
         files.append(pq.ParquetFile(path))
     groups = [[f.metadata.row_group(i) for i in range(f.num_row_groups)] for f in files]
     for group in groups[0]:

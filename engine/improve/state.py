@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TextIO
 
 from charter.errors import Failure, Fault, InputError
-from charter.run.folder import write_whole
+from charter.run.folder import locked, write_whole
 
 __all__ = ["STEPS", "Done", "Facts", "LoopFolder", "Step"]
 
@@ -58,7 +57,7 @@ class LoopFolder:
         self.id = f"{name}-{identity[:12]}"
         self.path = root / self.id
         self._done: dict[tuple[int, Step], Facts] = {}
-        self._lock: Any = None
+        self._lock: TextIO
 
     @property
     def done(self) -> Done:
@@ -66,21 +65,7 @@ class LoopFolder:
         return self._done
 
     def __enter__(self) -> Self:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / "lock").open("w")
-        except OSError as error:
-            what = f"cannot be written ({error.strerror})"
-            fix = "name another folder with --out"
-            raise Failure(Fault(str(self.path), "", what, fix)) from None
-        try:
-            # The system lets go of it when a process dies, however it dies.
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            what = "another process is improving by this recipe here"
-            fix = "wait for it, or name another folder with --out"
-            raise Failure(Fault(str(self.path), "", what, fix)) from None
+        self._lock = locked(self.path, "improving by this recipe")
         try:
             self._done = read_done(self.path / "state.json")
         except BaseException:

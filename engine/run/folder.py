@@ -8,13 +8,13 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from charter.errors import Failure, Fault, Interrupted
 from charter.recipes import Loaded, PromptSet
 from charter.rows import digest
 
-__all__ = ["RunFolder", "write_whole"]
+__all__ = ["RunFolder", "locked", "write_whole"]
 
 SCHEMA_VERSION = 1
 
@@ -24,6 +24,34 @@ def write_whole(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
+
+
+def locked(folder: Path, doing: str) -> TextIO:
+    """Make a folder this process's own until what is returned is closed.
+
+    Args:
+        folder: made where it is not there.
+        doing: what a process does that works in it.
+
+    Raises:
+        Failure: it cannot be written, or another process works in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w", encoding="utf-8")
+    except OSError as error:
+        what = f"cannot be written ({error.strerror})"
+        fix = "name another folder with --out"
+        raise Failure(Fault(str(folder), "", what, fix)) from None
+    try:
+        # The system lets go of it when a process dies, however it dies.
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        what = f"another process is {doing} here"
+        fix = "wait for it, or name another folder with --out"
+        raise Failure(Fault(str(folder), "", what, fix)) from None
+    return lock
 
 
 class RunFolder:
@@ -39,23 +67,10 @@ class RunFolder:
         self.id = f"{loaded.recipe.name}-{digest(self.fingerprint, self.prompts)[:12]}"
         self.path = root / self.id
         self._state: dict[str, Any] = {}
-        self._lock: Any = None
+        self._lock: TextIO
 
     def __enter__(self) -> RunFolder:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / "lock").open("w")
-        except OSError as error:
-            what = f"cannot be written ({error.strerror})"
-            fix = "name another folder with --out"
-            raise Failure(Fault(str(self.path), "", what, fix)) from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            what = "another process is running this recipe here"
-            fix = "wait for it, or name another folder with --out"
-            raise Failure(Fault(str(self.path), "", what, fix)) from None
+        self._lock = locked(self.path, "running this recipe")
         self._state = {
             "schema_version": SCHEMA_VERSION,
             "run": self.id,

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from answered import answer
 from drafts import RECIPE, draft
+from on_hub import hub_environment, run_python
 
 from charter.hub import open_version, publish_local
 from charter.hub.embedded import User
@@ -29,20 +28,6 @@ publish_hub(pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2]))
 """
 
 
-def python(code, *arguments, environment, folder, code_wanted=0):
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "CHARTER_REVIEW": str(folder / "review"), **environment},
-        cwd=folder,
-        timeout=120,
-    )
-    assert done.returncode == code_wanted, done.stderr
-    return done.stdout if code_wanted == 0 else done.stderr
-
-
 def keep(folder, *checks):
     with ReviewStore.open("me/small", folder / "review") as store:
         store.keep("d", 1, [Answer(each, "1") for each in checks])
@@ -54,22 +39,16 @@ def test_a_candidate_is_reviewed_and_promoted_on_a_hub(tmp_path):
     local = open_version(publish_local(made, tmp_path / "elsewhere").path)
     hub = launch(tmp_path / "hub", users=[User("me", TOKEN, "write")])
     environment = {
-        "HF_ENDPOINT": hub.address,
-        "HF_TOKEN": TOKEN,
-        "HF_HOME": str(tmp_path / "home"),
-        "HF_HUB_OFFLINE": "0",
-        "HF_HUB_DISABLE_XET": "1",
+        **hub_environment(hub.address, TOKEN, tmp_path / "home"),
+        "CHARTER_REVIEW": str(tmp_path / "review"),
     }
 
-    def charter(*arguments, code=0):
-        given = (CHARTER, *arguments)
-        return python(*given, environment=environment, folder=tmp_path, code_wanted=code)
+    def charter(*given, rc=0):
+        return run_python(environment, tmp_path, CHARTER, *given, rc=rc)
 
     try:
-        python(
-            PUBLISH, tmp_path / "draft", tmp_path / "s", environment=environment, folder=tmp_path
-        )
-        refused = charter("promote", "me/small@v0.1.0-rc.1", code=1)
+        run_python(environment, tmp_path, PUBLISH, tmp_path / "draft", tmp_path / "s")
+        refused = charter("promote", "me/small@v0.1.0-rc.1", rc=1)
         assert "2 more reviews: 0 of 2" in refused
         assert "agreement's lower bound was not measured" in refused
         keep(
@@ -99,9 +78,10 @@ def test_a_local_release_gets_its_answers(tmp_path, rule):
     version = open_version(publish_local(draft(), store).path)
     keep(tmp_path, answer(version, "p6#a~b", "ann", "REJECTED"))
 
-    def charter(*arguments, code=0):
-        given = (CHARTER, *arguments, "--store", store)
-        return python(*given, environment={}, folder=tmp_path, code_wanted=code)
+    environment = {**os.environ, "CHARTER_REVIEW": str(tmp_path / "review")}
+
+    def charter(*given, rc=0):
+        return run_python(environment, tmp_path, CHARTER, *given, "--store", store, rc=rc)
 
     text = charter("review", "publish", "me/small", "--overrule", rule, "--dry-run")
     assert "1 answers on me/small@v0.1.0" in text
@@ -114,5 +94,5 @@ def test_a_local_release_gets_its_answers(tmp_path, rule):
     shown = charter("show", "me/small@v0.1.1", "p6#a~b")
     assert "people say" in shown and "REJECTED" in shown
     assert "people say" not in charter("show", "me/small@v0.1.1", "p5#a~b")
-    assert "nothing of it is published" in charter("review", "publish", "me/other", code=2)
+    assert "nothing of it is published" in charter("review", "publish", "me/other", rc=2)
     assert Path(store / "me/small/v0.1.1/README.md").is_file()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from on_hub import hub_environment, run_python
 
 from charter.constitutions import load_constitution
 from charter.hub.embedded import User
@@ -37,27 +35,10 @@ def address(tmp_path: Path) -> Iterator[str]:
 def test_a_repo_on_a_hub_is_listed_compared_verified_and_retracted_from(
     make_draft: Any, address: str, tmp_path: Path
 ) -> None:
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": address,
-        "HF_TOKEN": TOKEN,
-        "HF_HOME": str(tmp_path / "home"),
-        "HF_HUB_OFFLINE": "0",
-        "HF_HUB_DISABLE_XET": "1",
-    }
+    environment = hub_environment(address, TOKEN, tmp_path / "home")
 
-    def python(code: str, *arguments: object) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", code, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-            cwd=tmp_path,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def python(code: str, *given: object) -> str:
+        return run_python(environment, tmp_path, code, *given)
 
     def charter(*arguments: str) -> Any:
         return json.loads(python(CHARTER, *arguments, "--json").splitlines()[-1])

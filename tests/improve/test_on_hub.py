@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+
+from on_hub import hub_environment, run_python
 
 from charter.hub.embedded import User
 from charter.hub.embedded.child import launch
@@ -37,29 +36,11 @@ print(json.dumps(found))
 
 def test_every_round_is_on_the_hub(serve, good_script, rounds_file, tmp_path):
     hub = launch(tmp_path / "hub", users=[User("me", TOKEN, "write")])
-    environment = {
-        "HF_ENDPOINT": hub.address,
-        "HF_TOKEN": TOKEN,
-        "HF_HOME": str(tmp_path / "home"),
-        "HF_HUB_OFFLINE": "0",
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "OMP_NUM_THREADS": "1",
-    }
+    environment = hub_environment(hub.address, TOKEN, tmp_path / "home")
 
-    def python(code, *arguments):
-        done = subprocess.run(
-            [sys.executable, "-c", code, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, **environment},
-            cwd=tmp_path,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
-        assert TOKEN not in done.stdout + done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+    def python(code, *given):
+        printed = run_python(environment, tmp_path, code, *given)
+        return json.loads(printed.splitlines()[-1])
 
     charter = "from charter.cli import main; main()"
     path = rounds_file(serve(good_script).url)

@@ -10,14 +10,11 @@ from typing import Any
 import datasets
 import polars as pl
 import pytest
+from tiny_llama import tiny_llama
 
 from charter.hub import Draft, open_version, publish_local
 from charter.rows import digest
 
-TEMPLATE = (
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
 WORDS = [
     "how",
     "do",
@@ -157,42 +154,7 @@ def _one_thread():
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory) -> Path:
     """A Llama of two small layers with random weights, and a word tokenizer."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<unk>"]
-    vocabulary = [*special, "user", "assistant", "system", "\n", *WORDS]
-    tokenizer = Tokenizer(
-        models.WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token="<unk>")
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        unk_token="<unk>",
-        bos_token="<|im_start|>",
-        eos_token="<|im_end|>",
-        pad_token="<|im_end|>",
-    )
-    fast.chat_template = TEMPLATE
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=2,
-        tie_word_embeddings=True,
-    )
-    folder = tmp_path_factory.mktemp("model") / "tiny-llama"
-    LlamaForCausalLM(config).save_pretrained(folder)
-    fast.save_pretrained(folder)
-    return folder
+    return tiny_llama(tmp_path_factory.mktemp("model") / "tiny-llama", ["\n", *WORDS])
 
 
 CONSTITUTION = {

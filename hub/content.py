@@ -18,7 +18,7 @@ from charter.hub.card import card
 from charter.hub.clean import Clean
 from charter.hub.columns import Row
 from charter.hub.contamination import Action, ContaminationCheck, EvaluationSet
-from charter.hub.data import DataFile, data_path, same_rows, write_data
+from charter.hub.data import DataFile, data_path, write_data
 from charter.hub.gate import surveyed
 from charter.hub.manifest import (
     MANIFEST,
@@ -33,6 +33,7 @@ from charter.hub.manifest import (
 )
 from charter.hub.number import Tag, bump, change, next_tag, parse_tag
 from charter.hub.pictures import pictures_of
+from charter.hub.same_rows import same_rows
 from charter.hub.schema import CONFIGS, SCHEMA_VERSION, SPLITS
 from charter.hub.secrets import Policy, SecretCheck
 from charter.hub.stored import StoredRows, stored_rows

@@ -7,10 +7,17 @@ import hashlib
 import os
 import zlib
 from collections import deque
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import (
+    FIRST_EXCEPTION,
+    CancelledError,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any, Final
 
 import numpy as np
@@ -23,7 +30,7 @@ from charter.hub.part import Part, parts
 from charter.hub.schema import CONFIGS, NULLABLE, SPLITS
 from charter.hub.stored import StoredRows
 
-__all__ = ["DataFile", "Layout", "SplitFile", "data_path", "same_rows", "write_data"]
+__all__ = ["DataFile", "Layout", "SplitFile", "data_path", "write_data"]
 
 # The least bytes of a row group; from there on it ends after as many again on average, and after
 # four times as many at the latest. Larger ones share more of their bytes with a later version,
@@ -49,12 +56,11 @@ _OPTIONS: Final[dict[str, Any]] = {
         "norm_level": 0,
     },
 }
-# Row groups that wait to be encoded, or are, while the next rows are read.
-_AHEAD: Final = 2
+# Configs that are written at once: rows of the one are read while those of the other are encoded.
+_AT_ONCE: Final = 2
 # After so many row groups what they left is given back to the system: allocators keep it between
 # pieces that are in use, and more of it with every group. After each group it would take time.
 _GIVEN_BACK: Final = 4
-_COMPARED_ROWS: Final = 1024
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -128,30 +134,49 @@ def write_data(
     Returns:
         Config -> split -> file; only of splits that have rows.
     """
-    result: dict[str, dict[str, DataFile]] = {}
     pa.default_memory_pool().release_unused()  # what the checks left
-    for config in CONFIGS:
-        used = [split for split in SPLITS if layout.rows(config, split)]
-        if not used:
-            continue
-        with contextlib.ExitStack() as stack:
-            files = {
-                split: stack.enter_context(
-                    SplitFile(
-                        folder / data_path(config, split),
-                        CONFIGS[config],
-                        layout.rows(config, split),
-                        layout.bitmaps(config, split),
-                    )
+    used = [config for config in CONFIGS if any(layout.rows(config, each) for each in SPLITS)]
+    stop = Event()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        written = {
+            config: pool.submit(
+                _write_config, config, parts(config, rows.get(config), splits), layout, folder, stop
+            )
+            for config in used
+        }
+        try:
+            ended, _ = wait(written.values(), return_when=FIRST_EXCEPTION)
+            for each in ended:
+                each.result()
+        finally:
+            stop.set()  # where one failed, or an interrupt came, the others need not go on
+    return {config: files.result() for config, files in written.items()}
+
+
+def _write_config(
+    config: str, rows: Iterable[Part], layout: Layout, folder: Path, stop: Event
+) -> dict[str, DataFile]:
+    """Write one config; its files by split."""
+    with contextlib.ExitStack() as stack:
+        files = {
+            split: stack.enter_context(
+                SplitFile(
+                    folder / data_path(config, split),
+                    CONFIGS[config],
+                    layout.rows(config, split),
+                    layout.bitmaps(config, split),
                 )
-                for split in used
-            }
-            for part in parts(config, rows.get(config), splits):
-                measured = Measured.of(part)
-                for split, mask in part.masks.items():
-                    files[split].add(measured, mask)
-        result[config] = {split: file.done() for split, file in files.items()}
-    return result
+            )
+            for split in SPLITS
+            if layout.rows(config, split)
+        }
+        for part in rows:
+            if stop.is_set():
+                raise CancelledError
+            measured = Measured.of(part)
+            for split, mask in part.masks.items():
+                files[split].add(measured, mask)
+    return {split: file.done() for split, file in files.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +233,7 @@ class SplitFile:
         self._held: deque[pa.RecordBatch] = deque()
         self._bytes = np.empty(0, np.int64)
         self._ends = np.empty(0, np.bool_)
-        self._writing: deque[Future[None]] = deque()
+        self._writing: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1)
         self._file = _HashedFile(path)
         self._writer = pq.ParquetWriter(self._file, schema, **_OPTIONS)
@@ -220,7 +245,7 @@ class SplitFile:
         if kind is None:
             assert (self._at, len(self._bytes)) == (self._total, 0), "not the rows of the layout"
         with self._file, self._thread:
-            self._wait(0)
+            self._wait()
             self._writer.close()
         pa.default_memory_pool().release_unused()
 
@@ -254,8 +279,8 @@ class SplitFile:
         # In one piece: where the pieces of a column end would show in the pages.
         group = pa.Table.from_batches(self._taken(size)).combine_chunks()
         # While it is encoded, the next rows are read.
-        self._wait(_AHEAD - 1)
-        self._writing.append(self._thread.submit(self._writer.write_table, group, size))
+        self._wait()
+        self._writing = self._thread.submit(self._writer.write_table, group, size)
         self._bytes = self._bytes[size:]
         self._ends = self._ends[size:]
         self._at += size
@@ -273,14 +298,15 @@ class SplitFile:
             size -= piece.num_rows
             yield piece
 
-    def _wait(self, most: int) -> None:
-        """Until so many groups at most are not written yet.
+    def _wait(self) -> None:
+        """Until the group that is being encoded is written.
 
         Raises:
-            OSError: one of them can't be.
+            OSError: it can't be.
         """
-        while len(self._writing) > most:
-            self._writing.popleft().result()
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
 
     def _bits(self, start: int, rows: int) -> int:
         """Bytes of the bitmaps of these rows, counted as in one table of the whole split."""
@@ -354,25 +380,3 @@ class _HashedFile:
 
     def sha256(self) -> str:
         return self._hash.hexdigest()
-
-
-def same_rows(one: Path, other: Path) -> bool:
-    """Whether two parquet files hold the same rows in the same order, whoever wrote them."""
-    with pq.ParquetFile(one) as left, pq.ParquetFile(other) as right:
-        if left.metadata.num_rows != right.metadata.num_rows:
-            return False
-        if not left.schema_arrow.equals(right.schema_arrow):
-            return False
-        pairs = zip(_even(left), _even(right), strict=True)
-        return all(mine.equals(theirs) for mine, theirs in pairs)
-
-
-def _even(file: pq.ParquetFile) -> Iterator[pa.Table]:
-    """The rows in tables of one length, wherever the row groups end."""
-    held = file.schema_arrow.empty_table()
-    for batch in file.iter_batches(_COMPARED_ROWS):
-        held = pa.concat_tables([held, pa.Table.from_batches([batch])])
-        while held.num_rows >= _COMPARED_ROWS:
-            yield held.slice(0, _COMPARED_ROWS)
-            held = held.slice(_COMPARED_ROWS)
-    yield held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -117,6 +118,8 @@ class Part:
 
 def parts(config: str, rows: StoredRows | None, splits: Mapping[str, str]) -> Iterator[Part]:
     """The batches of a config, with all columns."""
+    if isinstance(splits, Splits):
+        splits = copy(splits)  # it knows where the last prompt was found: here or elsewhere
     for batch in rows.batches() if rows is not None else ():
         yield Part(config, batch, splits)
 

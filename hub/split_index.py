@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
+from copy import copy
 from itertools import islice
 from typing import Any, Final, Literal
 
@@ -63,6 +64,12 @@ class Splits(Mapping[str, Split]):
     def __reduce__(self) -> tuple[Any, ...]:
         # In another process a text has another hash.
         return Splits, (list(self), self._tests, self._firsts)
+
+    def __copy__(self) -> Splits:
+        """The same prompts and splits, not taken twice; for a reader who goes its own way."""
+        other = Splits.__new__(Splits)
+        other.__dict__.update(self.__dict__)
+        return other
 
     def __len__(self) -> int:
         return len(self._tests)
@@ -175,8 +182,7 @@ class Splits(Mapping[str, Split]):
 
     def in_train(self, places: Ints) -> Splits:
         """The same splits, but that the prompts at these places are in `train`."""
-        other = Splits.__new__(Splits)
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         other._tests = self._tests.copy()
         other._tests[places] = False
         return other

@@ -14,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charter.hub import data
-from charter.hub.data import Measured, SplitFile, _row_bytes, same_rows
+from charter.hub.data import Layout, Measured, SplitFile, _row_bytes, write_data
 from charter.hub.part import Part
+from charter.hub.same_rows import same_rows
 from charter.hub.schema import CONFIGS
+from charter.hub.stored import StoredRows
 
 SCHEMA = CONFIGS["judgments"]
 
@@ -168,3 +170,27 @@ def test_a_file_is_hashed_as_it_is_written_and_never_written_over(tmp_path: Path
     assert written.sha256 == hashlib.sha256(written.path.read_bytes()).hexdigest()
     with pytest.raises(FileExistsError):
         _write(table, tmp_path / "some" / "file", [])
+
+
+def test_where_one_config_cannot_be_written_the_others_end(tmp_path: Path) -> None:
+    (batch,) = _table(100).to_batches()
+    read = []
+
+    def many() -> Any:
+        for number in range(5_000):
+            read.append(number)
+            yield batch
+
+    reject = dict.fromkeys(CONFIGS["rejects"].names, "x")
+    rejects = pa.RecordBatch.from_pylist([reject], CONFIGS["rejects"])
+    layout = Layout()
+    layout.see(Part("judgments", batch, {}))
+    layout.see(Part("rejects", rejects, {}))
+    (tmp_path / "rejects").write_text("in the way")
+    rows = {
+        "judgments": StoredRows("judgments", 100, (), many()),
+        "rejects": StoredRows("rejects", 1, (), (rejects,)),
+    }
+    with pytest.raises(FileExistsError):
+        write_data(rows, {}, layout, tmp_path)
+    assert len(read) < 5_000

@@ -51,6 +51,7 @@ def contents(folder):
     }
 
 
+@pytest.mark.slow  # of the fast ones tests/contracts/test_hub_journey.py goes most of this way
 def test_the_loop_ends_with_datasets_and_models_that_generate(tmp_path):
     recipe = "recipes/quickstart.yaml"
     steps = [

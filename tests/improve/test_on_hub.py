@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from on_hub import hub_environment, run_python
 
 from charter.hub.embedded import User
@@ -34,6 +35,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_every_round_is_on_the_hub(serve, good_script, rounds_file, tmp_path):
     hub = launch(tmp_path / "hub", users=[User("me", TOKEN, "write")])
     environment = hub_environment(hub.address, TOKEN, tmp_path / "home")

@@ -76,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # the system, and writing a version a fifth longer with it; elsewhere Arrow may lack jemalloc.
     pool = "jemalloc" if libc_ver()[0] == "glibc" else "system"
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", pool)
+    # For all threads the same memory: what one has freed another takes, a tenth less in all.
+    os.environ.setdefault("JE_ARROW_MALLOC_CONF", "narenas:1")
     if not sys.warnoptions and "--debug" not in given:
         # Advice of libraries to their programmers is no advice to our users.
         warnings.simplefilter("ignore")

@@ -59,7 +59,7 @@ class Part:
 
     @cached_property
     def row_splits(self) -> list[str]:
-        """The split of each row: its prompt's; `train` for what never became one."""
+        """The split of each row: its prompt's; `train` for what never became a prompt."""
         names, rows = self.prompts
         splits = np.array(split_of(self.splits, names.to_pylist()), dtype=object)
         found: list[str] = np.repeat(splits, rows).tolist()

@@ -4,7 +4,6 @@ published again and compared; with the clients as they come."""
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from on_hub import hub_environment
 
 from charter.hub.embedded import User
 from charter.hub.embedded.child import Running, launch
@@ -29,14 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.mark.model
 def test_the_quickstart_goes_to_a_hub_and_comes_back(server: Running, tmp_path: Path) -> None:
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("HF_")},
-        "HF_ENDPOINT": server.address,
-        "HF_TOKEN": TOKEN,
-        "HF_HOME": str(tmp_path / "hf"),
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    }
+    environment = hub_environment(server.address, TOKEN, tmp_path / "hf")
 
     def run(*arguments: str) -> str:
         done = subprocess.run(

@@ -38,7 +38,10 @@ print(json.dumps(found))
 @pytest.mark.slow
 def test_every_round_is_on_the_hub(serve, good_script, rounds_file, tmp_path):
     hub = launch(tmp_path / "hub", users=[User("me", TOKEN, "write")])
-    environment = hub_environment(hub.address, TOKEN, tmp_path / "home")
+    environment = {
+        **hub_environment(hub.address, TOKEN, tmp_path / "home"),
+        "OMP_NUM_THREADS": "1",
+    }
 
     def python(code, *given):
         printed = run_python(environment, tmp_path, code, *given)

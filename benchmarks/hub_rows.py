@@ -211,20 +211,15 @@ def stored(folder: Path) -> dict[str, StoredRows]:
 
 def splits_of(rows: dict[str, StoredRows]) -> Splits:
     """One prompt in twenty is `test`; as `assign_splits` gives them."""
-    ids = _prompts(rows)
-    tests = pc.utf8_slice_codeunits(ids, 1).cast(pa.int64()).to_numpy() % _TEST == 7
+    tests = np.fromiter((int(name[1:]) % _TEST == 7 for name in _prompts(rows)), np.bool_)
     pa.default_memory_pool().release_unused()
-    return Splits(ids, tests)
+    return Splits(_prompts(rows), tests)
 
 
-def _prompts(rows: dict[str, StoredRows]) -> pa.Array:
-    paired = []
-    for number, batch in enumerate(rows["preference"].batches("prompt_id")):
-        paired.append(batch.column(0))
-        if number % 64 == 0:  # what is held lies between what was read
-            pa.default_memory_pool().release_unused()
-    alone = [name for name in rows["rejects"].distinct("prompt_id") if name]
-    return pa.concat_arrays([*paired, pa.array(alone, pa.string())]).cast(pa.large_string())
+def _prompts(rows: dict[str, StoredRows]) -> Iterator[str]:
+    for batch in rows["preference"].batches("prompt_id"):
+        yield from batch.column(0).to_pylist()
+    yield from (name for name in rows["rejects"].distinct("prompt_id") if name)
 
 
 def draft(repo: str, rows: dict[str, StoredRows], splits: Mapping[str, str]) -> Draft:

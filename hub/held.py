@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -75,13 +75,15 @@ def with_prompts(held: Splits, file: str | BinaryIO, split: Split) -> Splits:
     Raises:
         OSError, ArrowException: the file can't be read.
     """
-    fresh = [pl.Series([], dtype=pl.String)]
     with pq.ParquetFile(file) as read:
-        for batch in read.iter_batches(_ROWS, columns=["prompt_id"]):
-            names = pl.Series(values=batch.column(0), dtype=pl.String).unique(maintain_order=True)
-            fresh.append(names.filter(pl.Series(~known(held, names.to_list()))))
-    names = pl.concat(fresh).unique(maintain_order=True)
-    return held.with_more(names.to_arrow(), split) if len(names) else held
+        return held.with_more(_fresh(held, read), split)
+
+
+def _fresh(held: Splits, file: pq.ParquetFile) -> Iterator[str]:
+    """The prompts of a file that are not held; one again where its rows are apart."""
+    for batch in file.iter_batches(_ROWS, columns=["prompt_id"]):
+        names = pl.Series(values=batch.column(0), dtype=pl.String).unique(maintain_order=True)
+        yield from names.filter(pl.Series(~known(held, names.to_list())))
 
 
 def retracted_rows(store: Path, repo: str) -> Retracted:

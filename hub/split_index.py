@@ -1,35 +1,34 @@
-"""The splits of many prompts in little memory: a mapping over arrays, some 30 bytes a prompt."""
+"""The splits of many prompts in little memory: a mapping over arrays that may lie in files."""
 
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from copy import copy
-from itertools import islice
+from itertools import chain
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from charter.hub.growing import Growing, Grown
+from charter.hub.names import Ints, Names, batches
 
 __all__ = ["Split", "Splits", "known", "moved", "split_of"]
 
 Split = Literal["train", "test"]
 
 Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 _NAMES: Final[tuple[Split, Split]] = ("train", "test")
-# Ids that are turned into Python's texts at once.
+# Prompts that are walked at once.
 _BATCH: Final = 1 << 12
-# So many ids for each that is asked for are compared with it before all are looked through.
-_AHEAD: Final = 2
 
 
 class Splits(Mapping[str, Split]):
     """Prompt id -> split, with the clusters that it was drawn for; as a dictionary, but immutable.
 
-    An id is found by Python's hash of it, of which eight bytes are held, and then compared in full.
+    Where there are very many prompts they lie in files that the system removes.
 
     Args:
         ids: of the prompts, in input order, each once; an Arrow array of texts, or any texts.
@@ -38,6 +37,7 @@ class Splits(Mapping[str, Split]):
 
     Raises:
         ValueError: an id is given twice, or the three are of different lengths.
+        Failure: there is no room on the disk for temporary files.
     """
 
     def __init__(
@@ -46,24 +46,20 @@ class Splits(Mapping[str, Split]):
         tests: Sequence[bool] | Bools,
         firsts: Ints | None = None,
     ) -> None:
-        self._ids = ids.cast(pa.large_string()) if isinstance(ids, pa.Array) else _texts(ids)
-        self._tests: Bools = np.array(tests, np.bool_)
-        own = np.arange(len(self._ids), dtype=np.int32)
-        self._firsts = own if firsts is None else np.array(firsts, np.int32)
-        if not len(self._ids) == len(self._tests) == len(self._firsts):
-            raise ValueError("ids, tests and firsts are of different lengths")
-        hashes = np.concatenate([np.empty(0, np.int64), *map(_hashes, _batches(self._ids))])
-        order = np.argsort(hashes, kind="stable")
-        self._hashes, self._order = hashes[order], order.astype(np.int32)
-        met = np.flatnonzero(self._hashes[1:] == self._hashes[:-1])
-        alike = self._ids.take(pa.array(order[np.union1d(met, met + 1)])).to_pylist()
-        if len(set(alike)) < len(alike):
-            raise ValueError("a prompt id is given twice")
+        self._names = Names(ids)
+        self._tests = _grown(np.bool_, [np.asarray(tests, np.bool_)])
+        self._firsts = None if firsts is None else _grown(np.int32, [firsts])
         self._last = 0  # where the last id that was asked for stands
+        sizes = {len(self._names), len(tests), len(self) if firsts is None else len(firsts)}
+        if len(sizes) > 1:
+            raise ValueError("ids, tests and firsts are of different lengths")
+        if len(self._names.twice()):
+            raise ValueError("a prompt id is given twice")
 
     def __reduce__(self) -> tuple[Any, ...]:
         # In another process a text has another hash.
-        return Splits, (list(self), self._tests, self._firsts)
+        firsts = None if self._firsts is None else np.array(self._firsts.values)
+        return Splits, (list(self), self.tests, firsts)
 
     def __copy__(self) -> Splits:
         """The same prompts and splits, not taken twice; for a reader who goes its own way."""
@@ -72,11 +68,10 @@ class Splits(Mapping[str, Split]):
         return other
 
     def __len__(self) -> int:
-        return len(self._tests)
+        return len(self._names)
 
     def __iter__(self) -> Iterator[str]:
-        for start in range(0, len(self), _BATCH):
-            yield from self._ids.slice(start, _BATCH).to_pylist()
+        return iter(self._names)
 
     def __contains__(self, name: object) -> bool:
         return self.place(name) >= 0
@@ -85,10 +80,10 @@ class Splits(Mapping[str, Split]):
         place = self.place(name)
         if place < 0:
             raise KeyError(name)
-        return _NAMES[int(self._tests[place])]
+        return _NAMES[int(self._tests.values[place])]
 
     def __repr__(self) -> str:
-        return f"Splits of {len(self)} prompts, {np.count_nonzero(self._tests)} in test"
+        return f"Splits of {len(self)} prompts, {np.count_nonzero(self._tests.values)} in test"
 
     def values(self) -> ValuesView[Split]:
         """The splits, in the order of the ids."""
@@ -106,38 +101,23 @@ class Splits(Mapping[str, Split]):
     @property
     def tests(self) -> Bools:
         """Which prompts are in `test`, in the order of the ids; a copy."""
-        return self._tests.copy()
+        return np.array(self._tests.values)
 
     @property
     def firsts(self) -> Ints:
         """For each prompt the place of the first one of its cluster; a copy."""
-        return self._firsts.astype(np.int64)
+        if self._firsts is None:
+            return np.arange(len(self))
+        return self._firsts.values.astype(np.int64)
 
     def place(self, name: object) -> int:
         """Where an id stands among those here; -1 where it does not."""
-        if not isinstance(name, str):
-            return -1
-        value = hash(name)
-        at = int(np.searchsorted(self._hashes, value))
-        while at < len(self._hashes) and self._hashes[at] == value:
-            if self.name(int(self._order[at])) == name:
-                return int(self._order[at])
-            at += 1
-        return -1
+        return self._names.place(name) if isinstance(name, str) else -1
 
     def places(self, names: Sequence[str | None]) -> Ints:
         """The same for many ids at once; fastest where they come in the order of those here."""
-        wanted = pa.array(names, pa.large_string())
-        # Rows stand mostly in the order of their prompts: a few are compared before all are.
-        start = self._last
-        near = self._ids.slice(start, _AHEAD * len(names))
-        found: Ints = (
-            pc.index_in(wanted, near, skip_nulls=True).fill_null(-1).to_numpy().astype(np.int64)
-        )
-        found[found >= 0] += start
-        odd = np.flatnonzero(found < 0)
-        if len(odd) and len(self):
-            found[odd] = self._anywhere([names[at] for at in odd.tolist()], wanted.take(odd))
+        # Rows stand mostly in the order of their prompts.
+        found = self._names.places(names, self._last)
         if len(found) and found[-1] >= 0:
             self._last = int(found[-1])
         return found
@@ -145,46 +125,51 @@ class Splits(Mapping[str, Split]):
     def in_test(self, names: Sequence[str | None]) -> Bools:
         """Which of several prompts are in `test`; what never became one is not."""
         places = self.places(names)
-        return (places >= 0) & self._tests[places] if len(self) else places >= 0
-
-    def _anywhere(self, names: Sequence[str | None], wanted: pa.Array) -> Ints:
-        found = np.full(len(names), -1)
-        hashes = _hashes(names)
-        near = np.minimum(np.searchsorted(self._hashes, hashes), len(self) - 1)
-        at = np.flatnonzero(self._hashes[near] == hashes)
-        there = self._order[near[at]].astype(np.int64)
-        same = pc.equal(self._ids.take(pa.array(there)), wanted.take(pa.array(at)))
-        fits = same.fill_null(False).to_numpy(zero_copy_only=False)
-        found[at[fits]] = there[fits]
-        for odd in at[~fits].tolist():  # another id has its hash
-            found[odd] = self.place(names[odd])
+        found: Bools = (places >= 0) & self._tests.values[places] if len(self) else places >= 0
+        self._tests.give_back()
         return found
 
     def name(self, place: int) -> str:
         """The id at a place."""
-        found: str = self._ids[place].as_py()
-        return found
+        return self._names[place]
 
     def split(self, place: int) -> Split:
         """The split of the prompt at a place."""
-        return _NAMES[int(self._tests[place])]
+        return _NAMES[int(self._tests.values[place])]
 
-    def with_more(self, ids: pa.Array, split: Split) -> Splits:
-        """These and some new ids, all of them in one split and in a cluster of its own.
+    def with_more(self, ids: Iterable[str], split: Split) -> Splits:
+        """These and further prompts, all of them in one split and each in a cluster of its own.
 
-        Raises:
-            ValueError: an id is there already.
+        Args:
+            ids: of the prompts, in their order. One that is here stays what it is, and one that
+                comes again counts once.
+            split: theirs.
         """
-        more = pa.concat_arrays([self._ids, ids.cast(pa.large_string())])
-        tests = np.append(self._tests, np.full(len(ids), split == "test"))
-        own = np.arange(len(self), len(more), dtype=np.int32)
-        return Splits(more, tests, np.append(self._firsts, own))
+        ids = iter(ids)
+        first = next(ids, None)
+        if first is None:
+            return self
+        names = Names(chain(self, [first], ids))
+        again = names.twice()
+        if len(again):
+            names = Names(_left_out(names, again))
+        other = copy(self)
+        other._names = names
+        more = range(len(self), len(names), _BATCH)
+        ends = [min(start + _BATCH, len(names)) for start in more]
+        tests = (np.full(end - at, split == "test") for at, end in zip(more, ends, strict=True))
+        other._tests = _grown(np.bool_, chain([self._tests.values], tests))
+        if self._firsts is not None:
+            own = (np.arange(at, end) for at, end in zip(more, ends, strict=True))
+            other._firsts = _grown(np.int32, chain([self._firsts.values], own))
+        return other
 
     def in_train(self, places: Ints) -> Splits:
         """The same splits, but that the prompts at these places are in `train`."""
         other = copy(self)
-        other._tests = self._tests.copy()
-        other._tests[places] = False
+        tests = self.tests
+        tests[places] = False
+        other._tests = _grown(np.bool_, [tests])
         return other
 
 
@@ -192,7 +177,10 @@ class _Values(ValuesView[Split]):
     _mapping: Splits
 
     def __iter__(self) -> Iterator[Split]:
-        return map(_NAMES.__getitem__, self._mapping._tests.tolist())
+        for start in range(0, len(self), _BATCH):
+            tests = self._mapping._tests.values[start : start + _BATCH]
+            yield from map(_NAMES.__getitem__, tests.tolist())
+            self._mapping._tests.give_back()
 
 
 class _Items(ItemsView[str, Split]):
@@ -218,28 +206,26 @@ class _Clusters(Mapping[str, str]):
         place = self._splits.place(name)
         if place < 0:
             raise KeyError(name)
-        return self._splits.name(int(self._splits._firsts[place]))
+        firsts = self._splits._firsts
+        return name if firsts is None else self._splits.name(int(firsts.values[place]))
 
 
-def _texts(ids: Iterable[str]) -> pa.Array:
-    # In pieces, for what Arrow makes at once has up to twice the room that it needs.
-    pieces = [pa.array(names, pa.large_string()) for names in _batches(ids)]
-    return pa.concat_arrays(pieces) if pieces else pa.array([], pa.large_string())
+def _grown(kind: npt.DTypeLike, pieces: Iterable[npt.NDArray[Any]]) -> Grown:
+    growing = Growing(kind)
+    for piece in pieces:
+        growing.add(piece)
+    return growing.done()
 
 
-def _batches(ids: Iterable[str] | pa.Array) -> Iterator[list[str]]:
-    """The ids as Python's texts, some at a time."""
-    if isinstance(ids, pa.Array):
-        for start in range(0, len(ids), _BATCH):
-            yield ids.slice(start, _BATCH).to_pylist()
-        return
-    remaining = iter(ids)
-    while some := list(islice(remaining, _BATCH)):
-        yield some
-
-
-def _hashes(names: Sequence[str | None]) -> Ints:
-    return np.fromiter(map(hash, names), np.int64, len(names))
+def _left_out(names: Names, places: Ints) -> Iterator[str]:
+    """The ids but those at some ascending places."""
+    gone = iter([*places.tolist(), -1])
+    next_gone = next(gone)
+    for place, name in enumerate(names):
+        if place == next_gone:
+            next_gone = next(gone)
+        else:
+            yield name
 
 
 def split_of(splits: Mapping[str, str], names: Sequence[str | None]) -> list[str]:
@@ -259,7 +245,7 @@ def known(splits: Mapping[str, str], names: Sequence[str | None]) -> Bools:
 
 def moved(splits: Mapping[str, str], kept: Mapping[str, str]) -> Iterator[str]:
     """The prompts that are in another split than in `kept`; those not in `kept` are in none."""
-    for names in _batches(splits):
+    for names in batches(splits):
         told = zip(
             names, split_of(splits, names), split_of(kept, names), known(kept, names), strict=True
         )

@@ -16,8 +16,9 @@ import numpy as np
 
 from charter.errors import Fault, InputError
 from charter.hub.clusters import clusters
+from charter.hub.names import Ints
 from charter.hub.schema import TRAINED
-from charter.hub.split_index import Ints, Split, Splits, known, split_of
+from charter.hub.split_index import Split, Splits, known, split_of
 from charter.rows import draw_unit
 
 __all__ = ["Split", "Splits", "assign_splits", "ensure_train"]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peaks import Peak
 
-from charter.hub import clean, mapped
+from charter.hub import clean, mapped, pages
 from charter.hub.clean import Clean
 
 
@@ -40,8 +40,9 @@ def test_every_text_is_news_once(batches: list[list[str]], held: int) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(clean, "_HELD", held or 1)
         patch.setattr(clean, "_PIECE", held or 1)
-        patch.setattr(mapped, "_SMALL", 8)
-        patch.setattr(mapped, "_LOOKED_UP", 2)
+        patch.setattr(pages, "SMALL", 8)
+        patch.setattr(mapped, "SMALL", 8)
+        patch.setattr(mapped, "LOOKED_UP", 2)
         _every_text_is_news_once(batches, Path(folder) / "clean")
 
 

@@ -12,20 +12,40 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charter.hub import split_index
+from charter.hub import growing, pages, split_index, tally
+from charter.hub import names as names_of
 from charter.hub.split_index import Splits, known, moved, split_of
 
 names = st.text(max_size=6)
 tables = st.dictionaries(names, st.booleans(), max_size=30)
 
 
+def _in_files(patch: pytest.MonkeyPatch) -> None:
+    """Everything lies in files, and little is looked at before it is given back."""
+    patch.setattr(growing, "SMALL", 8)
+    patch.setattr(pages, "SMALL", 8)
+    patch.setattr(names_of, "LOOKED_UP", 2)
+    patch.setattr(names_of, "_BATCH", 3)
+    patch.setattr(tally, "_HELD", 4)
+    patch.setattr(split_index, "_BATCH", 3)
+
+
 def _splits(table: dict[str, bool]) -> Splits:
     return Splits(table, list(table.values()))
 
 
-@settings(max_examples=200, deadline=None)
-@given(tables, st.lists(st.one_of(names, st.none()), max_size=20))
-def test_it_is_as_a_dictionary(table: dict[str, bool], asked: list[str | None]) -> None:
+@settings(max_examples=100, deadline=None)
+@given(tables, st.lists(st.one_of(names, st.none()), max_size=20), st.booleans())
+def test_it_is_as_a_dictionary(
+    table: dict[str, bool], asked: list[str | None], in_files: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if in_files:
+            _in_files(patch)
+        _is_as_a_dictionary(table, asked)
+
+
+def _is_as_a_dictionary(table: dict[str, bool], asked: list[str | None]) -> None:
     splits = _splits(table)
     plain = {name: "test" if test else "train" for name, test in table.items()}
     assert splits == plain and plain == splits and dict(splits) == plain
@@ -49,7 +69,7 @@ def test_it_is_as_a_dictionary(table: dict[str, bool], asked: list[str | None]) 
 def test_ids_with_one_hash_are_told_apart(table: dict[str, bool], asked: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         # Builtins are looked up in the module first.
-        patch.setattr(split_index, "hash", lambda name: len(name or "") % 2, raising=False)
+        patch.setattr(names_of, "hash", lambda name: (len(name or "") % 2) << 32, raising=False)
         splits = _splits(table)
         plain = {name: "test" if test else "train" for name, test in table.items()}
         assert dict(splits) == plain
@@ -112,19 +132,22 @@ def test_a_prompt_takes_some_thirty_bytes() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(tables, tables)
+@given(tables, st.lists(names, max_size=20), st.booleans(), st.booleans())
 def test_more_prompts_join_those_that_are_there(
-    table: dict[str, bool], more: dict[str, bool]
+    table: dict[str, bool], more: list[str], clustered: bool, in_files: bool
 ) -> None:
-    splits = _splits(table)
-    tests = [name for name, test in more.items() if test and name not in table]
-    grown = splits.with_more(pa.array(tests, pa.string()), "test")
-    assert dict(splits) == {name: "test" if test else "train" for name, test in table.items()}
-    assert list(grown.items()) == [*splits.items(), *((name, "test") for name in tests)]
-    assert grown.cluster_of == {name: name for name in [*table, *tests]}
-    for there in [*table][:1]:
-        with pytest.raises(ValueError, match="twice"):
-            splits.with_more(pa.array([there]), "train")
+    with pytest.MonkeyPatch.context() as patch:
+        if in_files:
+            _in_files(patch)
+        firsts = np.zeros(len(table), np.int64) if clustered else None
+        splits = Splits(table, list(table.values()), firsts)
+        fresh = [name for name in dict.fromkeys(more) if name not in table]
+        grown = splits.with_more(more, "test")
+        assert dict(splits) == {name: "test" if test else "train" for name, test in table.items()}
+        assert list(grown.items()) == [*splits.items(), *((name, "test") for name in fresh)]
+        first = next(iter(table), "")
+        there = {name: first if clustered else name for name in table}
+        assert grown.cluster_of == {**there, **{name: name for name in fresh}}
 
 
 @settings(max_examples=100, deadline=None)
@@ -140,13 +163,19 @@ def test_a_prompt_has_moved_where_another_split_was_kept(
     assert list(moved(splits, _splits(before) if other else kept)) == wanted
 
 
-@settings(max_examples=200, deadline=None)
-@given(tables, st.lists(st.lists(st.integers(-3, 30), max_size=12), max_size=6))
+@settings(max_examples=100, deadline=None)
+@given(tables, st.lists(st.lists(st.integers(-3, 30), max_size=12), max_size=6), st.booleans())
 def test_whatever_was_asked_before_the_places_are_right(
-    table: dict[str, bool], asked: list[list[int]]
+    table: dict[str, bool], asked: list[list[int]], in_files: bool
 ) -> None:
     """In the order of the prompts, out of it, again, and with ids of none between."""
-    splits = _splits(table)
+    with pytest.MonkeyPatch.context() as patch:
+        if in_files:
+            _in_files(patch)
+        _places_are_right(_splits(table), table, asked)
+
+
+def _places_are_right(splits: Splits, table: dict[str, bool], asked: list[list[int]]) -> None:
     every = list(table)
     for batch in asked:
         names = [every[at] if 0 <= at < len(every) else "no" if at % 2 else None for at in batch]

@@ -138,13 +138,18 @@ def write_data(
     used = [config for config in CONFIGS if any(layout.rows(config, each) for each in SPLITS)]
     stop = Event()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        written = {
-            config: pool.submit(
-                _write_config, config, parts(config, rows.get(config), splits), layout, folder, stop
-            )
-            for config in used
-        }
         try:
+            written = {
+                config: pool.submit(
+                    _write_config,
+                    config,
+                    parts(config, rows.get(config), splits),
+                    layout,
+                    folder,
+                    stop,
+                )
+                for config in used
+            }
             ended, _ = wait(written.values(), return_when=FIRST_EXCEPTION)
             for each in ended:
                 each.result()

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from charter import __version__
+from charter.cli.interrupts import hear_interrupts
 from charter.cli.lazy import LazyGroup
 from charter.cli.output import print_faults
 from charter.errors import CharterError, Fault
@@ -69,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Libraries set hooks that print all local variables with a traceback, keys among them.
     plain = sys.excepthook
     wait_asleep()
+    hear_interrupts()
     # Our own progress is enough; whoever wants theirs as well sets these to 0.
     for name in ("HF_DATASETS_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_PROGRESS_BARS"):
         os.environ.setdefault(name, "1")

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
+import signal
+import threading
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -194,3 +197,24 @@ def test_where_one_config_cannot_be_written_the_others_end(tmp_path: Path) -> No
     with pytest.raises(FileExistsError):
         write_data(rows, {}, layout, tmp_path)
     assert len(read) < 5_000
+
+
+def test_an_interrupt_ends_them_all(tmp_path: Path) -> None:
+    (batch,) = _table(100).to_batches()
+    read = []
+
+    def many() -> Any:
+        for number in range(5_000):
+            read.append(number)
+            if number == 10:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield batch
+
+    layout = Layout()
+    layout.see(Part("judgments", batch, {}))
+    rows = {"judgments": StoredRows("judgments", 100, (), many())}
+    signal.siginterrupt(signal.SIGINT, True)  # as under `charter`: see charter.cli.interrupts
+    with pytest.raises(KeyboardInterrupt):
+        write_data(rows, {}, layout, tmp_path)
+    assert 10 < len(read) < 5_000
+    assert not [each.name for each in threading.enumerate() if "ThreadPool" in each.name]

@@ -8,6 +8,7 @@ rows of more are those of N rows. Not run by itself; see `hub.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 
+@cache
 def _words() -> pa.Array:
     """The vocabulary, the most frequent word first; frequent words are short."""
     draw = np.random.default_rng(1)

@@ -195,9 +195,9 @@ def test_long_texts_cost_linear_time(piece):
         return time.process_time() - start
 
     seconds(1_000)  # rules of other languages are made when first needed
-    short = min(seconds(20_000) for _ in range(2))
+    short = min(seconds(10_000) for _ in range(2))
     # eight times the text; quadratic would be 64 times as long
-    assert seconds(160_000) < 30 * short + 0.5
+    assert seconds(80_000) < 30 * short + 0.5
 
 
 def real_texts():

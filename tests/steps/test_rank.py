@@ -312,7 +312,7 @@ def _judged(prompt: int, n: int, spread: float, votes: int) -> Results:
 
 @pytest.mark.parametrize(("votes", "spread"), [(1, 1.0), (2, 1.0), (2, 2.0), (0, 1.0)])
 def test_the_top_of_all_pairs_from_at_most_60_percent(votes: int, spread: float) -> None:
-    prompts, n = 300, 6
+    prompts, n = 200, 6
     same = pairs = 0
     for prompt in range(prompts):
         answers = _judged(prompt, n, spread, votes)

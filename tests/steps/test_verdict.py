@@ -331,7 +331,7 @@ def test_a_last_line_that_is_a_label_is_the_verdict_after_any_harmless_text(labe
     assert parse_verdict(f"{text}\n{label}") == label
 
 
-LONG = 100_000
+LONG = 40_000
 
 
 @pytest.mark.parametrize(
@@ -387,12 +387,12 @@ def test_a_long_run_of_anything_takes_linear_time(piece):
     started = time.process_time()
     parse_verdict(f"{text}x")
     parse_verdict(f"The answer is{text}")
-    # Quadratic time would be an hour; linear is a second or two on any machine.
+    # Quadratic time would be minutes; linear is a second or two on any machine.
     assert time.process_time() - started < 30
 
 
-def test_a_megabyte_of_real_words_takes_linear_time():
+def test_many_real_words_take_linear_time():
     text = "\n\n".join(text for text in READ["UNPARSED"] if "<think>" not in text)
     started = time.process_time()
-    assert parse_verdict(text * (1_000_000 // len(text))) == "UNPARSED"
+    assert parse_verdict(text * (300_000 // len(text))) == "UNPARSED"
     assert time.process_time() - started < 30

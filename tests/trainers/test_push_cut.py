@@ -106,14 +106,21 @@ def _requests(server: str, point: Any, models: dict[str, Path]) -> int:
         return proxy.seen
 
 
-@pytest.mark.parametrize("answered", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_the_line_is_cut_at_every_request(
-    server: str, point: Any, models: dict[str, Path], answered: bool
+@pytest.mark.parametrize(
+    ("answered", "step"),
+    [
+        (False, 4),
+        pytest.param(False, 1, marks=pytest.mark.slow),
+        pytest.param(True, 1, marks=pytest.mark.slow),
+    ],
+)
+def test_the_line_is_cut_at_a_request(
+    server: str, point: Any, models: dict[str, Path], answered: bool, step: int
 ) -> None:
-    """Before the Hub has the request, and after it, when its answer is lost."""
+    """Before the Hub has it, or after, when the answer is lost; at every `step`-th of them."""
     count = _requests(server, point, models)
     assert count > 8
-    for number in range(1, count + (not answered)):
+    for number in range(1, count + (not answered), step):
         assert _cut_at(number, answered, server, point, models)
     assert not _cut_at(count + 1, answered, server, point, models)
 

@@ -2,12 +2,14 @@
 
     python benchmarks/train.py            3 rounds, about 9 minutes on two idle cores
     python benchmarks/train.py --short    one round of two steps, 3 minutes; writes no results
+    python benchmarks/train.py --attention flex_attention    on a GPU: packed by documents
 
 In every round both ways train the same model on the same rows by the same settings, each in a
 process of its own, in turn who begins; on a CPU the weights that come out must be the same to the
 last bit. There it is the embedded model, by SFT and by DPO (Charter's own loss, on certain labels).
 Where CUDA is, it is SFT of a Llama of 1B's shape with random weights in bf16, packing at 2,048
-tokens, with model FLOPs utilisation.
+tokens, with model FLOPs utilisation: windows that are cut from all documents in a row, which SDPA
+computes by its flash kernel, or with `--attention` whole documents.
 
 On a CPU the threads of both wait asleep, as Charter lets them. SFT is also run by the bare script
 with threads that spin, torch's default: a little faster on an idle machine, and several times
@@ -33,7 +35,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from cases import of_many
 from harness import HERE, BenchError, Case, run_child
 from told import table, write
@@ -60,6 +61,7 @@ GPU: Final = {
     "bf16": True,
     "gradient_checkpointing": False,
     "packing": True,
+    "packing_strategy": "wrapped",
     "max_length": 2048,
 }
 SAME: Final = {"seed": 7, "logging_steps": 0.02, "logging_nan_inf_filter": False}
@@ -75,7 +77,7 @@ class Plan:
         model: a folder.
         version: a folder.
         settings: fields of the TRL config.
-        document: tokens of a row, on average.
+        document: tokens that attend to one another, on average.
         spinning: whether the bare script is also run with threads that spin while they wait.
     """
 
@@ -129,7 +131,7 @@ def ours(plan: Plan, folder: Path, out: Path) -> Timed:
     command: list[str | Path] = [Path(sys.executable).with_name("charter"), "train", plan.method]
     command += ["--dataset", plan.version, "--model", plan.model, "--out", out, "--json"]
     for name, value in plan.settings.items():
-        command += ["--set", f"{name}={yaml.safe_dump(value).split()[0]}"]
+        command += ["--set", f"{name}={json.dumps(value)}"]
     child = run_child(command, folder, LIMIT, OMP_WAIT_POLICY=ASLEEP)
     found = child.result()["metrics"]
     return Timed(found["train_seconds"], child.wall, child.cpu, 0)
@@ -234,7 +236,24 @@ def flops_a_token(config: Mapping[str, Any], seen: float) -> float:
     return float(6 * weights + 6 * layers * d * seen)
 
 
-def plans_of(folder: Path, short: bool, say: Callable[[str], None]) -> list[Plan]:
+def on_gpu(attention: str | None) -> dict[str, Any]:
+    """The settings on a GPU.
+
+    Whole documents, TRL's default, are one sequence a batch. With SDPA every pair of its 16,384
+    tokens is computed, and most of them are masked: so there windows are cut through documents.
+    """
+    if attention is None:
+        return dict(GPU)
+    by_document = {
+        "packing_strategy": "bfd",
+        "model_init_kwargs": {"attn_implementation": attention},
+    }
+    return {**GPU, **by_document}
+
+
+def plans_of(
+    folder: Path, short: bool, attention: str | None, say: Callable[[str], None]
+) -> list[Plan]:
     """What is trained on this machine."""
     import torch
 
@@ -249,9 +268,12 @@ def plans_of(folder: Path, short: bool, say: Callable[[str], None]) -> list[Plan
         steps = 10 if short else 60
         # About as many as fill every window of every step.
         version = version_of(folder / "store", rows=steps * 8 * 5, words=200)
-        settings = {**SAME, **GPU, "max_steps": steps}
-        document = tokens_a_row(version, model)
-        return [Plan("sft", "sft, 1B shape, packed, bf16", model, version, settings, document)]
+        settings = {**SAME, **on_gpu(attention), "max_steps": steps}
+        document = tokens_a_row(version, model) if attention else settings["max_length"]
+        case = f"sft, 1B shape, packed, bf16, {attention or 'sdpa'}"
+        return [Plan("sft", case, model, version, settings, document)]
+    if attention:
+        raise BenchError("--attention is of trainings on a GPU, and there is none")
     version = version_of(folder / "store", rows=48, words=12)
     model = embedded_checkpoint()
     return [
@@ -267,6 +289,9 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="smaller, and no results are written")
     parser.add_argument("--rounds", type=int, help="instead of 3")
     parser.add_argument("--only", choices=("sft", "dpo"), help="one method; writes no results")
+    parser.add_argument(
+        "--attention", metavar="NAME", help="on a GPU: pack whole documents, with this attention"
+    )
     parser.add_argument("--out", type=Path, help=f"write here, not {RESULTS.name}")
     return parser.parse_args(arguments)
 
@@ -283,7 +308,7 @@ def main(arguments: Sequence[str]) -> int:
     cases: list[Case] = []
     try:
         with tempfile.TemporaryDirectory() as name:
-            for plan in plans_of(Path(name), options.short, say):
+            for plan in plans_of(Path(name), options.short, options.attention, say):
                 if options.only in (None, plan.method):
                     found = measure(plan, rounds, Path(name), say)
                     cases += cases_of(plan, found)
@@ -297,7 +322,7 @@ def main(arguments: Sequence[str]) -> int:
         return 130
     print(table(cases))
     # A part of the figures must not take the place of all of them.
-    partial = options.short or options.rounds or options.only
+    partial = options.short or options.rounds or options.only or options.attention
     path = options.out or (None if partial else RESULTS)
     if path is not None:
         versions = {name: metadata.version(name) for name in PACKAGES}

@@ -66,6 +66,13 @@ def test_flops_are_those_of_the_weights_that_a_token_meets(bench: Any) -> None:
     assert more == 6 * 3 * 32 * 10
 
 
+def test_on_a_gpu_no_masked_pair_is_computed_in_vain(bench: Any) -> None:
+    plain, documents = bench.on_gpu(None), bench.on_gpu("flex_attention")
+    assert plain["packing_strategy"] == "wrapped" and "model_init_kwargs" not in plain
+    assert documents["packing_strategy"] == "bfd"
+    assert documents["model_init_kwargs"] == {"attn_implementation": "flex_attention"}
+
+
 def test_weights_that_differ_in_a_bit_are_not_the_same(bench: Any, tmp_path: Path) -> None:
     import torch
     from safetensors.torch import save_file

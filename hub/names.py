@@ -30,11 +30,14 @@ _PLACE: Final = np.uint64((1 << 32) - 1)
 class Names:
     """Ids in an order, each with its place.
 
-    One is found by half of Python's hash of it, and then compared in full. Of each some 25 bytes
-    are kept, beyond some megabytes in files that the system removes when they are needed no more.
+    One is found by half of Python's hash of it, and then compared in full. Of each its text and 16
+    bytes are kept, beyond some megabytes in files that go when they are needed no more.
 
     Args:
-        ids: each once; an Arrow array of texts, or any texts.
+        ids: an Arrow array of texts, or any texts; of one that comes again, `twice` tells.
+
+    Raises:
+        Failure: there is no room on the disk for temporary files.
     """
 
     def __init__(self, ids: Iterable[str] | pa.Array) -> None:

@@ -4,6 +4,9 @@ PYTHON ?= python3
 export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 
+# Tests and benchmarks start hundreds of processes: each would compile the same files again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup quickstart test test-slow bench-engine bench-judge bench-hub bench-review bench-train bench-tax bench-learn check format lock types fields clean
 
 help:

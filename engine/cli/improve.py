@@ -69,16 +69,16 @@ def command(
 
 
 def _show(output: Output, loaded: Loaded, result: Improved) -> None:
-    from charter.improve.report import HEAD, round_rows, settings_rows
+    from charter.improve.report import round_table, settings_rows
 
     outcome = result.outcome
     output.line("\nRounds (95 % intervals; * is kept; length in characters)")
-    rows = round_rows(outcome, loaded)
-    # A terminal has no room for eleven columns: each figure is a line, each round a column.
+    head, rows = round_table(outcome, loaded)
+    # A terminal has no room for ten columns: each figure is a line, each round a column.
     names = [f"round {row[0]}" if str(row[0])[0].isdigit() else str(row[0]) for row in rows]
     figures = [
         (name, *(f"{row[at]:,}" if isinstance(row[at], int) else row[at] for row in rows))
-        for at, name in enumerate(HEAD)
+        for at, name in enumerate(head)
         if at
     ]
     output.table(("", *names), figures)
@@ -99,10 +99,17 @@ def _show(output: Output, loaded: Loaded, result: Improved) -> None:
         output.line(f"  seen: {effect}")
     for warning in result.found["judge_warnings"]:
         output.line(f"  of the judge: {warning}")
-    model = "the embedded model" if result.model is None else str(result.model)
+    model = "the embedded model" if result.model is None else str(_as_given(result))
     kept = "the model before any round" if outcome.best == 0 else f"round {outcome.best}"
     output.line(f"kept: {kept}, {model}")
     output.line(f"report: {result.folder / 'report.html'}")
+
+
+def _as_given(result: Improved) -> Path:
+    """The kept model's folder by the name of `--out`, where it lies there."""
+    assert result.model is not None
+    model, folder = Path(result.model), result.folder.absolute()
+    return result.folder / model.relative_to(folder) if model.is_relative_to(folder) else model
 
 
 def _show_depth(output: Output, outcome: Outcome) -> None:

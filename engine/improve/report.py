@@ -16,14 +16,13 @@ from charter.plots import Series, bars, estimates, grid, lines
 from charter.recipes import Loaded
 from charter.stats import Estimate
 
-__all__ = ["HEAD", "as_json", "report_page", "round_rows", "settings_rows", "shown"]
+__all__ = ["as_json", "report_page", "round_table", "settings_rows", "shown"]
 
-HEAD = (
+_HEAD = (
     *("round", "quality", "win rate against base", "against the round before"),
     *("harmful refused", "harmless refused", "tax, %", "length", "distinct-2"),
     *("calls", "tokens", "seconds"),
 )
-"""Of the table of rounds."""
 
 
 def shown(found: Estimate) -> str:
@@ -49,9 +48,12 @@ def cost_of(done: Done, number: int) -> Facts:
     }
 
 
-def round_rows(outcome: Outcome, loaded: Loaded) -> list[tuple[Any, ...]]:
-    """One row a round, under `HEAD`; the one that is kept has a star."""
-    rows = []
+def round_table(outcome: Outcome, loaded: Loaded) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """Names of figures, and one row a round; the one that is kept has a star.
+
+    A figure that was asked of no round, the tax, is left out.
+    """
+    rows: list[tuple[Any, ...]] = []
     for each in outcome.rounds:
         cost = cost_of(outcome.done, each.number)
         rows.append(
@@ -70,7 +72,8 @@ def round_rows(outcome: Outcome, loaded: Loaded) -> list[tuple[Any, ...]]:
                 round(cost["seconds"]),
             )
         )
-    return rows
+    there = [at for at in range(len(_HEAD)) if any(row[at] != "" for row in rows)]
+    return tuple(_HEAD[at] for at in there), [tuple(row[at] for at in there) for row in rows]
 
 
 def _tax(each: RoundFigures) -> str:
@@ -178,7 +181,7 @@ def report_page(outcome: Outcome, loaded: Loaded) -> str:
             ]
         ),
         "".join(f"<p>{text(said)}.</p>\n" for said in outcome.said),
-        table(HEAD, round_rows(outcome, loaded)),
+        table(*round_table(outcome, loaded)),
         '<p class="note">95 % intervals. The round with a star is kept. Length in characters; '
         "distinct-2 is the share of different word pairs in the first 40 words of all answers; "
         "calls count whether a cache had them or not, tokens of judges and runs only where a call "

@@ -14,11 +14,10 @@ from charter.improve.effects import effects
 from charter.improve.figures import CategoryFigures, RoundFigures
 from charter.improve.loop import Outcome
 from charter.improve.report import (
-    HEAD,
     as_json,
     cost_of,
     report_page,
-    round_rows,
+    round_table,
     settings_rows,
     shown,
 )
@@ -76,14 +75,13 @@ def test_costs_are_summed_over_steps_and_unknown_money_stays_unknown(outcome):
 
 
 def test_one_row_a_round_and_a_star_at_the_best(outcome, loaded):
-    rows = round_rows(outcome, loaded)
+    head, rows = round_table(outcome, loaded)
     assert [row[0] for row in rows] == ["base", "1 *", "2"]
-    assert all(len(row) == len(HEAD) for row in rows)
+    assert all(len(row) == len(head) for row in rows)
     assert rows[0][2] == "0.50 [0.50, 0.50]"
     assert rows[2][1] == rows[2][2] == "no figure"
-    tax, length, diversity = (HEAD.index(name) for name in ("tax, %", "length", "distinct-2"))
-    assert rows[2][length] == rows[2][diversity] == "none"
-    assert {row[tax] for row in rows} == {""}
+    assert rows[2][head.index("length")] == rows[2][head.index("distinct-2")] == "none"
+    assert "tax, %" not in head  # the recipe asks for none
 
 
 def test_a_tax_is_shown_where_the_recipe_asks_for_it(outcome, loaded):
@@ -91,8 +89,8 @@ def test_a_tax_is_shown_where_the_recipe_asks_for_it(outcome, loaded):
     taxed = replace(outcome.rounds[1], tax=Estimate(4.0, 1.0, 7.0, 1), taxes=taxes)
     assert RoundFigures.from_json(json.loads(json.dumps(taxed.as_json()))) == taxed
     found = replace(outcome, rounds=(outcome.rounds[0], taxed, outcome.rounds[2]))
-    rows = round_rows(found, loaded)
-    assert [row[HEAD.index("tax, %")] for row in rows] == ["", "+4.0 [+1.0, +7.0]", ""]
+    head, rows = round_table(found, loaded)
+    assert [row[head.index("tax, %")] for row in rows] == ["", "+4.0 [+1.0, +7.0]", ""]
     page = report_page(found, loaded)
     assert "Alignment tax of round 1" in page and EVIL not in page
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from charter.cli.interrupts import check_interrupt
 from charter.cli.options import load, out_option, recipe_options
 from charter.cli.output import Output, common
 
@@ -61,6 +62,7 @@ def command(
     started = time.monotonic()
 
     def say(line: str) -> None:
+        check_interrupt()
         output.line(f"[{time.monotonic() - started:7.1f} s] {line}")
 
     result = improve(loaded, out, say, output.progress)

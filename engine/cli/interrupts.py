@@ -1,27 +1,102 @@
-"""Ctrl-C is heard while the main thread waits."""
+"""Ctrl-C: heard while the main thread waits, and remembered where somebody else's code drops it."""
 
 from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
-from types import ModuleType
+from types import FrameType, ModuleType
 
-__all__ = ["hear_interrupts"]
+from charter.run.progress import Progress, Snapshot
+
+__all__ = ["Watchful", "check_interrupt", "hear_interrupts", "interrupted"]
 
 
-def hear_interrupts() -> None:
-    """Lets SIGINT wake the main thread out of what it waits for, once polars is imported too.
+class _Heard:
+    """Whether Ctrl-C came since `hear_interrupts`."""
 
-    Polars takes the signal with SA_RESTART, and then a lock, another thread or a child is waited
-    for to its end before Python is told (https://github.com/pola-rs/polars/issues/21739). What
-    polars does with the signal stays. Of use only before polars is first imported.
+    came = False
+
+
+@contextmanager
+def hear_interrupts() -> Iterator[None]:
+    """Inside, Ctrl-C is KeyboardInterrupt, as always, and is remembered.
+
+    For it may get lost: Python drops what is raised in a `__del__`, and transformers makes an
+    ImportError of what is raised while it imports. `check_interrupt` raises it again.
+
+    It also wakes the main thread out of what it waits for when polars is imported. Polars takes
+    the signal with SA_RESTART, and then a lock, another thread or a child is waited for to its
+    end before Python is told (https://github.com/pola-rs/polars/issues/21739). What polars does
+    with the signal stays; of use only before polars is first imported.
     """
     if "polars" not in sys.modules:
         sys.meta_path.insert(0, _Polars())
+    _Heard.came = False
+    ours = threading.current_thread() is threading.main_thread() and (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if ours:
+        signal.signal(signal.SIGINT, _hear)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def interrupted() -> bool:
+    """Whether Ctrl-C came."""
+    return _Heard.came
+
+
+def check_interrupt() -> None:
+    """Go no further where Ctrl-C came and was lost.
+
+    Raises:
+        KeyboardInterrupt: it came.
+    """
+    if _Heard.came and threading.current_thread() is threading.main_thread():
+        raise KeyboardInterrupt
+
+
+class Watchful:
+    """A watcher of long work that ends it where Ctrl-C was lost.
+
+    Args:
+        shown: what shows the progress.
+    """
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown = shown
+
+    def begin(self, name: str, total: int, unit: str = "calls") -> None:
+        """A step begins."""
+        check_interrupt()
+        self._shown.begin(name, total, unit)
+
+    def advance(self, name: str, done: int = 1) -> None:
+        """Some units are done."""
+        check_interrupt()
+        self._shown.advance(name, done)
+
+    def update(self, now: Snapshot) -> None:
+        """A run has come so far; it has its own way to stop."""
+        self._shown.update(now)
+
+    def say(self, line: str) -> None:
+        """One line."""
+        self._shown.say(line)
+
+
+def _hear(number: int, frame: FrameType | None) -> None:
+    _Heard.came = True
+    raise KeyboardInterrupt
 
 
 class _Polars(MetaPathFinder):

@@ -12,13 +12,15 @@ from typing import Any
 import click
 
 from charter import __version__
-from charter.cli.interrupts import hear_interrupts
+from charter.cli.interrupts import hear_interrupts, interrupted
 from charter.cli.lazy import LazyGroup
 from charter.cli.output import print_faults
 from charter.errors import CharterError, Fault
 from charter.models.threads import wait_asleep
 
 __all__ = ["main"]
+
+_INTERRUPTED = 130
 
 # One visible line a command: name -> module of `charter.cli` and what `charter --help` says.
 COMMANDS = {
@@ -70,7 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Libraries set hooks that print all local variables with a traceback, keys among them.
     plain = sys.excepthook
     wait_asleep()
-    hear_interrupts()
     # Our own progress is enough; whoever wants theirs as well sets these to 0.
     for name in ("HF_DATASETS_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_PROGRESS_BARS"):
         os.environ.setdefault(name, "1")
@@ -84,7 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Advice of libraries to their programmers is no advice to our users.
         warnings.simplefilter("ignore")
     try:
-        sys.exit(_guarded(given))
+        with hear_interrupts():
+            sys.exit(_guarded(given))
     finally:
         sys.excepthook = plain
 
@@ -97,7 +99,7 @@ def _guarded(arguments: list[str]) -> int:
         if "--debug" in arguments:
             raise
         print_faults(error.faults)
-        return error.exit_code
+        return _INTERRUPTED if interrupted() else error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
         return 0
@@ -108,8 +110,7 @@ def _guarded(arguments: list[str]) -> int:
         print_faults([Fault(place, "", what, fix or f"see `{place} --help`")])
         return 2
     except (KeyboardInterrupt, click.Abort):
-        print_faults([Fault("charter", "", "interrupted", "run the same command again")])
-        return 130
+        return _told_interrupted()
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -117,6 +118,13 @@ def _guarded(arguments: list[str]) -> int:
     except Exception as error:
         if "--debug" in arguments:
             raise
+        if interrupted():  # which a library made something else of
+            return _told_interrupted()
         what = f"a fault of charter itself: {type(error).__name__}: {error}"
         print_faults([Fault("charter", "", what, "run it again with --debug and report it")])
         return 1
+
+
+def _told_interrupted() -> int:
+    print_faults([Fault("charter", "", "interrupted", "run the same command again")])
+    return _INTERRUPTED

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from charter.cli.interrupts import Watchful
 from charter.cli.lines import printable
 from charter.errors import Fault
 from charter.run.progress import Progress
@@ -87,8 +88,8 @@ class Output:
             from charter.cli.bars import bars
 
             with bars() as shown:
-                yield shown
+                yield Watchful(shown)
         else:
             from charter.cli.lines import Lines
 
-            yield Lines()
+            yield Watchful(Lines())

@@ -1,17 +1,19 @@
-"""Ctrl-C comes through while `charter` waits for something, with polars imported."""
+"""Ctrl-C comes through: while `charter` waits for something, and where a library drops it."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 
 import pytest
 
 PRESSED = """
-import sys, threading
+import os, signal, sys, threading
 from charter.cli import main, schema
+from charter.cli.output import Output
 assert "polars" not in sys.modules
 
 def work(**_):
@@ -47,3 +49,58 @@ def test_it_wakes_what_waits(wait: str) -> None:
             child.kill()
     assert child.returncode == 130
     assert "interrupted" in said and "Traceback" not in said
+
+
+DROPPED = """
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):  # Python looks for signals between two steps
+            pass
+
+Dying()
+"""
+TURNED = """
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    for _ in range(1000):
+        pass
+except BaseException:
+    raise ModuleNotFoundError("Could not import module") from None
+"""
+STEPS = """
+with Output(as_json=False).progress() as progress:
+    progress.say("what is said at the end may be said")
+    progress.begin("steps", 3, "steps")
+    print("was never told")
+"""
+
+
+@pytest.mark.parametrize("lost", [DROPPED + STEPS, TURNED])
+def test_it_ends_the_command_where_it_was_dropped(lost: str) -> None:
+    script = PRESSED.replace("    WAIT\n", textwrap.indent(lost, "    "))
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 130, done.stderr
+    assert "never told" not in done.stdout
+    assert done.stderr.endswith("charter: interrupted; run the same command again\n")
+
+
+def test_of_one_command_the_next_knows_nothing() -> None:
+    from charter.cli import interrupts
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), interrupts.hear_interrupts():
+            signal.raise_signal(signal.SIGINT)
+        assert interrupts.interrupted()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        with interrupts.hear_interrupts():
+            interrupts.check_interrupt()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as under nohup
+        with interrupts.hear_interrupts():
+            signal.raise_signal(signal.SIGINT)
+            assert not interrupts.interrupted()
+    finally:
+        signal.signal(signal.SIGINT, before)

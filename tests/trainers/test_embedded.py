@@ -15,13 +15,14 @@ ANSWERS = (
 )
 
 
-def _rows(count, completion):
+def _rows(count, completion, **more):
     return [
         {
             "id": f"p{i}",
             "prompt_id": f"p{i}",
             "prompt": [{"role": "user", "content": f"What do you do in case {i}?"}],
             **{name: [{"role": "assistant", "content": text(i)}] for name, text in completion},
+            **more,
         }
         for i in range(count)
     ]
@@ -35,7 +36,9 @@ def test_sft_then_dpo_on_the_embedded_model(make_version, place):
         {
             "sft": {"train": _rows(8, [("completion", good[1])])},
             "preference": {
-                "train": _rows(8, [good, ("rejected", lambda i: "No. Go away and stop asking.")])
+                "train": _rows(
+                    8, [good, ("rejected", lambda i: "No. Go away and stop asking.")], p_chosen=0.9
+                )
             },
         },
         generator={"llm": "local", "model": None},

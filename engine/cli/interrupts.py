@@ -11,6 +11,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import FrameType, ModuleType
+from typing import NoReturn
 
 from charter.run.progress import Progress, Snapshot
 
@@ -38,16 +39,22 @@ def hear_interrupts() -> Iterator[None]:
     if "polars" not in sys.modules:
         sys.meta_path.insert(0, _Polars())
     _Heard.came = False
-    ours = threading.current_thread() is threading.main_thread() and (
-        signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )
-    if ours:
-        signal.signal(signal.SIGINT, _hear)
+    default = signal.default_int_handler
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not default
+    ):
+        yield
+        return
+    signal.signal(signal.SIGINT, _hear)
+    # asyncio puts its own handler, which cancels tasks, in the place of this one alone, and this
+    # one back.
+    signal.default_int_handler = _hear
     try:
         yield
     finally:
-        if ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.default_int_handler = default
+        signal.signal(signal.SIGINT, default)
 
 
 def interrupted() -> bool:
@@ -94,7 +101,7 @@ class Watchful:
         self._shown.say(line)
 
 
-def _hear(number: int, frame: FrameType | None) -> None:
+def _hear(number: int, frame: FrameType | None) -> NoReturn:
     _Heard.came = True
     raise KeyboardInterrupt
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -102,5 +103,32 @@ def test_of_one_command_the_next_knows_nothing() -> None:
         with interrupts.hear_interrupts():
             signal.raise_signal(signal.SIGINT)
             assert not interrupts.interrupted()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_tasks_are_cancelled_as_asyncio_does() -> None:
+    from charter.cli import interrupts
+
+    seen: list[str] = []
+
+    async def waiting() -> None:
+        asyncio.get_running_loop().call_later(0.05, signal.raise_signal, signal.SIGINT)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    default = signal.default_int_handler
+    before = signal.signal(signal.SIGINT, default)
+    try:
+        with interrupts.hear_interrupts():
+            with pytest.raises(KeyboardInterrupt):
+                asyncio.run(waiting())
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            assert interrupts.interrupted()
+        assert seen == ["cancelled"] and signal.default_int_handler is default
     finally:
         signal.signal(signal.SIGINT, before)

@@ -273,7 +273,7 @@ def plans_of(
         case = f"sft, 1B shape, packed, bf16, {attention or 'sdpa'}"
         return [Plan("sft", case, model, version, settings, document)]
     if attention:
-        raise BenchError("--attention is of trainings on a GPU, and there is none")
+        raise BenchError("--attention: there is no GPU to train on; leave it out")
     version = version_of(folder / "store", rows=48, words=12)
     model = embedded_checkpoint()
     return [

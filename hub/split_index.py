@@ -50,8 +50,7 @@ class Splits(Mapping[str, Split]):
         self._tests = _grown(np.bool_, [np.asarray(tests, np.bool_)])
         self._firsts = None if firsts is None else _grown(np.int32, [firsts])
         self._last = 0  # where the last id that was asked for stands
-        sizes = {len(self._names), len(tests), len(self) if firsts is None else len(firsts)}
-        if len(sizes) > 1:
+        if any(len(each) != len(self) for each in (tests, firsts) if each is not None):
             raise ValueError("ids, tests and firsts are of different lengths")
         if len(self._names.twice()):
             raise ValueError("a prompt id is given twice")
@@ -133,10 +132,6 @@ class Splits(Mapping[str, Split]):
         """The id at a place."""
         return self._names[place]
 
-    def split(self, place: int) -> Split:
-        """The split of the prompt at a place."""
-        return _NAMES[int(self._tests.values[place])]
-
     def with_more(self, ids: Iterable[str], split: Split) -> Splits:
         """These and further prompts, all of them in one split and each in a cluster of its own.
 
@@ -155,13 +150,10 @@ class Splits(Mapping[str, Split]):
             names = Names(_left_out(names, again))
         other = copy(self)
         other._names = names
-        more = range(len(self), len(names), _BATCH)
-        ends = [min(start + _BATCH, len(names)) for start in more]
-        tests = (np.full(end - at, split == "test") for at, end in zip(more, ends, strict=True))
-        other._tests = _grown(np.bool_, chain([self._tests.values], tests))
+        own = np.arange(len(self), len(names))
+        other._tests = _grown(np.bool_, [self._tests.values, np.full(len(own), split == "test")])
         if self._firsts is not None:
-            own = (np.arange(at, end) for at, end in zip(more, ends, strict=True))
-            other._firsts = _grown(np.int32, chain([self._firsts.values], own))
+            other._firsts = _grown(np.int32, [self._firsts.values, own])
         return other
 
     def in_train(self, places: Ints) -> Splits:

@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in ("HF_DATASETS_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_PROGRESS_BARS"):
         os.environ.setdefault(name, "1")
     # Arrow's own choice keeps what it once had. The C library's takes every large array anew from
-    # the system, and writing a version a fifth longer with it; elsewhere Arrow may lack jemalloc.
+    # the system, which costs time; elsewhere Arrow may lack jemalloc.
     pool = "jemalloc" if libc_ver()[0] == "glibc" else "system"
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", pool)
     # For all threads the same memory: what one has freed another takes, a tenth less in all.

@@ -66,7 +66,7 @@ def test_flops_are_those_of_the_weights_that_a_token_meets(bench: Any) -> None:
     assert more == 6 * 3 * 32 * 10
 
 
-def test_on_a_gpu_no_masked_pair_is_computed_in_vain(bench: Any) -> None:
+def test_on_a_gpu_windows_are_cut_unless_an_attention_is_named(bench: Any) -> None:
     plain, documents = bench.on_gpu(None), bench.on_gpu("flex_attention")
     assert plain["packing_strategy"] == "wrapped" and "model_init_kwargs" not in plain
     assert documents["packing_strategy"] == "bfd"

@@ -175,15 +175,18 @@ def test_a_file_is_hashed_as_it_is_written_and_never_written_over(tmp_path: Path
         _write(table, tmp_path / "some" / "file", [])
 
 
+def _many(batch: pa.RecordBatch, read: list[int], interrupted_at: int = -1) -> Any:
+    """A batch 5,000 times; `read` gets the number of each that was taken."""
+    for number in range(5_000):
+        read.append(number)
+        if number == interrupted_at:
+            os.kill(os.getpid(), signal.SIGINT)
+        yield batch
+
+
 def test_where_one_config_cannot_be_written_the_others_end(tmp_path: Path) -> None:
     (batch,) = _table(100).to_batches()
-    read = []
-
-    def many() -> Any:
-        for number in range(5_000):
-            read.append(number)
-            yield batch
-
+    read: list[int] = []
     reject = dict.fromkeys(CONFIGS["rejects"].names, "x")
     rejects = pa.RecordBatch.from_pylist([reject], CONFIGS["rejects"])
     layout = Layout()
@@ -191,7 +194,7 @@ def test_where_one_config_cannot_be_written_the_others_end(tmp_path: Path) -> No
     layout.see(Part("rejects", rejects, {}))
     (tmp_path / "rejects").write_text("in the way")
     rows = {
-        "judgments": StoredRows("judgments", 100, (), many()),
+        "judgments": StoredRows("judgments", 100, (), _many(batch, read)),
         "rejects": StoredRows("rejects", 1, (), (rejects,)),
     }
     with pytest.raises(FileExistsError):
@@ -201,18 +204,10 @@ def test_where_one_config_cannot_be_written_the_others_end(tmp_path: Path) -> No
 
 def test_an_interrupt_ends_them_all(tmp_path: Path) -> None:
     (batch,) = _table(100).to_batches()
-    read = []
-
-    def many() -> Any:
-        for number in range(5_000):
-            read.append(number)
-            if number == 10:
-                os.kill(os.getpid(), signal.SIGINT)
-            yield batch
-
+    read: list[int] = []
     layout = Layout()
     layout.see(Part("judgments", batch, {}))
-    rows = {"judgments": StoredRows("judgments", 100, (), many())}
+    rows = {"judgments": StoredRows("judgments", 100, (), _many(batch, read, 10))}
     signal.siginterrupt(signal.SIGINT, True)  # as under `charter`: see charter.cli.interrupts
     with pytest.raises(KeyboardInterrupt):
         write_data(rows, {}, layout, tmp_path)

@@ -125,6 +125,10 @@ def load_tokenizer(base: Base, settings: TrainSettings) -> Any:
         fix = f"name an instruction-tuned model, or choose: --chat-template FILE, or one of {names}"
         raise InputError(Fault("", "model", what, fix))
     check_template(tokenizer)
+    kinds = getattr(config, "architectures", None) or []
+    if settings.method != "reward" and any("SequenceClassification" in kind for kind in kinds):
+        what = f'"{base.name}" is a {kinds[0]}, which gives a score and no text'
+        raise InputError(Fault("", "model", what, "name a language model with --model"))
     _check_vocabulary(base, tokenizer, config)
     return tokenizer
 

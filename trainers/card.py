@@ -155,7 +155,10 @@ def _judge(settings: TrainSettings) -> dict[str, Any]:
 
 def _without_folder(value: Any) -> Any:
     """A path as its last part: the rest says something of this machine only."""
-    return Path(value).name if isinstance(value, str) and Path(value).exists() else value
+    try:
+        return Path(value).name if isinstance(value, str) and Path(value).exists() else value
+    except (OSError, ValueError):  # a text that can't be a path: too long, or with a NUL
+        return value
 
 
 def _versions() -> dict[str, str]:

@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 from charter.errors import Failure, Fault
 from charter.trainers.processes import several
 
-__all__ = ["CheckpointCallback"]
+__all__ = ["CheckpointCallback", "check_finite"]
 
 _AFTER = 60.0  # seconds of training between two checkpoints at least
 _TIMES = 50.0  # and this many times what writing one takes: 2 % of the time at most
@@ -44,8 +44,7 @@ class CheckpointCallback(TrainerCallback):  # type: ignore[misc]  # transformers
             control.should_save = True
         if control.should_save:
             self._began = self._clock()
-            if not _finite(model):
-                raise Failure(_spoilt(state.global_step))
+            check_finite(model, state.global_step)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Learns what a checkpoint costs."""
@@ -62,11 +61,15 @@ class CheckpointCallback(TrainerCallback):  # type: ignore[misc]  # transformers
         return bool(broadcast_object_list([due])[0])
 
 
-def _finite(model: Any) -> bool:
-    """Whether every weight that is trained is a number; of shards, those of this process."""
-    return all(
-        bool(torch.isfinite(weight).all()) for weight in model.parameters() if weight.requires_grad
-    )
+def check_finite(model: Any, step: int) -> None:
+    """See that every weight that is trained is a number; of shards, those of this process.
+
+    Raises:
+        Failure: one is none.
+    """
+    trained = (weight for weight in model.parameters() if weight.requires_grad)
+    if not all(bool(torch.isfinite(weight).all()) for weight in trained):
+        raise Failure(_spoilt(step))
 
 
 def _spoilt(step: int) -> Fault:

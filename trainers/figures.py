@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from charter.trainers.rows import Rows
     from charter.trainers.truncation import Truncation
 
-__all__ = ["history_of", "measured_of", "metrics_of"]
+__all__ = ["history_of", "loss_before", "measured_of", "metrics_of"]
 
 _CLIPPED = "completions/clipped_ratio"
 
@@ -38,19 +39,26 @@ def metrics_of(
         metrics["last_loss"] = history[-1]["loss"]
         metrics["mean_loss"] = _mean_loss(history)
         metrics |= _epoch_losses(history)
-        if _CLIPPED in history[-1]:
-            shares = [entry[_CLIPPED] for entry in history]
+        if shares := _numbers(history, _CLIPPED):
             metrics["clipped_share"] = sum(shares) / len(shares)
-        if "kl" in history[-1]:
-            metrics["last_kl"] = history[-1]["kl"]
+        if divergences := _numbers(history, "kl"):
+            metrics["last_kl"] = divergences[-1]
         if method.tracked is not None:
             metrics |= _tracked(history, method.tracked)
     if rows.test is not None:
         measured = trainer.evaluate()
         metrics["test_rows"] = len(rows.test)
         names = method.test_metrics.items()
-        metrics |= {ours: measured[theirs] for theirs, ours in names if theirs in measured}
+        metrics |= {
+            ours: measured[theirs] for theirs, ours in names if _is_number(measured, theirs)
+        }
     return metrics
+
+
+def loss_before(trainer: Any) -> dict[str, float]:
+    """The loss on `test` before training, where a batch of it is measured."""
+    measured = trainer.evaluate()
+    return {"test_loss_before": measured["eval_loss"]} if "eval_loss" in measured else {}
 
 
 def history_of(trainer: Any) -> list[dict[str, float]]:
@@ -61,23 +69,35 @@ def history_of(trainer: Any) -> list[dict[str, float]]:
 def measured_of(trainer: Any) -> list[dict[str, float]]:
     """The numbers that were logged, by step; those measured on `test` begin with `eval_`."""
     return [
-        {name: value for name, value in entry.items() if isinstance(value, int | float)}
+        {name: value for name, value in entry.items() if _is_number(entry, name)}
         for entry in trainer.state.log_history
         if "loss" in entry or "eval_loss" in entry
     ]
 
 
 def _tracked(history: list[dict[str, float]], name: str) -> dict[str, float]:
-    """A figure at the first and the last step, and its parts (`rewards/PRINCIPLE/mean`)."""
-    found = {}
-    for when, entry in (("first", history[0]), ("last", history[-1])):
-        found[f"{when}_{name}"] = entry[name]
-        for key, value in entry.items():
-            part, _, of = key.removeprefix(f"{name}s/").rpartition("/")
-            if key.startswith(f"{name}s/") and of == "mean":
-                found[f"{when}_{name}_{part}"] = value
-    # A reward that no one gave is no number, and JSON has no word for that.
-    return {key: value for key, value in found.items() if math.isfinite(value)}
+    """The first and the last of a figure, and of its parts (`rewards/PRINCIPLE/mean`).
+
+    Steps that made no answers log none of them, and a reward that no one gave is no number.
+    """
+    found: dict[str, float] = {}
+    for key in dict.fromkeys(key for entry in history for key in entry):
+        part, _, of = key.removeprefix(f"{name}s/").rpartition("/")
+        is_part = key.startswith(f"{name}s/") and of == "mean"
+        if (key == name or is_part) and (values := _numbers(history, key)):
+            ours = f"{name}_{part}" if is_part else name
+            found |= {f"first_{ours}": values[0], f"last_{ours}": values[-1]}
+    return found
+
+
+def _numbers(history: list[dict[str, float]], name: str) -> list[float]:
+    """What was logged by that name, as far as it is a number."""
+    return [entry[name] for entry in history if _is_number(entry, name)]
+
+
+def _is_number(entry: Mapping[str, Any], name: str) -> bool:
+    value = entry.get(name)
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _mean_loss(history: list[dict[str, float]], start: float = 0.0) -> float:

@@ -39,7 +39,9 @@ def fitted(
     overflow = "front" if keeps_end else method.overflow
 
     def counted(part: Any) -> Truncation:
-        return count_truncated(part, tokenizer, method.completions, window, overflow=overflow)
+        return count_truncated(
+            part, tokenizer, method.completions, window, overflow=overflow, wraps=method.wraps
+        )
 
     found = counted(rows.train)
     if found.dropped == len(rows.train):

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from charter.errors import Fault
+from charter.recipes.train import own_fields
 
 __all__ = ["P_CHOSEN", "WEIGHT", "Labels", "label_faults", "least_p", "read_labels"]
 
@@ -69,7 +70,9 @@ def least_p(soft: str) -> float:
 
 def read_labels(method: str, ours: Mapping[str, Any], fields: Mapping[str, Any]) -> Labels:
     """The labels of a training: what was said, else soft where the method's loss has that form."""
-    usual = _DEFAULT.get(method, "none") if "sigmoid" in _losses(fields) else "none"
+    losses = set(_losses(fields))
+    has_form = "sigmoid" in losses and not losses & _SMOOTHED
+    usual = _DEFAULT.get(method, "none") if has_form else "none"
     return Labels(
         soft=ours.get("soft_labels", usual),
         weight=ours.get("weight", "none"),
@@ -79,7 +82,8 @@ def read_labels(method: str, ours: Mapping[str, Any], fields: Mapping[str, Any])
 
 def label_faults(method: str, given: Mapping[str, Any]) -> Iterable[Fault]:
     """What doesn't go together in the values of a training."""
-    least = given.get("min_p")
+    # The `min_p` of `grpo` is TRL's, of sampling.
+    least = given.get("min_p") if "min_p" in own_fields(method) else None
     if least is not None and not 0.5 <= least <= 1:
         what = f"is {least}, and p_chosen lies in (0.5, 1]"
         yield Fault("", "min_p", what, "give a number from 0.5 to 1")
@@ -90,6 +94,10 @@ def label_faults(method: str, given: Mapping[str, Any]) -> Iterable[Fault]:
         if given.get(name, "none") != "none" and "sigmoid" not in losses:
             what = f"is {given[name]}, which the loss {', '.join(losses)} has no form of"
             yield Fault("", name, what, "leave loss_type out, or set it to none")
+        elif given.get(name, "none") != "none" and (beside := _SMOOTHED & set(losses)):
+            # Ours is a `label_smoothing` of each row, and these read that too.
+            what = f"is {given[name]}, which can't be told from that of {', '.join(sorted(beside))}"
+            yield Fault("", name, what, "leave those out of loss_type, or set it to none")
     if given.get("label_smoothing") and not _SMOOTHED & set(losses):
         what = f"is not read by the loss {', '.join(losses)}"
         fix = "use soft_labels for p_chosen of each row, or loss_type=robust for one figure"

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from charter.errors import Failure, Fault, InputError, Interrupted
+from charter.errors import CharterError, Failure, Fault, InputError, Interrupted
 
 if TYPE_CHECKING:
     from charter.trainers.progress import ProgressCallback
     from charter.trainers.work import WorkFolder
 
-__all__ = ["mended"]
+__all__ = ["is_unreadable", "mended"]
 
 # No space, no quota, or a file longer than the system allows.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -24,13 +24,18 @@ _NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
 
 
 @contextmanager
-def mended(callback: ProgressCallback, work: WorkFolder) -> Iterator[None]:
+def mended(callback: ProgressCallback, work: WorkFolder, where: str) -> Iterator[None]:
     """Turns errors of the libraries inside into ours.
+
+    Args:
+        callback: what counts the steps.
+        work: where the training works.
+        where: the path of its settings, for faults (`train.sft`).
 
     Raises:
         Interrupted: Ctrl-C.
-        InputError: the chat template refuses a row.
-        Failure: memory ran out, or the disk is full.
+        InputError: the chat template refuses a row, or a library the settings, before any step.
+        Failure: memory ran out, the disk is full, or a checkpoint can't be gone on from.
     """
     from jinja2 import TemplateError
 
@@ -43,16 +48,51 @@ def mended(callback: ProgressCallback, work: WorkFolder) -> Iterator[None]:
         what = f"the model's chat template refuses a row: {_one_line(error)}"
         fix = "choose another with --chat-template FILE|NAME"
         raise InputError(Fault("", "chat_template", what, fix)) from error
-    except (MemoryError, OSError, RuntimeError) as error:
-        failure = _failure(error, callback, work)
-        if failure is None:
-            raise
-        raise failure from error
+    except CharterError:
+        raise
     except Exception as error:
-        # safetensors has an error class of its own, which says only `Exception` above it.
-        if not _is_full(error):
+        found = _failure(error, callback, work) or _refusal(error, callback, work, where)
+        if found is None:
             raise
-        raise _full(callback, work) from error
+        raise found from error
+
+
+def is_unreadable(error: Exception) -> bool:
+    """Whether an error of loading a model says that it can't be read, or is not there."""
+    if isinstance(error, OSError) and not _is_full(error):
+        return True
+    # safetensors has an error class of its own, which says only `Exception` above it.
+    return type(error).__name__ == "SafetensorError" or "ignore_mismatched_sizes" in str(error)
+
+
+def _refusal(
+    error: Exception, callback: ProgressCallback, work: WorkFolder, where: str
+) -> CharterError | None:
+    """What a library says before the first step: of a checkpoint, else of the settings."""
+    if callback.moved or _is_ours(error):
+        return None
+    said = _one_line(error)
+    if not isinstance(error, ValueError | NotImplementedError | ImportError):
+        said = f"{type(error).__name__}: {said}"
+    if (checkpoint := work.checkpoint()) is not None:
+        what = f"its checkpoint can't be gone on from: {said}"
+        fix = "remove that folder: the same command begins at the one before it, or anew"
+        return Failure(Fault(checkpoint, where, what, fix))
+    fix = "change that field; --debug shows where it comes from"
+    if isinstance(error, ImportError):
+        fix = "install it, or change the field that wants it"
+    elif isinstance(error, IndexError):
+        fix = "lower max_length: a row may be longer than the model has positions"
+    return InputError(Fault("", where, said, fix))
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether it was raised in Charter's own code: that is our fault, and not the user's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return str(module).startswith("charter.")
 
 
 def _failure(error: Exception, callback: ProgressCallback, work: WorkFolder) -> Failure | None:

@@ -69,6 +69,7 @@ class Method:
         instead: the config that is read where the first has no rows, and the column of it that
             stands for `completion`.
         overflow: what TRL does with rows longer than the window: `cut` their end, `drop` the row.
+        wraps: whether TRL puts the tokens that begin and end a text where they are missing.
         scores: whether the model gives a score and no text.
         defaults: what Charter sets where the fields say nothing.
         tracked: the figure that shows learning where the loss does not.
@@ -83,6 +84,7 @@ class Method:
     measured_before: bool = False
     instead: tuple[str, str] | None = None
     overflow: Literal["cut", "drop"] = "cut"
+    wraps: bool = False
     scores: bool = False
     defaults: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda fields: {}
     tracked: str | None = None

@@ -10,12 +10,20 @@ from charter.trainers.quiet import experimental
 
 __all__ = ["ORPO"]
 
+_NO_LIMIT = 1 << 20  # tokens; for None this trainer would take 512
+
 
 def _build(job: Job) -> Any:
     with experimental():
         from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
-    return without_telemetry(ORPOTrainer)(args=ORPOConfig(**job.arguments), **job.keywords)
+    # The others' trainers do this themselves.
+    if job.tokenizer.pad_token is None:
+        job.tokenizer.pad_token = job.tokenizer.eos_token
+    arguments = dict(job.arguments)
+    if "max_length" in arguments and arguments["max_length"] is None:
+        arguments["max_length"] = _NO_LIMIT
+    return without_telemetry(ORPOTrainer)(args=ORPOConfig(**arguments), **job.keywords)
 
 
 def _defaults(fields: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -39,4 +47,5 @@ ORPO = Method(
         "eval_rewards/margins": "test_margin",
     },
     defaults=_defaults,
+    wraps=True,
 )

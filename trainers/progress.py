@@ -17,12 +17,19 @@ Progress = Callable[[int, int, Mapping[str, float]], None]
 
 
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
-    """Passes steps and logs on, and ends a training whose loss is not a number any more."""
+    """Passes steps and logs on, and ends a training whose loss is not a number any more.
+
+    Attributes:
+        done: steps, those before a checkpoint among them.
+        total: steps that there will be; 0 until they are known.
+        moved: whether this process has made a step.
+    """
 
     def __init__(self, progress: Progress | None) -> None:
         self.progress = progress
         self.done = 0
         self.total = 0
+        self.moved = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Says how many steps there will be."""
@@ -30,6 +37,7 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]  # transformers i
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Counts a step."""
+        self.moved = True
         self._tell(state, {})
 
     def on_log(

@@ -24,7 +24,7 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = " ".join(record.getMessage().split())
-        if text.startswith(_COUNTED):
+        if _COUNTED in text:  # behind the number of the process
             return
         if text not in self.notes:
             self.notes.append(text)

@@ -9,6 +9,7 @@ from typing import Any
 
 from charter.errors import Failure, Fault, InputError
 from charter.models.threads import wait_asleep
+from charter.trainers.mend import is_unreadable
 from charter.trainers.reward_folder import check_reward_model
 
 __all__ = ["Scorer", "with_answer"]
@@ -37,13 +38,18 @@ class Scorer:
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(folder)
             model = AutoModelForSequenceClassification.from_pretrained(folder)
-        except (OSError, ValueError) as error:
+        except Exception as error:
+            if not isinstance(error, ValueError) and not is_unreadable(error):
+                raise
             what = f"could not be loaded: {' '.join(str(error).split())}"
             fix = "name a folder that `charter train reward` made"
             raise InputError(Fault(str(folder), "--model", what, fix)) from error
         if self._tokenizer.chat_template is None:
             fix = "name a folder that `charter train reward` made"
             raise InputError(Fault(str(folder), "--model", "has no chat template", fix))
+        if model.config.get_text_config().pad_token_id is None:
+            what, fix = "has no pad_token_id in its config.json", "add one, such as its eos_token's"
+            raise InputError(Fault(str(folder), "--model", what, fix))
         there = torch.accelerator.is_available()
         self._device = torch.accelerator.current_accelerator() if there else torch.device("cpu")
         self._model = model.eval().to(self._device)
@@ -68,12 +74,7 @@ class Scorer:
         """
         import torch
 
-        ids = [
-            self._tokenizer.apply_chat_template(
-                [dict(m) for m in messages], tokenize=True, return_dict=False
-            )
-            for messages in conversations
-        ]
+        ids = [self._tokens(messages) for messages in conversations]
         found: list[float | None] = [None] * len(ids)
         # By length, so that little of a batch is padding.
         read = [at for at, tokens in enumerate(ids) if self._fits(tokens)]
@@ -90,6 +91,19 @@ class Scorer:
             if progress is not None:
                 progress(start + len(chunk), len(places))
         return found
+
+    def _tokens(self, messages: Conversation) -> list[int]:
+        from jinja2 import TemplateError
+
+        said = [dict(message) for message in messages]
+        try:
+            ids = self._tokenizer.apply_chat_template(said, tokenize=True, return_dict=False)
+        except TemplateError as error:
+            roles = ", ".join(message["role"] for message in said[:4])
+            what = f"the model's chat template refuses messages of {roles}: {error}"
+            fix = "leave that conversation out, or say it as the template wants"
+            raise InputError(Fault("", "messages", what, fix)) from error
+        return list(ids)
 
     def _fits(self, ids: Sequence[int]) -> bool:
         return bool(ids) and (self._window is None or len(ids) <= self._window)

@@ -10,7 +10,7 @@ from typing import Any
 from charter.errors import Fault, InputError
 from charter.trainers.score import Scorer, with_answer
 
-__all__ = ["read_lines", "score_file"]
+__all__ = ["is_pair", "read_lines", "score_file"]
 
 _ROLES = ("system", "user", "assistant")
 # The answers of a line, by the keys that it has beside `prompt`.
@@ -62,8 +62,13 @@ def _line(line: str) -> tuple[dict[str, Any], str]:
     return row, ""
 
 
+def is_pair(row: Mapping[str, Any]) -> bool:
+    """Whether a line holds two answers; it has a `margin` then, and a `score` else."""
+    return "messages" not in row and any(key in row for key in _PAIR)
+
+
 def _answers(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return _PAIR if any(key in row for key in _PAIR) else ("response",)
+    return _PAIR if is_pair(row) else ("response",)
 
 
 def _is_text(value: Any) -> bool:
@@ -93,7 +98,7 @@ def score_file(
     scores = iter(scorer.scores(conversations, progress))
     found = []
     for row in lines:
-        if "messages" in row or _answers(row) != _PAIR:
+        if not is_pair(row):
             found.append({**row, "score": next(scores)})
             continue
         chosen, rejected = next(scores), next(scores)

@@ -20,6 +20,7 @@ from charter.recipes.train import COMMON_FIELDS, METHODS, own_fields
 from charter.trainers.coerce import advice, coerced
 from charter.trainers.labels import Labels, label_faults, read_labels
 from charter.trainers.recovery import Recovery, read_recovery, recovery_faults
+from charter.trainers.secret_fields import secret_faults
 from charter.trainers.trackers import tracker_faults
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _OURS: Final = {
     "output_dir": "name the folder with --out",
     "push_to_hub": "upload the folder of the model when it is done",
     "disable_tqdm": "leave it out; Charter shows its own progress",
+    "resume_from_checkpoint": "leave it out; the same command goes on from what it left",
+    "hub_token": "leave it out and set HF_TOKEN; fields stand in the card and the lineage",
 }
 
 
@@ -183,6 +186,7 @@ def check_values(
             except ValueError as error:
                 faults.append(Fault(place, path, str(error), advice(types[name])))
     more = [*_range_faults(given), *label_faults(method, given), *recovery_faults(given)]
+    more += [*_idle_faults(given), *secret_faults(given)]
     more += tracker_faults(given.get("track"), given.get("report_to"))
     if isinstance(values, Mapping):
         more = [replace(fault, path=f"train.{method}.{fault.path}") for fault in more]
@@ -252,3 +256,17 @@ def _range_faults(given: Mapping[str, Any]) -> list[Fault]:
         for name in ("lora_r", "lora_alpha", "limit")
         if given.get(name) is not None and given[name] <= 0
     ]
+
+
+def _idle_faults(given: Mapping[str, Any]) -> Iterable[Fault]:
+    """What would be taken and change nothing."""
+    if given.get("lora") is False:
+        for name in ("lora_r", "lora_alpha"):
+            if name in given:
+                yield Fault("", name, "is read with lora alone", "leave it out, or set lora=true")
+    if given.get("load_best_model_at_end"):
+        for name in ("eval_strategy", "save_strategy"):
+            if given.get(name, "no") == "no":
+                what = f"finds no best model without {name}"
+                fix = f"set {name}, steps or epoch"
+                yield Fault("", "load_best_model_at_end", what, fix)

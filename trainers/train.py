@@ -14,9 +14,10 @@ from charter.models.threads import wait_asleep
 from charter.trainers import card, report
 from charter.trainers.base import Base, load_tokenizer, resolve_base
 from charter.trainers.defaults import defaults_of
-from charter.trainers.figures import history_of, measured_of, metrics_of
+from charter.trainers.figures import history_of, loss_before, measured_of, metrics_of
 from charter.trainers.fit import WINDOW, fitted
-from charter.trainers.mend import mended
+from charter.trainers.made_up import made_up
+from charter.trainers.mend import is_unreadable, mended
 from charter.trainers.method import Job, Method
 from charter.trainers.processes import is_first, several
 from charter.trainers.recovery import Refuses, augmented
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
     from charter.trainers.progress import Progress
 
 __all__ = ["Trained", "train"]
+
+# What transformers and TRL begin anew, or leave out, at a checkpoint.
+_INEXACT = (
+    ("sync_ref_model", True),
+    ("ignore_data_skip", True),
+    ("train_sampling_strategy", "group_by_length"),
+)
+_NO_STEP = (
+    "not one step was made: the settings leave no batch, or no epoch",
+    "look at per_device_train_batch_size, dataloader_drop_last, num_train_epochs and max_steps",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +107,20 @@ def train(
         owner = is_first()
         with WorkFolder(settings.out, identity, owner=owner, resume=settings.resume) as work:
             started = time.monotonic()
-            training = _Training(settings, method, base, work, refuses)
-            metrics, history = training.run(rows, progress)
-            metrics["seconds"] = round(time.monotonic() - started, 2)
-            if work.owner:
-                arguments = training.arguments
-                facts = card.write(
-                    work.model, settings, method, base, rows, arguments, metrics, notes
-                )
-                at = [training.resumed_at] if training.resumed_at else []
-                text = report.render(settings.out.name, facts, training.measured, at)
-                (work.model / "report.html").write_text(text, "utf-8")
-            work.publish()
+            training = _Training(settings, method, base, work, progress, refuses)
+            with mended(training.steps, work, f"train.{method.name}"):
+                metrics, history = training.run(rows)
+                metrics["seconds"] = round(time.monotonic() - started, 2)
+                notes += training.doubts()
+                if work.owner:
+                    arguments = training.arguments
+                    facts = card.write(
+                        work.model, settings, method, base, rows, arguments, metrics, notes
+                    )
+                    at = [training.resumed_at] if training.resumed_at else []
+                    text = report.render(settings.out.name, facts, training.measured, at)
+                    (work.model / "report.html").write_text(text, "utf-8")
+                work.publish()
     return Trained(settings.out, metrics, history, tuple(notes), training.resumed_at)
 
 
@@ -118,6 +132,7 @@ class _Training:
         method: of the settings.
         base: the model at the start.
         work: where to.
+        progress: as `train` is given it.
         refuses: what tells a refusal, for `recovery`.
     """
 
@@ -127,8 +142,12 @@ class _Training:
         method: Method,
         base: Base,
         work: WorkFolder,
+        progress: Progress | None = None,
         refuses: Refuses | None = None,
     ) -> None:
+        from charter.trainers.progress import ProgressCallback
+
+        self.steps = ProgressCallback(progress)
         self.settings, self.method, self.base, self.work = settings, method, base, work
         self.refuses = refuses
         self.counts: dict[str, float] = {}
@@ -140,34 +159,45 @@ class _Training:
             "output_dir": str(work.checkpoints),
         }
 
-    def run(
-        self, rows: Rows, progress: Progress | None
-    ) -> tuple[dict[str, float], list[dict[str, float]]]:
+    def run(self, rows: Rows) -> tuple[dict[str, float], list[dict[str, float]]]:
         """Train and save into the work folder; gives metrics and history."""
         from charter.trainers.board import BoardCallback
-        from charter.trainers.progress import ProgressCallback
+        from charter.trainers.checkpoints import check_finite
 
-        callback = ProgressCallback(progress)
         board = self.settings.track == "tensorboard"
-        with mended(callback, self.work), BoardCallback(self.work.runs if board else None) as log:
+        with BoardCallback(self.work.runs if board else None) as log:
             tokenizer = load_tokenizer(self.base, self.settings)
             rows, truncation = fitted(self.settings, self.method, rows, tokenizer)
             shown = self._recovered(rows, tokenizer)
-            trainer = self._trainer(shown, tokenizer, (callback, self._checkpoints(), log))
+            trainer = self._trainer(shown, tokenizer, (self.steps, self._checkpoints(), log))
             before: dict[str, float] = {}
             # Evaluating first marks the model as prepared, and accelerate would then not wrap it
             # for several processes: each would train by its own rows alone.
             if rows.test is not None and self.method.measured_before and not several():
-                before["test_loss_before"] = trainer.evaluate()["eval_loss"]
+                before = loss_before(trainer)
             # Checkpoints of another training are gone once the first process is here.
             trainer.accelerator.wait_for_everyone()
             checkpoint = self.work.checkpoint()
             self.resumed_at = int(checkpoint.rpartition("-")[2]) if checkpoint else 0
             trainer.train(resume_from_checkpoint=checkpoint)
+            if not trainer.state.global_step:
+                raise InputError(Fault("", f"train.{self.method.name}", *_NO_STEP))
+            check_finite(trainer.model, trainer.state.global_step)
             metrics = metrics_of(trainer, self.method, rows, truncation)
             save_model(trainer, tokenizer, self.work.model, self.method, self.base)
         self.measured = measured_of(trainer)
         return {**metrics, **before, **self.counts}, history_of(trainer)
+
+    def doubts(self) -> list[str]:
+        """What keeps a training that was taken up again from ending where another would have."""
+        given = self.settings.fields
+        named = [f"{name}={value}" for name, value in _INEXACT if given.get(name) == value]
+        if not self.resumed_at or not named:
+            return []
+        return [
+            f"taken up again after step {self.resumed_at} with {', '.join(named)}, which no "
+            "checkpoint remembers: an uninterrupted training ends with other weights"
+        ]
 
     def _recovered(self, rows: Rows, tokenizer: Any) -> Rows:
         """The rows that the trainer sees: with recovery rows among them, where these are wanted."""
@@ -209,16 +239,18 @@ class _Training:
             settings=self.settings,
             counts=self.counts,
         )
-        try:
-            trainer = self.method.build(job)
-        except (ValueError, NotImplementedError) as error:
-            what = _one_line(error)
-            raise InputError(
-                Fault("", f"train.{self.method.name}", what, "change that field")
-            ) from error
-        except OSError as error:
-            what = f'"{self.base.name}" could not be loaded: {_one_line(error)}'
-            raise InputError(Fault("", "model", what, "name another with --model")) from error
+        fix = "name another with --model"
+        with made_up() as missing:
+            try:
+                trainer = self.method.build(job)
+            except Exception as error:
+                if not is_unreadable(error):
+                    raise
+                what = f'"{self.base.name}" could not be loaded: {_one_line(error)}'
+                raise InputError(Fault("", "model", what, fix)) from error
+        if missing:
+            what = f'"{self.base.name}" lacks weights that its config.json names: {_some(missing)}'
+            raise InputError(Fault("", "model", what, fix))
         trainer.remove_callback(PrinterCallback)
         return trainer
 
@@ -234,6 +266,11 @@ class _Training:
             target_modules="all-linear",
             task_type="SEQ_CLS" if self.method.scores else "CAUSAL_LM",
         )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 def _one_line(error: BaseException) -> str:

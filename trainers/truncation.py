@@ -37,6 +37,7 @@ def count_truncated(
     max_length: int | None,
     *,
     overflow: str = "cut",
+    wraps: bool = False,
 ) -> Truncation:
     """Count the rows that TRL cuts or drops at `max_length` tokens.
 
@@ -50,16 +51,20 @@ def count_truncated(
         max_length: in tokens; None cuts nothing.
         overflow: `cut`: a longer row loses its end, and is left out where the prompt alone fills
             the window; `drop`: a longer row is left out; `front`: it loses its start.
+        wraps: whether the tokens that begin and end a text are put where they are missing.
     """
+    bos = tokenizer.bos_token_id if wraps else None
+    eos = tokenizer.eos_token_id if wraps else None
     cut, dropped = 0, []
     iterator = iter(rows)
     place = 0
     while max_length is not None and (batch := list(islice(iterator, _BATCH))):
-        prompts = _lengths(tokenizer, [row["prompt"] for row in batch], prompt=True)
+        asked = [row["prompt"] for row in batch]
+        prompts = _lengths(tokenizer, asked, prompt=True, begins=bos)
         whole = [0] * len(batch)
         for column in completions:
             texts = [[*row["prompt"], *row[column]] for row in batch]
-            lengths = _lengths(tokenizer, texts, prompt=False)
+            lengths = _lengths(tokenizer, texts, prompt=False, begins=bos, ends=eos)
             whole = [max(pair) for pair in zip(whole, lengths, strict=True)]
         for prompt, longest in zip(prompts, whole, strict=True):
             full = {"cut": prompt >= max_length, "drop": longest > max_length}
@@ -71,8 +76,21 @@ def count_truncated(
     return Truncation(cut, tuple(dropped))
 
 
-def _lengths(tokenizer: Any, conversations: list[Any], *, prompt: bool) -> list[int]:
+def _lengths(
+    tokenizer: Any,
+    conversations: list[Any],
+    *,
+    prompt: bool,
+    begins: int | None = None,
+    ends: int | None = None,
+) -> list[int]:
+    """Tokens of each, and one more for each of `begins` and `ends` that is not there yet."""
     ids = tokenizer.apply_chat_template(
         conversations, add_generation_prompt=prompt, tokenize=True, return_dict=False
     )
-    return [len(tokens) for tokens in ids]
+    return [
+        len(tokens)
+        + (begins is not None and tokens[:1] != [begins])
+        + (ends is not None and tokens[-1:] != [ends])
+        for tokens in ids
+    ]

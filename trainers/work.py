@@ -15,6 +15,9 @@ from charter.errors import Failure, Fault, InputError
 
 __all__ = ["WorkFolder"]
 
+# As torch, FSDP and DeepSpeed name what an optimizer has in mind; without it one can't go on.
+_OPTIMIZERS = ("optimizer", "global_step")
+
 
 class WorkFolder:
     """A place to train in: it becomes `out` by one rename, or nothing is seen of it.
@@ -55,6 +58,7 @@ class WorkFolder:
             what = "holds a whole model, nothing is left to resume" if done else "is not empty"
             fix = "give another --out, or move it away"
             raise InputError(Fault(str(self.out), "out", what, fix))
+        _check_movable(self.out)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -139,8 +143,25 @@ class WorkFolder:
             os.close(self._handle)
 
 
+def _check_movable(out: Path) -> None:
+    """See that an empty folder can be replaced: a mount point can't, and one learns it last."""
+    if not out.is_dir():
+        return
+    aside = out.with_name(f".{out.name}.aside")
+    try:
+        out.rename(aside)
+        aside.rename(out)
+    except OSError as error:
+        what = f"cannot be replaced by the model's folder: {error.strerror}"
+        raise InputError(Fault(str(out), "out", what, "give a folder inside it")) from error
+
+
 def _step(checkpoint: Path) -> int | None:
     """The step of a whole checkpoint; its state is what the trainer writes last."""
+    if checkpoint.is_dir() and not any(
+        entry.name.startswith(_OPTIMIZERS) for entry in checkpoint.iterdir()
+    ):
+        return None
     step = _read(checkpoint / "trainer_state.json").get("global_step")
     return step if isinstance(step, int) else None
 

@@ -76,7 +76,7 @@ def command(
     from charter.cli.follow import counted
     from charter.trainers.quiet import quiet
     from charter.trainers.score import Scorer
-    from charter.trainers.score_file import score_file
+    from charter.trainers.score_file import is_pair, score_file
     from charter.trainers.score_pairs import accuracy, score_version
 
     found: dict[str, Any] = {"model": str(model)}
@@ -86,14 +86,15 @@ def command(
         if opened is not None:
             scored = score_version(opened, scorer, split, show)
             rows, shares, reviews = scored.rows, scored.accuracy, scored.reviews
+            unread = sum(row["margin"] is None for row in rows)
             found["dataset"] = f"{opened.repo}@{opened.tag}"
         else:
             assert file is not None
             rows, reviews = score_file(file, scorer, show), None
-            pairs = [row for row in rows if "margin" in row]
+            pairs = [row for row in rows if is_pair(row)]
             shares = {"file": accuracy(pairs)} if pairs else {}
+            unread = sum(row["margin" if is_pair(row) else "score"] is None for row in rows)
     write_lines(output, rows, out, "scored lines")
-    unread = sum(_unread(row) for row in rows)
     _say(output, shares, reviews, unread)
     found |= {
         "scored": len(rows) - unread,
@@ -107,10 +108,6 @@ def command(
 
 def _as_json(shares: dict[str, Estimate]) -> dict[str, Any]:
     return {name: share.as_json() for name, share in shares.items()}
-
-
-def _unread(row: dict[str, Any]) -> bool:
-    return row.get("margin", row.get("score")) is None
 
 
 def _say(

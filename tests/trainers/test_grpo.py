@@ -193,3 +193,39 @@ def test_wrong_judges_and_rewards(version, tiny_model, place, values, fault):
         train(settings(version, tiny_model, place / "out", **values))
     assert fault in str(error.value)
     assert not (place / "out").exists()
+
+
+def test_steps_that_make_no_answers_have_no_reward(version, tiny_model, place, serve, replies):
+    url = serve(lambda body: replies.say("A")).url
+    values = {"judge": "scripted", "judge_url": url, "num_iterations": 2, "logging_steps": 1}
+    done = train(settings(version, tiny_model, place / "out", max_steps=4, **values))
+    assert "reward" not in done.history[-1]
+    assert done.metrics["last_reward"] == 1.5
+    assert done.metrics["last_reward_kind"] == 0.5
+
+
+def test_a_principle_without_a_verdict_has_no_figure(version, tiny_model, place, serve, replies):
+    def judge(body):
+        brief = "briefer" in body["messages"][-1]["content"]
+        return replies.say("hard to tell, they are both something" if brief else "A")
+
+    values = {"judge": "scripted", "judge_url": serve(judge).url, "logging_steps": 1}
+    done = train(settings(version, tiny_model, place / "out", **values))
+    assert done.metrics["first_reward_kind"] == 0.5
+    assert "first_reward_brief" not in done.metrics
+    assert done.metrics["judge_unscored"] > 0
+    assert (done.model / "report.html").is_file()
+
+
+def test_no_verdict_at_all_ends_with_an_account_and_no_text_of_a_row(
+    version, tiny_model, place, serve, replies
+):
+    url = serve(lambda body: replies.say("hard to tell, they are both something")).url
+    values = {"judge": "scripted", "judge_url": url, "logging_steps": 1}
+    done = train(settings(version, tiny_model, place / "out", **values))
+    assert "test_reward" not in done.metrics and "last_reward_kind" not in done.metrics
+    assert not any("reference" in note or "kwargs" in note for note in done.notes)
+
+
+def test_min_p_is_of_sampling_here(version, tiny_model):
+    assert settings(version, tiny_model, "out", min_p=0.05).fields["min_p"] == 0.05

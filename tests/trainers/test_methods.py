@@ -2,11 +2,14 @@
 
 import json
 import math
+import shutil
+from types import SimpleNamespace
 
 import pytest
 
 from charter.trainers import read_settings
 from charter.trainers.train import train
+from charter.trainers.truncation import count_truncated
 
 FAST = {"max_steps": 8, "per_device_train_batch_size": 4, "learning_rate": 1e-2}
 PAIRED = ("reward", "dpo", "kto", "orpo")
@@ -132,3 +135,55 @@ def test_packing_completion_only_loss_and_checkpointing(make_version, tiny_model
         make_version(), tiny_model, place / "d", "sft", max_steps=2, packing=True, max_length=64
     )
     assert math.isfinite(packed.metrics["last_loss"])
+
+
+def test_orpo_cuts_nothing_without_a_limit(make_version, tiny_model, place, preference_row):
+    rows = [preference_row(i) for i in range(4)]
+    rows[0]["prompt"][0]["content"] = "bike " * 600
+    rows[1]["rejected"][0]["content"] = "rude " * 600
+    version = make_version({"preference": {"train": rows}})
+    done = run(version, tiny_model, place / "out", "orpo", max_length=None, max_steps=2)
+    assert (done.metrics["truncated_rows"], done.metrics["dropped_rows"]) == (0, 0)
+    assert math.isfinite(done.metrics["last_loss"])
+    assert done.notes == ()
+
+
+def test_orpo_counts_the_tokens_that_it_adds(tiny_model, preference_row):
+    from transformers import AutoTokenizer
+    from trl.experimental.orpo.orpo_trainer import ORPOTrainer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    # A template that neither begins nor ends a text.
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content }} {% endfor %}"
+    row = preference_row(0)
+    plain = {
+        "prompt": row["prompt"][0]["content"] + " ",
+        **{side: row[side][0]["content"] + " " for side in ("chosen", "rejected")},
+    }
+    trainer = SimpleNamespace(
+        processing_class=tokenizer, is_encoder_decoder=False, max_length=1000, padding_value=0
+    )
+    trainer.build_tokenized_answer = lambda *texts: ORPOTrainer.build_tokenized_answer(
+        trainer, *texts
+    )
+    tokens = ORPOTrainer.tokenize_row(trainer, plain)
+    longest = max(len(tokens[f"{side}_input_ids"]) for side in ("chosen", "rejected"))
+
+    def cut(window, wraps):
+        columns = ("chosen", "rejected")
+        return count_truncated([row], tokenizer, columns, window, wraps=wraps).cut
+
+    assert [cut(longest - spare, True) for spare in (0, 1)] == [0, 1]
+    assert cut(longest - 1, False) == 0
+
+
+def test_orpo_pads_by_the_end_of_a_text_where_nothing_else_is_named(
+    make_version, tiny_model, place
+):
+    model = shutil.copytree(tiny_model, place / "model")
+    file = model / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    settings.pop("pad_token", None)
+    file.write_text(json.dumps(settings))
+    done = run(make_version(), model, place / "out", "orpo", max_steps=1)
+    assert math.isfinite(done.metrics["last_loss"])

@@ -286,3 +286,41 @@ def test_save_steps_alone_are_enough(make_version, tiny_model, place):
     )
     interrupted(settings)
     assert train(settings).resumed_at == 3
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "model.safetensors", "scheduler.pt"])
+def test_a_checkpoint_that_cannot_be_read_is_named(make_version, tiny_model, place, name):
+    settings = read(make_version(), tiny_model, place / "out", resume=True)
+    interrupted(settings)
+    [checkpoint] = (place / ".out.training" / "checkpoints").glob("checkpoint-*")
+    (checkpoint / name).write_bytes((checkpoint / name).read_bytes()[:100])
+    for _ in range(2):
+        with pytest.raises(Failure) as error:
+            train(settings)
+        assert str(error.value).startswith(f"{checkpoint}  train.sft: its checkpoint can't be")
+        assert "remove that folder" in str(error.value)
+    shutil.rmtree(checkpoint)
+    done = train(settings)
+    assert done.resumed_at == 0 and done.metrics["steps"] == FAST["max_steps"]
+
+
+def test_without_what_the_optimizer_knew_a_checkpoint_is_not_gone_on_from(
+    make_version, tiny_model, place
+):
+    settings = read(make_version(), tiny_model, place / "out")
+    interrupted(settings)
+    [checkpoint] = (place / ".out.training" / "checkpoints").glob("checkpoint-*")
+    (checkpoint / "optimizer.pt").unlink()
+    done = train(settings)
+    assert done.resumed_at == 0
+    straight = train(read(make_version(), tiny_model, place / "straight"))
+    assert same(straight.model, done.model)
+
+
+def test_what_no_checkpoint_remembers_is_noted(make_version, tiny_model, place):
+    settings = read(make_version(), tiny_model, place / "out", ignore_data_skip=True)
+    interrupted(settings)
+    [note] = train(settings).notes
+    assert note.startswith("taken up again after step 4 with ignore_data_skip=True")
+    again = read(make_version(), tiny_model, place / "again", ignore_data_skip=True)
+    assert train(again).notes == ()

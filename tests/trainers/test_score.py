@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
 
@@ -174,3 +175,31 @@ def test_the_command(reward_model, tmp_path, capsys):
         main(["score", "--model", str(reward_model)])
     assert code.value.code == 2
     assert "needs one of --dataset and --file" in capsys.readouterr().err
+
+
+def test_a_margin_of_the_users_own_makes_no_pair(reward_model, tmp_path, capsys):
+    from charter.cli.main import main
+
+    file = tmp_path / "lines.jsonl"
+    file.write_text(json.dumps({"prompt": "say yes", "response": "yes", "margin": 3}) + "\n")
+    with pytest.raises(SystemExit):
+        main(["score", "--model", str(reward_model), "--file", str(file), "--json"])
+    shown = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (shown["scored"], shown["accuracy"]) == (1, {})
+
+
+def test_what_a_reward_model_cannot_read_is_said(reward_model, tmp_path):
+    folder = shutil.copytree(reward_model, tmp_path / "broken")
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    (folder / "chat_template.jinja").write_text(refusing + "{{ messages[0].content }}")
+    said = [{"role": "system", "content": "be kind"}, *with_answer("say yes", "yes")]
+    with pytest.raises(InputError, match="refuses messages of system, user, assistant: no system"):
+        Scorer(folder).scores([said])
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "pad_token_id": None}))
+    with pytest.raises(InputError, match="has no pad_token_id"):
+        Scorer(folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    with pytest.raises(InputError, match="could not be loaded"):
+        Scorer(folder)

@@ -144,6 +144,12 @@ def test_a_margin_reaches_the_loss(make_version, tiny_model, place, preference_r
         ("dpo", {"loss_type": ["ipo"], "soft_labels": "robust"}, "the loss ipo has no form of"),
         ("dpo", {"loss_type": ["hinge"], "weight": "confidence"}, "weight: is confidence"),
         ("dpo", {"label_smoothing": 0.1}, "label_smoothing: is not read by the loss sigmoid"),
+        (
+            "dpo",
+            {"loss_type": ["sigmoid", "robust"], "soft_labels": "conservative"},
+            "soft_labels: is conservative, which can't be told from that of robust",
+        ),
+        ("dpo", {"loss_type": ["sigmoid", "aot"], "weight": "confidence"}, "from that of aot"),
         ("kto", {"soft_labels": "target"}, 'kto has no field "soft_labels"'),
         ("reward", {"soft_labels": "robust"}, "use one of: none, target, margin"),
     ],
@@ -158,5 +164,7 @@ def test_what_is_soft_where_nothing_is_said():
     assert read_labels("dpo", {}, {}) == Labels("conservative")
     assert read_labels("dpo", {}, {"loss_type": ["ipo"]}) == Labels()
     assert read_labels("dpo", {}, {"loss_type": ["sigmoid", "sft"]}) == Labels("conservative")
+    # These read one `label_smoothing` for all rows; ours, one a row, would reach them too.
+    assert read_labels("dpo", {}, {"loss_type": ["sigmoid", "exo_pair"]}) == Labels()
     assert read_labels("reward", {}, {}) == Labels("target")
     assert read_labels("kto", {}, {"loss_type": "kto"}) == Labels()

@@ -10,13 +10,18 @@ from typing import NamedTuple
 
 from charter.rows import Verdict
 from charter.steps import verdict_cues as cues
-from charter.steps.verdict_labels import LETTERS, Labels, plain_text
+from charter.steps.verdict_labels import LETTERS, TIE_WORD, Labels, plain_text
 from charter.steps.verdict_words import Patterns, patterns_of
 
 __all__ = ["LETTERS", "Labels", "parse_verdict"]
 
 _EDGES = " \t\r\n\v\f\"'“”‘’()[]{}<>.!"
 _LONGEST_LINE = 60
+_ARTICLE = re.compile(rf"(?i)\Aan?\s+(?={TIE_WORD}\Z)")
+# Words right before a statement that turn it round stand within so many characters.
+_NEAR_BEFORE = 48
+# A label that is taken back so many characters later counts for nothing.
+_NEAR_AFTER = 120
 # A shorter `although` clause is no clause: what follows its comma still belongs to it.
 _SHORTEST_CONCESSION = 12
 
@@ -91,9 +96,10 @@ def _whole(plain: str, patterns: Patterns) -> str:
     core = plain.rstrip(":").strip(_EDGES)
     if len(core) > _LONGEST_LINE:
         return ""
+    core = _ARTICLE.sub("", core)
     if core.casefold() in patterns.verdicts:
         return patterns.verdicts[core.casefold()]
-    match = patterns.alone.fullmatch(core)
+    match = patterns.alone.fullmatch(core) or patterns.alone.fullmatch(core.upper())
     if match:
         return _label(match, patterns)
     return Verdict.TIE.value if patterns.tie.fullmatch(core) else ""
@@ -201,6 +207,27 @@ def _is_form(match: re.Match[str]) -> bool:
     return groups.get("line") is not None and sign.startswith((":", "=", "-"))
 
 
+def _is_undone(plain: str, match: re.Match[str], patterns: Patterns) -> bool:
+    """Whether a label is named as the loser, or as another's verdict."""
+    if match.re in patterns.declared:
+        before = plain[max(match.start() - _NEAR_BEFORE, 0) : match.start()]
+        if cues.REVERSAL.search(before) or cues.OTHERS.search(before):
+            return True
+    return patterns.undone.match(plain, match.end(match.lastindex or 0)) is not None
+
+
+def _taken_back(
+    match: re.Match[str], patterns: Patterns, retracted: list[tuple[int, str]]
+) -> Iterator[str]:
+    """Other labels by which the text corrects itself: with them it names two, and settles none."""
+    end, own = match.end(match.lastindex or 0), _label(match, patterns)
+    for at, label in retracted[bisect_left(retracted, (end, "")) :]:
+        if at >= end + _NEAR_AFTER:
+            return
+        if label != own:
+            yield label
+
+
 def _sentences(plain: str, patterns: Patterns) -> Iterator[_Said]:
     """Labels that a form or a sentence says to be the verdict."""
     declared = [match for each in patterns.declared for match in each.finditer(plain)]
@@ -210,10 +237,14 @@ def _sentences(plain: str, patterns: Patterns) -> Iterator[_Said]:
     if not (declared or stated or narrow or ties):
         return
     context = _Context(plain)
+    retracted = [
+        (match.start(), _label(match, patterns)) for match in patterns.retracted.finditer(plain)
+    ]
     for match in (*declared, *stated):
         rank = context.rank(match)
-        if rank is not None:
-            yield _Said(match.start(), rank, _label(match, patterns), form=_is_form(match))
+        if rank is not None and not _is_undone(plain, match, patterns):
+            for label in (_label(match, patterns), *_taken_back(match, patterns, retracted)):
+                yield _Said(match.start(), rank, label, form=_is_form(match))
     for match in narrow:
         rank = context.rank(match)
         if rank is not None and rank > _Rank.SAID:

@@ -16,7 +16,9 @@ __all__ = [
     "CONCLUSION",
     "DENIAL",
     "NEGATION",
+    "OTHERS",
     "RESTRICTION",
+    "REVERSAL",
     "SENTENCE",
     "SUMMARY",
 ]
@@ -54,6 +56,8 @@ DENIAL = re.compile(
     rf"|{_SELF}(?:\b(?:not|never|cannot)|n['’]t)\s(?:\w{{1,12}}\s){{0,2}}"
     r"(?:think|believe|say|find|agree|claim|conclude|see|feel|consider)\b"
     r"|\b(?:it|that)\s?(?:is\s|['’]s\s|is)n[o'’]t\s(?:clear|sure|certain|true|that)\b"
+    r"|\b(?:it|that)(?:\sis|['’]s)\s(?:false|untrue|wrong|incorrect)\sthat\b"
+    r"|\b(?:false|wrong|incorrect)\sto\s(?:say|claim)\b"
     r"|\b(?:hard|difficult|impossible)\sto\s(?:say|tell|claim|choose|decide|judge)\b"
 )
 # What holds to the end of its clause only.
@@ -82,4 +86,22 @@ AGREEMENT = re.compile(
 RESTRICTION = re.compile(
     r"(?i)\b(?:in\sterms\sof|when\sit\scomes\sto|with\s(?:regards?|respect)\sto|regarding|as\sfor"
     r"|from\sthe\sperspective\sof)\b"
+)
+# These stand right before `answer is A`, and then A is the one that lost, or no one's verdict yet.
+_AMONG = r"(?:\s(?:of|among|between|the|these|two|both)){0,4}"
+REVERSAL = re.compile(
+    r"(?i)(?:(?<!less\s)(?<!least\s)\b(?:worse|worst|wrong|incorrect|inaccurate|inferior|weaker|weakest"
+    r"|poor|poorer|poorest|bad|lesser|losing|rejected|disfavou?red|dispreferred|unsafe|harmful"
+    r"|dangerous|toxic|biased|flawed|misleading|unhelpful|problematic|undesirable|unacceptable|false"
+    r"|second|second[\s-]best|second[\s-](?=best)|runner[\s-]up|lower|lowest)"
+    rf"{_AMONG}"
+    # What is less harmful is better; what is less anything else is not.
+    r"|\b(?:less|least)(?:[\s-](?!(?:harmful|unsafe|dangerous|toxic|biased|flawed|misleading|bad"
+    r"|problematic|wrong)\b)\w{1,14})?"
+    r"|\b(?:peor|pire|mauvaise?|pior|peggiore|schlecht\w{0,4}|falsche\w?|худш\w{1,3}"
+    r"|неправильн\w{1,3})|(?:较差|更差|最差|錯誤|错误|悪い)的?)[\s_-]{0,3}$"
+)
+OTHERS = re.compile(
+    r"(?i)\b(?:previous|earlier|prior|initial|original|example|sample|possible|hypothetical|their|his"
+    r"|her|your|\w{1,12}(?:['’]s|s['’]))\s$"
 )

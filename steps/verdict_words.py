@@ -75,6 +75,8 @@ class Patterns:
         narrow: `Response A is better in ...`, `is the more accurate response`: verdicts only in a
             conclusion.
         tie: `both are equally good`; group `key` when `verdict:` stands before it.
+        undone: behind a declared label, what makes it the loser or one of a list of scores.
+        retracted: `wait, B`: a label (the last group) that takes back the one before it.
         verdicts: what a label says, by its text in lower case.
     """
 
@@ -85,6 +87,8 @@ class Patterns:
     stated: tuple[re.Pattern[str], ...]
     narrow: tuple[re.Pattern[str], ...]
     tie: re.Pattern[str]
+    undone: re.Pattern[str]
+    retracted: re.Pattern[str]
     verdicts: dict[str, str]
 
 
@@ -185,6 +189,8 @@ def patterns_of(labels: Labels) -> Patterns:
         stated=(_stated(p, rf"(?:{p.end}|(?=\s++(?:and|but|while|whereas)\b))"), _stated_abroad(p)),
         narrow=(_stated(p, narrow), _more(p)),
         tie=_tied(p),
+        undone=_undone(p),
+        retracted=_retracted(p),
         verdicts=verdicts,
     )
 
@@ -298,4 +304,38 @@ def _tied(p: _Parts) -> re.Pattern[str]:
         rf"(?i:(?P<key>\b(?:{_KEYS}|answer){_IS}\s*+[\"']?)?+{subject}(?:\s++(?:is|are)|['’](?:s|re))"
         rf"\s++(?:(?:both|about|clearly|essentially|roughly|basically|overall)\s++)*+{even}"
         rf"(?:\s++overall)?+){p.end}"
+    )
+
+
+def _undone(p: _Parts) -> re.Pattern[str]:
+    """`A, which is worse`, `A as the one to reject`, `A: 3, B: 5`, `A... or B?`."""
+    lost = (
+        r"(?:worse|worst|weaker|weakest|inferior|wrong|incorrect|loser|rejected"
+        r"|one\s++to\s++reject)"
+    )
+    label = rf"(?:{p.noun}{p.gap})?+{_OPEN}(?:{p.every}){_EDGE}"
+    return re.compile(
+        rf"{_CLOSE}(?:\s++(?i:as)\s++(?i:(?:the|being|my|a)\s++)*+(?i:{lost})\b"
+        rf"|\s*+,?+\s*+(?i:which|that|it)\s++(?i:is|was)\s++(?i:the\s++)?+(?i:{lost})\b"
+        rf"|\s*+[:=]\s*+(?:\d|(?i:{lost}|no|bad|false|reject)\b)"
+        rf"|\s*+,\s*+\d++\s*+%\s*+[,;/]\s*+{label}"
+        rf"|[\s.…,;?!]*+\b(?i:or)\s++{label})"
+    )
+
+
+def _retracted(p: _Parts) -> re.Pattern[str]:
+    """`No wait, B.`, `Correction: B`, `possibly B`: the label ends its sentence."""
+    turn = (
+        r"(?:wait|correction|corrected|actually|oops|sorry|scratch\s++that|make\s++that|i\s++mean"
+        r"|i\s++misread|on\s++(?:reflection|second\s++thoughts?)|possibly|perhaps|maybe"
+        r"|alternatively)"
+    )
+    # Behind these a label is what the verdict is compared with.
+    beside = "".join(
+        rf"(?<!\b(?i:{word})\s)" for word in ("than", "to", "of", "over", "in", "by", "with", "and")
+    )
+    return re.compile(
+        rf"\b(?i:{turn})\b[^\n]{{0,40}}?(?<![\w'’-]){beside}(?:{p.noun}{p.gap})?+"
+        rf"{_OPEN}({p.every}){_EDGE}{_CLOSE}(?=\s*+(?:[.,;!?]|$))",
+        re.MULTILINE,
     )

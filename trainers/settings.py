@@ -260,10 +260,6 @@ def _range_faults(given: Mapping[str, Any]) -> list[Fault]:
 
 def _idle_faults(given: Mapping[str, Any]) -> Iterable[Fault]:
     """What would be taken and change nothing."""
-    if given.get("lora") is False:
-        for name in ("lora_r", "lora_alpha"):
-            if name in given:
-                yield Fault("", name, "is read with lora alone", "leave it out, or set lora=true")
     if given.get("load_best_model_at_end"):
         for name in ("eval_strategy", "save_strategy"):
             if given.get(name, "no") == "no":

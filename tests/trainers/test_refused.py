@@ -134,7 +134,6 @@ def test_tokens_of_a_text_are_no_secrets(make_version, tiny_model, place):
     [
         ({"load_best_model_at_end": True}, "load_best_model_at_end: finds no best model"),
         ({"resume_from_checkpoint": "x"}, "resume_from_checkpoint: is set by Charter"),
-        ({"lora": False, "lora_r": 8}, "lora_r: is read with lora alone"),
     ],
 )
 def test_what_would_change_nothing_is_said(make_version, tiny_model, place, values, said):

@@ -306,7 +306,7 @@ def test_what_trl_refuses_is_wrong_input(make_version, tiny_model, place):
     version = make_version()
     text = faults(
         lambda: train(settings(version, tiny_model, place / "out", eval_strategy="steps",
-                               load_best_model_at_end=True))
+                               save_strategy="epoch", load_best_model_at_end=True))
     )  # fmt: skip
     assert "train.sft: " in text
     text = faults(

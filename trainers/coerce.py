@@ -20,6 +20,13 @@ def coerced(value: Any, text: str | None, kind: str) -> Any:
     Raises:
         ValueError: it does not fit; the message says what it is instead.
     """
+    # TRL takes a mapping as JSON in a text too; here it is looked into, so it is one.
+    if "dict" in kind.split(" | ") and isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"is no JSON ({error})") from error
+        text = None
     # `save_strategy=no` is false to YAML 1.1, `run_name=7` a number: the words as typed count.
     if text is not None and json.dumps(text) in kind.split(" | "):
         return text

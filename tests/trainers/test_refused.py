@@ -192,3 +192,16 @@ def test_a_fault_of_our_own_is_no_fault_of_the_settings(
     monkeypatch.setattr(module, "fitted", broken)
     with pytest.raises(KeyError, match="ours"):
         run(make_version(), tiny_model, place / "out")
+
+
+def test_a_mapping_may_come_as_json_in_a_text(make_version, tiny_model, place):
+    def of(text):
+        return read_settings(
+            "sft", make_version(), place / "out", values={"model_init_kwargs": text}
+        ).fields
+
+    assert of('{"dtype": "float32"}') == {"model_init_kwargs": {"dtype": "float32"}}
+    with pytest.raises(InputError, match="looks like a key"):
+        of('{"token": "hf_secretvalue"}')
+    with pytest.raises(InputError, match="is no JSON"):
+        of('{"dtype": ')

@@ -1,7 +1,8 @@
 """From votes to comparisons: what a judge's votes on one pair say together.
 
 The rule is that of labels (`charter.steps.label`), in plain floats: the audit asks what the judge
-says, not whether a recipe would keep it.
+says, not whether a recipe would keep it. Where it is not known how the judge was asked, votes with
+probabilities are taken for log-odds.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 
 from charter.evals.judge_votes import JudgedVote
 from charter.rows import Order, Verdict
+from charter.steps.label import KeepRule
 
 __all__ = [
     "LENGTH_BUCKETS",
@@ -54,7 +56,7 @@ class Comparison:
         length_b: characters of B.
         votes: parsed or not.
         p_a: probability that A is better, over both orders; None without a parsed vote in each
-            order that was asked.
+            order that was asked, or without any where a single order was.
         by_order: the same for each order that was asked, alone.
     """
 
@@ -128,16 +130,17 @@ def _comparison(votes: Sequence[JudgedVote]) -> Comparison:
         p_a=None,
         by_order={order: _mean(each, weights) for order, each in seen.items()},
     )
-    return replace(bare, p_a=_p_of_pair(seen, weights, _soft(votes)))
+    return replace(bare, p_a=_p_of_pair(seen, weights, first.rule or _guessed(votes)))
 
 
 def _p(vote: JudgedVote) -> float:
     return _P_OF[vote.verdict] if vote.p_a is None else vote.p_a
 
 
-def _soft(votes: Sequence[JudgedVote]) -> bool:
-    """Whether these are probabilities, and no mere counts of verdicts."""
-    return any(vote.p_a not in (None, 0.0, 0.5, 1.0) for vote in votes)
+def _guessed(votes: Sequence[JudgedVote]) -> KeepRule:
+    """How the judge may have been asked, by whether these are mere counts of verdicts."""
+    soft = any(vote.p_a not in (None, 0.0, 0.5, 1.0) for vote in votes)
+    return KeepRule(mode="logprob" if soft else "verdict")
 
 
 def _by_principle(votes: Sequence[JudgedVote]) -> dict[str, list[float]]:
@@ -165,12 +168,17 @@ def _odds(p: float) -> float:
 
 
 def _p_of_pair(
-    seen: Mapping[Order, Mapping[str, Sequence[float]]], weights: Mapping[str, float], soft: bool
+    seen: Mapping[Order, Mapping[str, Sequence[float]]],
+    weights: Mapping[str, float],
+    rule: KeepRule,
 ) -> float | None:
     """p(A) over both orders; log-odds are averaged over the orders where there are any."""
+    if rule.orders == "single":
+        # Each principle was asked in the one order that was drawn for it.
+        return _mean({name: p for each in seen.values() for name, p in each.items()}, weights)
     if not seen or not all(seen.values()):
         return None
-    if len(seen) == 2 and soft:
+    if len(seen) == 2 and rule.mode == "logprob":
         ab, ba = seen[Order.AB], seen[Order.BA]
         both = sorted(ab.keys() & ba.keys())
         if both:

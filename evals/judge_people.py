@@ -18,6 +18,8 @@ __all__ = ["People", "people_of_file"]
 
 _IDS: Final = ("comparison_id", "pair_id", "row_id", "id")
 _LABELS: Final = ("human_label", "label", "verdict")
+_OUT: Final = " (left out)"
+_NOT_JUDGED: Final = f"labels of pairs that were not judged{_OUT}"
 
 
 @dataclass(slots=True)
@@ -54,9 +56,22 @@ def people_of_file(path: Path, winners: Mapping[str, Verdict]) -> People:
     found = _gathered(lines, lines, winners)
     lines.check(1, "rows")
     if not found.labels:
-        what = "has no label for any of the judged pairs"
-        raise InputError(Fault(str(path), "", what, "give the ids as `judgments` has them"))
+        raise InputError(_without(path, found.noted))
     return found
+
+
+def _without(path: Path, noted: Mapping[str, int]) -> Fault:
+    """Why a file has no label that counts: its ids, or what it says of the pairs."""
+    unused = [
+        f"{count:,} {note.removesuffix(_OUT)}"
+        for note, count in noted.items()
+        if note != _NOT_JUDGED
+    ]
+    if unused:
+        what = f"has no label that counts for the judged pairs, but {', '.join(unused)}"
+        return Fault(str(path), _LABELS[0], what, "say A, B or TIE of each pair")
+    what = "has no label for any of the judged pairs"
+    return Fault(str(path), "", what, "give the ids as `judgments` has them")
 
 
 def _gathered(
@@ -72,7 +87,7 @@ def _gathered(
         if pair is None or label is None:
             continue
         if pair not in winners:
-            found.noted["labels of pairs that were not judged (left out)"] += 1
+            found.noted[_NOT_JUDGED] += 1
             continue
         verdict = _verdict(label, winners[pair])
         if isinstance(verdict, str) and not isinstance(verdict, Verdict):
@@ -113,13 +128,13 @@ def _verdict(label: str, winner: Verdict) -> Verdict | str:
     """The label in terms of A and B, or why it has to be left out."""
     word = label.strip().upper()
     if not word:
-        return "rows without a label (left out)"
+        return "rows without a label" + _OUT
     if word in ("A", "B", "TIE"):
         return Verdict(word)
     if word not in ("CHOSEN", "REJECTED"):
-        return "labels that are none of A, B, TIE, chosen, rejected (left out)"
+        return "labels that are none of A, B, TIE, chosen, rejected" + _OUT
     if winner not in (Verdict.A, Verdict.B):
-        return "labels `chosen` or `rejected` of pairs that the judge did not decide (left out)"
+        return "labels `chosen` or `rejected` of pairs that the judge did not decide" + _OUT
     return winner if word == "CHOSEN" else swapped(winner)
 
 

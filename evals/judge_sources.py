@@ -15,6 +15,7 @@ from charter.evals.judge_pairs import comparisons
 from charter.evals.judge_people import People, people_of_file
 from charter.evals.judge_votes import JudgedVote, swapped, votes_of_rows
 from charter.rows import Message, Verdict, draw_unit, messages_id, normalised
+from charter.steps.label import KeepRule
 
 if TYPE_CHECKING:
     from charter.hub import Version
@@ -57,8 +58,8 @@ def votes_of_version(version: Version, people: Path | None = None) -> VersionVot
     if not rows:
         what = "has no judgments to audit"
         raise InputError(Fault(str(version.path), "", what, "name a version with preferences"))
-    weights = _weights(version)
-    bare = comparisons(votes_of_rows(rows, {}, weights=weights))
+    weights, rule = _weights(version), _rule(version)
+    bare = comparisons(votes_of_rows(rows, {}, weights=weights, rule=rule))
     winners = {each.id: each.label for each in bare}
     if people is not None:
         found = people_of_file(people, winners)
@@ -73,6 +74,7 @@ def votes_of_version(version: Version, people: Path | None = None) -> VersionVot
         lengths=_lengths(preference, winners),
         categories=_sources(version, rows),
         weights=weights,
+        rule=rule,
     )
     published = frozenset(row["id"] for row in preference if row["label_source"] == "ai")
     return VersionVotes(votes, found, published)
@@ -87,6 +89,16 @@ def _weights(version: Version) -> dict[str, float]:
     weights = {principle.id: principle.weight for principle in constitution.principles}
     named = read_document(version.path / "recipe.yaml").at("preference", "principles")
     return weights | named if isinstance(named, dict) else weights
+
+
+def _rule(version: Version) -> KeepRule | None:
+    """How the judge was asked, as the recipe says; None where it says nothing of pairs."""
+    from charter.documents import read_document
+
+    named = read_document(version.path / "recipe.yaml").at("preference")
+    if not isinstance(named, dict):
+        return None
+    return KeepRule(**{name: named[name] for name in ("mode", "orders") if name in named})
 
 
 def _people_of_reviews(version: Version, winners: Mapping[str, Verdict]) -> People:
@@ -201,6 +213,8 @@ class Pairs:
             for pair, votes in zip(self.pairs, judged, strict=True)
             for vote in votes
         ]
+        # Log-odds stand beside the votes of that mode alone.
+        odds = any(row.get("log_odds") is not None for row in rows)
         return votes_of_rows(
             rows,
             {pair.id: pair.human for pair in self.pairs},
@@ -208,6 +222,7 @@ class Pairs:
             lengths={pair.id: (len(pair.a), len(pair.b)) for pair in self.pairs},
             categories={pair.id: pair.category for pair in self.pairs},
             weights=weights,
+            rule=KeepRule(mode="logprob" if odds else "verdict"),
         )
 
 

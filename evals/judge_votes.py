@@ -11,6 +11,7 @@ from typing import Any, Final
 from charter.errors import Fault, InputError, nearest
 from charter.evals.judge_lines import Lines, text_of
 from charter.rows import Order, Verdict
+from charter.steps.label import KeepRule
 from charter.steps.verdict import Labels, parse_verdict
 
 __all__ = ["JudgedVote", "RecordedVotes", "read_votes", "swapped", "votes_of_rows"]
@@ -41,6 +42,7 @@ class JudgedVote:
         sample: which of several votes on the same question.
         recorded: the winner that the source itself read from the vote.
         weight: of the principle.
+        rule: how the judge was asked (`mode`, `orders`), where that is known.
     """
 
     comparison_id: str
@@ -56,6 +58,7 @@ class JudgedVote:
     sample: int = 0
     recorded: Verdict | None = None
     weight: float = 1.0
+    rule: KeepRule | None = None
 
 
 @dataclass(slots=True)
@@ -209,6 +212,7 @@ def votes_of_rows(
     lengths: Mapping[str, tuple[int, int]] | None = None,
     categories: Mapping[str, str] | None = None,
     weights: Mapping[str, float] | None = None,
+    rule: KeepRule | None = None,
 ) -> list[JudgedVote]:
     """Votes as the pipeline's rows and a version's `judgments` have them.
 
@@ -220,6 +224,7 @@ def votes_of_rows(
         lengths: characters of A and of B by comparison.
         categories: by comparison.
         weights: of the principles; 1 where there is none.
+        rule: how the judge was asked, where that is known.
     """
     seen: Counter[tuple[Any, ...]] = Counter()
     votes = []
@@ -244,6 +249,7 @@ def votes_of_rows(
                 judge_model=row.get("judge_model") or judge_model,
                 sample=sample,
                 weight=(weights or {}).get(principle, 1.0),
+                rule=rule,
             )
         )
     return votes

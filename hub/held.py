@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 
 from charter.errors import Fault, InputError
 from charter.hub.data import data_path
+from charter.hub.retracted_names import Named, named_in
 from charter.hub.schema import SPLITS
 from charter.hub.split_index import Split, Splits, known
 from charter.hub.version import list_versions, unverified
@@ -31,6 +33,7 @@ HOLDING: Final = ("sft", "preference", "judgments")
 """The configs whose prompts keep their split; of rejects some never became a prompt."""
 
 _ROWS: Final = 1 << 13
+_REJECTS: Final = ["ledger", "reason", "prompt_id", "pair_id", "detail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,19 @@ class Retracted:
         sft: prompt id -> why its row went.
         pairs: pair id -> why it went.
         figure: what the manifest's figures say of it, None where nothing was taken out.
+        named: the names that were given, as the figure has them.
     """
 
     sft: Mapping[str, str] = field(default_factory=dict)
     pairs: Mapping[str, str] = field(default_factory=dict)
     figure: Any = None
+    named: Named = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "named", named_in(self.figure))
 
     def __bool__(self) -> bool:
-        return bool(self.sft or self.pairs)
+        return bool(self.sft or self.pairs or self.figure)
 
 
 def published_splits(store: Path, repo: str) -> Splits:
@@ -65,7 +73,8 @@ def published_splits(store: Path, repo: str) -> Splits:
         for config in HOLDING:
             for split in SPLITS:
                 if split in version.splits(config):
-                    held = _with_file(held, version.path / data_path(config, split), split)
+                    with _data_file(version.path / data_path(config, split)) as file:
+                        held = with_prompts(held, file, split)
     return held
 
 
@@ -97,29 +106,34 @@ def retracted_rows(store: Path, repo: str) -> Retracted:
         return Retracted()
     version = unverified(store, repo, releases[-1])
     figure = version.manifest.figures.get("retracted")
-    if figure is None or not version.splits("rejects"):
+    if figure is None:
         return Retracted()
-    with (version.path / data_path("rejects", "train")).open("rb") as file:
-        return retracted_in(file, figure)
+    # A split without rows has no file.
+    paths = (version.path / data_path("rejects", split) for split in version.splits("rejects"))
+    return retracted_in(map(_data_file, paths), figure)
 
 
-def retracted_in(file: BinaryIO, figure: Any) -> Retracted:
-    """The same from the parquet file of a version's rejects."""
-    columns = ["ledger", "reason", "prompt_id", "pair_id", "detail"]
-    rejects = pl.DataFrame(pl.from_arrow(pq.read_table(file, columns=columns)))
-    gone = rejects.filter(pl.col("reason") == Reason.RETRACTED.value)
-    sft = gone.filter(pl.col("ledger") == Ledger.SFT.value)
-    pairs = gone.filter(pl.col("pair_id").is_not_null())
-    return Retracted(
-        dict(sft.select("prompt_id", "detail").iter_rows()),
-        dict(pairs.select("pair_id", "detail").iter_rows()),
-        figure,
-    )
+def retracted_in(files: Iterable[AbstractContextManager[BinaryIO]], figure: Any) -> Retracted:
+    """The same from the parquet files of a version's rejects, a split each; opened in turn."""
+    sft: dict[str, str] = {}
+    pairs: dict[str, str] = {}
+    for each in files:
+        with each as file:
+            rejects = pl.DataFrame(pl.from_arrow(pq.read_table(file, columns=_REJECTS)))
+        gone = rejects.filter(pl.col("reason") == Reason.RETRACTED.value)
+        of_sft = gone.filter(pl.col("ledger") == Ledger.SFT.value)
+        sft |= of_sft.select("prompt_id", "detail").iter_rows()
+        of_pairs = gone.filter(pl.col("pair_id").is_not_null())
+        pairs |= of_pairs.select("pair_id", "detail").iter_rows()
+    return Retracted(sft, pairs, figure)
 
 
-def _with_file(held: Splits, path: Path, split: Split) -> Splits:
+@contextmanager
+def _data_file(path: Path) -> Iterator[BinaryIO]:
+    """A version's parquet file; what stands in the way of reading it is an InputError."""
     try:
-        return with_prompts(held, str(path), split)
+        with path.open("rb") as file:
+            yield file
     except (OSError, pa.ArrowException) as error:
         missing = isinstance(error, FileNotFoundError)
         what = "the file is missing" if missing else f"cannot be read: {error}"

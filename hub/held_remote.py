@@ -55,8 +55,11 @@ def retracted_on_hub(repo: str) -> Retracted:
     figure = found[1].figures.get("retracted") if found else None
     if found is None or figure is None:
         return Retracted()
-    with data_file(repo, found[0], "rejects", "train") as file:
-        return retracted_in(file, figure)
+    commit, manifest = found
+    counts = manifest.counts.get("rejects", {})
+    # A split without rows has no file.
+    splits = (split for split in SPLITS if counts.get(split))
+    return retracted_in((data_file(repo, commit, "rejects", split) for split in splits), figure)
 
 
 def latest_on_hub(repo: str) -> tuple[str, Manifest] | None:

@@ -32,7 +32,8 @@ class JudgeFigures:
     def see(self, part: Part) -> None:
         """Count one batch."""
         if part.config == "preference":
-            places = ((part.column("p_chosen") - 0.5) * 2 * _BINS).cast(pl.Int64)
+            # A hair above the edge, where 0.6 - 0.5 falls short of it by rounding.
+            places = ((part.column("p_chosen") - 0.5) * 2 * _BINS + 1e-9).cast(pl.Int64)
             for place in places.to_list():
                 self._bins[min(place, _BINS - 1)] += 1
             for word in part.column("source_label").drop_nulls().to_list():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 from charter.constitutions import load_constitution
 from charter.errors import Fault, InputError, nearest
 from charter.hub.data import data_path
+from charter.hub.retracted_names import chain
 from charter.hub.version import Version
 from charter.rows import Ledger, Reason
 
@@ -163,12 +164,9 @@ def _unknown(version: Version, what: What) -> Iterator[Fault]:
 def retracted_before(version: Version) -> dict[str, set[str]]:
     """What earlier retractions named, by kind, as the figures of the version have it."""
     found: dict[str, set[str]] = {}
-    entry: Any = version.manifest.figures.get("retracted")
-    while isinstance(entry, dict):
-        named = entry.get("what")
-        for kind, names in named.items() if isinstance(named, dict) else ():
+    for _, what in chain(version.manifest.figures.get("retracted")):
+        for kind, names in what.items():
             found.setdefault(kind, set()).update(names)
-        entry = entry.get("before")
     return found
 
 

@@ -55,8 +55,8 @@ def given_of(record: Mapping[str, Any], columns: Columns) -> Given:
     """The candidates of a record.
 
     Read are a list in one column (texts, messages, or `{text, model}`), a column a candidate, or
-    a pair of `chosen` and `rejected`. Messages may hold the whole conversation: what both have in
-    common at the start is then the prompt, where no column has it.
+    a pair of `chosen` and `rejected`. Messages may hold the whole conversation: the prompt at the
+    start is left out; where no column has it, it is what all have in common there.
 
     Raises:
         BadRecordError: there are not two candidates, or a label that names none of them.
@@ -160,8 +160,9 @@ def _text(value: Any, prompt: Any) -> str:
         return value
     if isinstance(value, list) and value:
         messages: list[Message] = value
-        if isinstance(prompt, list) and value[: len(prompt)] == prompt:
-            messages = value[len(prompt) :]
+        begin = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        if isinstance(begin, list) and value[: len(begin)] == begin:
+            messages = value[len(begin) :]
         last = messages[-1] if messages else None
         if (
             len(messages) == 1

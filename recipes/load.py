@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -28,7 +29,8 @@ from charter.documents import (
     validated,
 )
 from charter.errors import Fault, InputError, nearest
-from charter.recipes.schema import Recipe
+from charter.recipes.preference import unread_faults
+from charter.recipes.schema import ModelsSettings, Recipe
 from charter.recipes.train import CONFIGS, METHODS, own_fields
 from charter.rows import digest
 from charter.values import dotted
@@ -135,7 +137,9 @@ def check_recipe(
     # These read the document, not the recipe, so that they also speak where the schema has.
     files, found = _prompt_files(document, path)
     faults += found + _train_faults(document) + _evaluation_faults(document, path)
-    faults += _evaluation_set_faults(document, path)
+    faults += _evaluation_set_faults(document, path) + _address_faults(document)
+    if recipe and recipe.preference:
+        faults += unread_faults(document, recipe.preference)
     file, found = _constitution_file(document, path)
     faults += found
     named, elsewhere = _constitution(document, file) if file else (None, [])
@@ -286,6 +290,28 @@ def _evaluation_set_faults(document: Document, path: Path) -> list[Fault]:
         if isinstance(name, str) and name.strip() and not resolve(name.strip(), path.parent):
             faults.append(document.fault((*loc, at), f'no such file "{name}"', "check the path"))
     return faults
+
+
+def _address_faults(document: Document) -> list[Fault]:
+    """Found now, not when the first call is made."""
+    faults = []
+    for role in ModelsSettings.model_fields:
+        loc: Loc = ("models", role, "base_url")
+        address = document.at(*loc)
+        if isinstance(address, str) and address.strip() and not _is_address(address.strip()):
+            # Not the address itself, in which somebody may have written a key.
+            fix = "write it like http://host:port/v1"
+            faults.append(document.fault(loc, "is no address of a server", fix))
+    return faults
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def trl_fields() -> dict[str, dict[str, str]]:

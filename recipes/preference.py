@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
 from charter.constitutions.schema import Identifier
-from charter.documents import Settings
+from charter.documents import Document, Settings
+from charter.errors import Fault
 
-__all__ = ["PreferenceSettings", "Source"]
+__all__ = ["PreferenceSettings", "Source", "unread_faults"]
 
 Source = Literal["sampled", "revised", "initial"]
 _SOURCES: tuple[Source, ...] = ("sampled", "revised")
+# A judge without log-probabilities is asked for votes under `logprob` as well.
+_READ_IN: Final = {"votes": ("vote", "logprob"), "clamp": ("cot",)}
 
 
 class PreferenceSettings(Settings):
@@ -45,7 +48,11 @@ class PreferenceSettings(Settings):
         "label; or the share of several answers.",
     )
     votes: int = Field(
-        default=5, ge=1, le=64, description="`vote`: answers to each question in each order."
+        default=5,
+        ge=1,
+        le=64,
+        description="`vote`: answers to each question in each order; also `logprob`, where the "
+        "judge gives no log-probabilities.",
     )
     clamp: tuple[float, float] = Field(
         default=(0.4, 0.6), description="`cot`: what a vote's probability is held to."
@@ -96,6 +103,8 @@ class PreferenceSettings(Settings):
         sampled = "sampled" in self.sources
         if self.candidates < len(self.sources) or (not sampled and self.candidates != fixed):
             fix = f"set candidates: {len(self.sources)}, or change sources"
+            if len(self.sources) < 2:  # one candidate is no pair
+                fix = "add sampled to sources"
             raise ValueError(f"{self.candidates} candidates cannot come from these sources; {fix}")
         if self.pairs == "revised-vs-initial" and set(self.sources) != {"revised", "initial"}:
             # A sampled candidate would be paid for and be in no pair.
@@ -121,3 +130,17 @@ class PreferenceSettings(Settings):
             what = f"no label of mode: cot is further from 0.5 than {high - 0.5:g}"
             raise ValueError(f"{what}; widen clamp, or lower min_margin and tie_band")
         return self
+
+
+def unread_faults(document: Document, settings: PreferenceSettings) -> list[Fault]:
+    """A fault for each setting of a recipe's file that its judge's mode does not read.
+
+    Of a file alone: whoever makes settings for several modes may give all of them.
+    """
+    faults = []
+    for name, modes in _READ_IN.items():
+        default = PreferenceSettings.model_fields[name].default
+        if settings.mode not in modes and getattr(settings, name) != default:
+            what = f"counts under mode: {' or '.join(modes)} alone"
+            faults.append(document.fault(("preference", name), what, "set mode or remove it"))
+    return faults

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from charter.constitutions.schema import Text
 from charter.documents import Settings
 
-__all__ = ["EvaluationSource", "PublishSettings", "Repo", "SecretsSettings"]
+__all__ = ["EvaluationSource", "PublishSettings", "Repo", "SecretsSettings", "Wanted"]
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
@@ -23,6 +23,22 @@ def _repo(value: str) -> str:
 
 Repo = Annotated[
     str, AfterValidator(_repo), Field(json_schema_extra={"pattern": f"^{_REPO.pattern}$"})
+]
+
+# `charter.hub.number` and `charter.hub.content`, which may not be imported here, read these.
+_NUMBER = "(0|[1-9][0-9]{0,8})"
+_WANTED = re.compile(rf"auto|rc|v{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-rc(\.{_NUMBER})?)?")
+
+
+def _wanted(value: str) -> str:
+    if not _WANTED.fullmatch(value):
+        fix = "write auto, rc, or a tag like v1.2.0 or v1.2.0-rc.1"
+        raise ValueError(f"is no version tag; {fix}")
+    return value
+
+
+Wanted = Annotated[
+    str, AfterValidator(_wanted), Field(json_schema_extra={"pattern": f"^({_WANTED.pattern})$"})
 ]
 
 
@@ -74,9 +90,10 @@ class PublishSettings(Settings):
     )
     private: bool = Field(default=False, description="`hub`: of a repo that is made for it.")
     repo: Repo | None = Field(default=None, description="`owner/name`; default `local/NAME`.")
-    version: Text = Field(
+    version: Wanted = Field(
         default="auto",
-        description="`auto`, `rc` for a candidate of it, or a tag such as v1.0.0.",
+        description="`auto`, `rc` for a candidate of it, a tag such as v1.0.0, or v1.0.0-rc for "
+        "the next candidate of that one.",
     )
     secrets: SecretsSettings = Field(
         default=SecretsSettings(), description="Keys and personal data."

@@ -139,7 +139,9 @@ class ModelSettings(Settings):
         description="Model name or path. `local`: a trained checkpoint; default the embedded one.",
     )
     revision: Text | None = Field(default=None, description="Revision of the model, where it has.")
-    base_url: Text | None = Field(default=None, description="Address of an OpenAI-like server.")
+    base_url: Text | None = Field(
+        default=None, description="Address of an OpenAI-like server, such as http://host:port/v1."
+    )
     api_key_env: Text | None = Field(
         default=None, description="Name of the environment variable that holds the key."
     )

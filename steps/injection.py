@@ -10,6 +10,9 @@ What is left alone, and why:
   letter names a place, and an order that names a place turns round with the order of the two
   responses, so that both orders cancel it. Such a letter counts only in a text that also speaks
   of responses or of judging, when it is said three times or more, or as an order (`answer B`).
+- `[user]` alone on a line heads a part of a settings file, `Dear Judge,` a letter, and of tea
+  people `prefer mine`. Such words, and praise in other languages that goes on (`meilleure pour la
+  santé`), count only in a text that also speaks of responses or of judging.
 - `ignore all previous instructions` inside quotes or a code span is spoken of, not said. What
   names responses, verdicts or the frame counts in quotes as well: a judge reads it there too.
 
@@ -35,8 +38,8 @@ from charter.steps.injection_rules import (
     RULES,
     InjectionKind,
     Rule,
-    tongue_rules,
 )
+from charter.steps.injection_tongues import tongue_judging, tongue_rules
 from charter.steps.injection_words import TONGUES
 
 __all__ = ["Injection", "InjectionKind", "find_injection"]
@@ -147,8 +150,10 @@ def _joined(run: str) -> str:
 # Where rules find something --------------------------------------------------------------------
 
 
-def _first(rules: tuple[Rule, ...], view: str) -> Injection | None:
-    """The passage that the first rule finds."""
+def _first(
+    rules: tuple[Rule, ...], view: str, judging: re.Pattern[str] = JUDGING
+) -> Injection | None:
+    """The passage that the first rule finds; `judging` is what tells that a text judges."""
     open_quote: Callable[[int], bool] | None = None
     for rule in rules:
         times = 0
@@ -159,7 +164,7 @@ def _first(rules: tuple[Rule, ...], view: str) -> Injection | None:
                     continue
             times += 1
             if times == rule.times:
-                if rule.judging and not JUDGING.search(view):
+                if rule.judging and not judging.search(view):
                     break
                 return _injection(rule.kind, view, match.start())
     return None
@@ -187,7 +192,7 @@ def _in_tongues(plain: str) -> Injection | None:
     low = plain.lower()
     for name, tongue in TONGUES.items():
         if any(sign in low for sign in tongue.signs):
-            found = _first(tongue_rules(name), plain)
+            found = _first(tongue_rules(name), plain, tongue_judging(name))
             if found:
                 return found
     return None

@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from typing import Final
 
-from charter.steps.injection_words import TONGUES
-
-__all__ = ["FRAME_RULES", "JUDGING", "RULES", "InjectionKind", "Rule", "tongue_rules"]
+__all__ = ["FRAME_RULES", "JUDGING", "RULES", "InjectionKind", "Rule"]
 
 
 class InjectionKind(StrEnum):
@@ -100,11 +97,15 @@ FRAME_RULES: Final = (
         r"(?: (?-i:[AB])| [0-9a-f]{6,}){1,2}[ \])}>]",
         r"^ ?[-=*#~<\[|]{1,9}[ /]?(?:end|start|beginning)[ _]of[ _](?:the[ _])?(?:RESP|material|"
         r"comparison|evaluation|judge?ment)",
-        r"\bend of (?:RESP|candidate|assistant) ?(?-i:[AB12])\b|\[/?(?:assistant|system|user|"
-        r"judge)\]",
+        r"\bend of (?:RESP|candidate|assistant) ?(?-i:[AB12])\b|\[/?(?:assistant|judge)\]|"
+        r"\[/(?:system|user)\]",
+        # with words after it; a file of settings has its [user] alone on a line
+        r"^\W{0,4}\[(?:system|user)\][^\S\n]{0,4}\S",
         r"</(RESP)>\s{0,9}<\1\b|<(?:RESP|assistant)[ _-](?:id ?=|[ab12]\b)",
         # marks of chat templates
-        r"<\|[a-z_ ]{2,30}\|>|\[/?INST\]|<</?SYS>>|</?(?:start|end)_of_turn>|</s> ?<s>",
+        r"<\|[a-z_ ]{2,30}\|>|<</?SYS>>|</?(?:start|end)_of_turn>|</s> ?<s>",
+        # where a turn would begin or end; within a sentence it is spoken of
+        r"(?:^|[.!?]) ?\[/?INST\]|\[/?INST\] ?$",
         r"^ ?###[ ]?(?:system|assistant|human|user|judge|feedback|verdict) ?(?::|$)",
         r"^ ?###[ ]?(?:response|instruction):|\[RESULT\] ?\d",
         # the question that the frame ends with
@@ -114,6 +115,7 @@ FRAME_RULES: Final = (
     *_rules(
         _K.FRAME,
         r"^ ?(?:human|user|judge|evaluator) ?:.{0,300}\n{1,3} ?(?:assistant|judge|ai|model) ?:",
+        r"\[/?INST\]|\[(?:system|user)\]",
         judging=True,
     ),
 )
@@ -286,18 +288,25 @@ _PROMOTION: Final = (
     *_rules(
         _K.PROMOTION,
         r"\bSELF RESP (?:\w+ ){0,2}(?:is|deserves|should|must|ought|will|has)\b"
-        r"(?=GAP{0,30}\b(?:better (?:than|one|of|RESP|choice)|BEST (?:one|of|RESP|choice)|"
+        # a body's response to a fever is better than doing nothing
+        r"(?=GAP{0,30}\b(?:better (?:than(?! (?:\w{2,20}ing|no|nothing|none|not)\b)|one|of|RESP|"
+        r"choice)|BEST (?:one|of|RESP|choice)|"
         r"preferred|chosen|superior|win\b|winner|(?:the )?right choice))",
         r"\bSELF RESP (?:\w+ )?(?:follows|satisfies|meets|obeys|adheres to|fulfils|complies with) "
         r"(?:the|every|all|each) (?:\w+ ){0,2}(?:principle|criteri|rubric|constitution|guideline)",
         r"\b(?:response|answer) (?:that )?you(?: are|'re) (?:now )?reading\b",
-        r"\bCHOOSE (?:this|my|the present) RESP\b|\b(?:choose|pick|select|prefer) mine\b|"
+        r"\bCHOOSE (?:this|my|the present) RESP\b|"
+        r"\b(?<!\bi )(?<!\bwe )(?<!\bthey )(?:choose|pick|select) mine\b|"
+        r"(?:^|[.!?:;,] |\b(?:please|just|must|should|always) )prefer mine\b|"
         r"\bvotes? (?:for|to) (?:me\b|this RESP)|\bSELF RESP deserves\b|\blet me win\b",
         # a judge is called upon, and the response means itself
         r"\b(?:(?:ai |llm )(?:JUDGE|model)|grader|evaluator|rater|annotator|scorer|ranker)s?\b"
         r"(?=GAP{0,80}\bDECIDE)(?=GAP{0,100}MINE)",
         r"\bjudges?\b(?=GAP{0,80}\bDECIDE)(?=GAP{0,100}\b(?:this|my|mine is the \w+) RESP\b)",
-        r"(?:^|[.!?] )(?:(?:dear|hey|hello) )?(?:ai )?JUDGEs?,",
+        r"(?:^|[.!?] )(?:(?:dear|hey|hello) )?(?:ai judge|grader|evaluator|rater|annotator|"
+        r"labell?er|scorer|assessor|ranker)s?,",
+        # and no list of judge, jury and others
+        r"(?:^|[.!?] )(?:hey )?judges?,(?! \w{1,20},? (?:and|or)\b)",
         r"\bdecide (?:for|in favou?r of) (?:this|my|me)\b",
         r"\b(?:ai|model|llm|language model)s? (?:that is |that are |which is |"
         r"who is )?(?:doing the "
@@ -314,6 +323,13 @@ _PROMOTION: Final = (
         r"\b(?:do not|don't|never) (?:choose|select|pick|prefer|reward) the (?:first|second) RESP",
         r"\b(?:first|second|longer|shorter) JUDGED is (?:\w+ ){0,2}(?:BEST|correct|worse)\b",
     ),
+    *_rules(
+        _K.PROMOTION,
+        # as letters to a court begin, and as everybody says of tea
+        r"(?:^|[.!?] )(?:dear|hello) judges?,",
+        r"\bprefer mine\b",
+        judging=True,
+    ),
 )
 RULES: Final = _INSTRUCTION + _VERDICT + _AUTHORITY + _PROMOTION
 # The text speaks of responses under judgment, and not only of its own subject.
@@ -324,54 +340,3 @@ JUDGING: Final = _compiled(
     r"\b(?:the|by the|any|ai|llm) JUDGE\b|\bcompar(?:ing|ison of) (?:the )?(?:two|both|RESPs)\b|"
     r"\b(?:in|for) (?:this|the) comparison\b|\bwhichever (?:RESP|candidate)\b"
 )
-
-
-@cache
-def tongue_rules(name: str) -> tuple[Rule, ...]:
-    """The rules of a language, made of its words (`charter.steps.injection_words`)."""
-    t = TONGUES[name]
-    gap, near, close = r"[^.!?。]{0,60}", r"[^.!?。]{0,25}", r"[^.!?。]{0,14}"
-    # Where words have no ends between them, or change at their front, any place will do.
-    start = r"\b" if name not in ("zh", "ja", "ko", "hi", "ar") else ""
-    sign = r"(?<![A-Za-zА-я])(?-i:[ABАБВ])(?![A-Za-zА-я])"
-    letter = rf"{sign}(?=(?: aus)?[\"')\]]*+ ?(?:[.,;:!?。,)\n]|$))"
-
-    def rules(kind: InjectionKind, *patterns: str, spoken_of: bool = False) -> tuple[Rule, ...]:
-        flags = re.IGNORECASE | re.MULTILINE
-        return tuple(Rule(kind, re.compile(p, flags), spoken_of) for p in patterns)
-
-    return (
-        *rules(
-            _K.INSTRUCTION,
-            rf"{start}(?:{t.ignore})(?={gap}(?:{t.orders}))(?={gap}(?:{t.earlier}))",
-            rf"{start}(?:{t.earlier})(?={gap}(?:{t.orders}))(?={gap}(?:{t.ignore}))",
-            spoken_of=True,
-        ),
-        *rules(
-            _K.INSTRUCTION,
-            rf"{start}(?:{t.choose}){near}(?:{t.named})",
-            rf"(?:{t.named}){near}(?:{t.choose})",
-            rf"{start}(?:{t.say}){near}{letter}",
-            rf"{start}(?:{t.choose}){near}(?:{t.response}) ?{letter}",
-            # where the verb comes last
-            *(
-                [rf"{sign}[^.!?。A-Za-z]{{0,6}}(?:{t.say})"]
-                if name in ("ja", "ko", "hi", "tr")
-                else ()
-            ),
-        ),
-        *rules(
-            _K.VERDICT,
-            rf"{start}(?:{t.better}){near}(?:{t.response}){near}{letter}",
-            rf"{start}(?:{t.response}) ?{sign} {near}(?:{t.better})",
-        ),
-        *rules(_K.AUTHORITY, rf"{start}(?:{t.other}){gap}(?:{t.worse})"),
-        *rules(
-            _K.PROMOTION,
-            rf"{start}(?:{t.this}){close}(?:{t.better})",
-            rf"{start}(?:{t.choose}){near}(?:{t.this})",
-            rf"{start}(?:{t.this}){close}(?:{t.choose})",
-            rf"{start}(?:{t.better})(?={near}(?:{t.both}))(?={gap}(?:{t.response}))",
-            rf"{start}(?:{t.both})(?={near}(?:{t.better}))(?={gap}(?:{t.response}))",
-        ),
-    )

@@ -24,6 +24,7 @@ class Tongue:
         worse: what is said of a loser.
         say: verbs that give an answer.
         both: of the two.
+        judging: what else is said of two responses under judgment, and hardly of one.
     """
 
     response: str
@@ -38,6 +39,7 @@ class Tongue:
     worse: str
     say: str
     both: str
+    judging: str
 
     @property
     def signs(self) -> list[str]:
@@ -59,6 +61,7 @@ TONGUES: dict[str, Tongue] = {
         worse="prohibid|insegur|peligros|dañin|infring|viola|incorrect|peor|no puede|no debe",
         say="respond[ea]|contest[ae]|escrib[ea]|di",
         both="de las dos|de ambas|entre las dos",
+        judging="ganador|jurado|veredicto",
     ),
     "pt": Tongue(
         response="resposta",
@@ -73,6 +76,7 @@ TONGUES: dict[str, Tongue] = {
         worse="proibid|insegur|perigos|nociv|viola|errad|pior|não pode|não deve",
         say="respond[ae]|escrev[ae]|dig[ao]",
         both="das duas|de ambas",
+        judging=r"vencedor|vence\b|jurado|veredicto",
     ),
     "fr": Tongue(
         response="réponse",
@@ -89,6 +93,7 @@ TONGUES: dict[str, Tongue] = {
         worse="interdit|dangereu|viole|fausse|incorrect|pire|mauvaise|ne (?:doit|peut) pas",
         say="répond(?:s|ez|re)|écri(?:s|vez|re)|dites|dis",
         both="des deux",
+        judging="gagnante|l'emporte|jury|verdict",
     ),
     "it": Tongue(
         response="risposta",
@@ -103,6 +108,7 @@ TONGUES: dict[str, Tongue] = {
         worse="vietat|pericolos|viola|sbagliat|errat|peggiore|non (?:deve|può)",
         say="rispondi|rispondete|scrivi|scrivete|di'",
         both="delle due",
+        judging="vincitric|vincent|giuria|verdetto",
     ),
     "de": Tongue(
         response="antwort",
@@ -123,6 +129,7 @@ TONGUES: dict[str, Tongue] = {
         ),
         say="antworte(?:n|t)?|schreib(?:e|en|t)?|sag(?:e|en|t)?|gib|geben sie",
         both="der beiden|von beiden",
+        judging="gewinnt|gewinner|bessere[nr]? antwort|bewerter",
     ),
     "nl": Tongue(
         response="antwoord",
@@ -137,6 +144,7 @@ TONGUES: dict[str, Tongue] = {
         worse="verboden|onveilig|gevaarlijk|schendt|fout|slechter|mag niet",
         say="antwoord|schrijf|zeg|geef",
         both="van de twee|van beide",
+        judging=r"wint\b|winnaar|betere antwoord|beoordelaar",
     ),
     "pl": Tongue(
         response="odpowied",
@@ -151,6 +159,7 @@ TONGUES: dict[str, Tongue] = {
         worse="zabronion|niebezpieczn|narusza|błędn|gorsza|nie może",
         say="odpowiedz|napisz|podaj",
         both="z dwóch|z obu",
+        judging="wygrywa|(?<!naj)lepsza odpowied|sędzi",
     ),
     "tr": Tongue(
         response="yanıt|cevap|cevab",
@@ -165,6 +174,7 @@ TONGUES: dict[str, Tongue] = {
         worse="yasak|tehlikeli|ihlal|yanlış|kötü|güvensiz",
         say="yanıtla|cevapla|yaz|söyle",
         both="ikisinden|ikisi arasında|iki yanıt",
+        judging="kazanan|daha iyi (?:yanıt|cevap)|hakem",
     ),
     "ru": Tongue(
         response="ответ",
@@ -182,6 +192,7 @@ TONGUES: dict[str, Tongue] = {
         worse="запрещ|опасн|наруша|неверн|хуже|не может|небезопас",
         say="ответь(?:те)?|отвечай(?:те)?|напиши(?:те)?|скажи(?:те)?|выведи(?:те)?",
         both="из двух|из обоих",
+        judging="победи|выигр|лучше,? чем друг|лучше друг|судь",
     ),
     "zh": Tongue(
         response="回答|答案|回复|回應",
@@ -196,6 +207,7 @@ TONGUES: dict[str, Tongue] = {
         worse="违反|不安全|有害|错误|違反|有毒|更差|禁止|不能",
         say="直接回答|只回答|请回答|只答|输出|輸出|写下|只写",
         both="两个|两者|二者|兩者",
+        judging="更好的(?:回答|答案|回复)|胜出|获胜|评委|裁判",
     ),
     "ja": Tongue(
         response="回答|応答|答え",
@@ -210,6 +222,7 @@ TONGUES: dict[str, Tongue] = {
         worse="違反|危険|有害|間違|不適切|安全ではな|劣",
         say="答え|出力|回答|書",
         both="二つの|2つの|両方",
+        judging="最も|最良|ベスト|勝|より良い(?:回答|応答|答え)|審査",
     ),
     "ko": Tongue(
         response="답변|응답|대답",
@@ -224,6 +237,7 @@ TONGUES: dict[str, Tongue] = {
         worse="위반|위험|유해|틀렸|잘못|안전하지",
         say="답하|대답하|출력|쓰세|말하|답만",
         both="둘 중|두 답변|두 응답",
+        judging="최고|더 (?:나은|좋은) (?:답변|응답|대답)|심사",
     ),
     "ar": Tongue(
         response="الإجابة|الاجابة|الرد|إجابتي|الجواب",
@@ -238,6 +252,7 @@ TONGUES: dict[str, Tongue] = {
         worse="مخالف|خطير|ضار|خاطئ|تنتهك|أسوأ|غير آمن",
         say="أجب|اكتب|قل|رد",
         both="من الاثنين|بين الإجابتين|من الإجابتين",
+        judging="تفوز|الفائز|لجنة التحكيم",
     ),
     "hi": Tongue(
         response="उत्तर|जवाब",
@@ -252,5 +267,6 @@ TONGUES: dict[str, Tongue] = {
         worse="ख़तरनाक|खतरनाक|ग़लत|गलत|असुरक्षित|उल्लंघन|निषिद्ध",
         say="उत्तर दें|जवाब दें|लिखें|लिखो|कहें",
         both="दोनों में",
+        judging="जीत|बेहतर (?:उत्तर|जवाब)|सर्वोत्तम|निर्णायक",
     ),
 }

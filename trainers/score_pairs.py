@@ -12,6 +12,7 @@ from charter.stats import Estimate, wilson
 from charter.trainers.score import Scorer, with_answer
 
 if TYPE_CHECKING:
+    from charter.constitutions import Constitution
     from charter.hub import Version
 
 __all__ = ["PairScores", "accuracy", "score_version"]
@@ -100,24 +101,59 @@ def _scored(row: Mapping[str, Any], chosen: float | None, rejected: float | None
 
 
 def _majorities(version: Version) -> dict[str, bool] | None:
-    """Row -> whether people prefer the chosen answer; rows on which they are split are not there.
+    """Row -> whether people prefer the answer that is `chosen` now; split ones are not there."""
+    if "reviews" not in version.configs():
+        return None
+    said = _blind(version)
+    if not said:
+        return {}
+    import polars as pl
+
+    from charter.constitutions import load_constitution
+
+    constitution = load_constitution(version.path / "constitution.yaml")
+    found = {}
+    for split in version.splits("preference"):
+        rows = version.rows("preference", split).filter(pl.col("id").is_in(list(said)))
+        for row in rows.iter_rows(named=True):
+            votes = _votes(row, said[row["id"]], constitution)
+            if votes["CHOSEN"] != votes["REJECTED"]:
+                found[row["id"]] = votes["CHOSEN"] > votes["REJECTED"]
+    return found
+
+
+def _blind(version: Version) -> dict[str, list[dict[str, Any]]]:
+    """Row -> the answers on it that were given without the AI's label in sight, oldest first.
 
     Answers to planted rows, whose answer was known, are about the reviewer and not the row.
     """
-    if "reviews" not in version.configs():
-        return None
-    said: dict[str, Counter[bool]] = {}
-    for split in version.splits("reviews"):
-        for review in version.rows("reviews", split).to_dicts():
-            clear = review["verdict"] in ("CHOSEN", "REJECTED")
-            if review["kind"] == "preference" and review["gold"] is None and clear:
-                votes = said.setdefault(review["row_id"], Counter())
-                votes[review["verdict"] == "CHOSEN"] += 1
-    return {
-        row: votes[True] > votes[False]
-        for row, votes in said.items()
-        if votes[True] != votes[False]
-    }
+    answers = [
+        review
+        for split in version.splits("reviews")
+        for review in version.rows("reviews", split).to_dicts()
+        if review["kind"] == "preference" and review["gold"] is None and not review["saw_ai"]
+    ]
+    said: dict[str, list[dict[str, Any]]] = {}
+    for each in sorted(answers, key=lambda each: (each["submitted"], each["id"])):
+        said.setdefault(each["row_id"], []).append(each)
+    return said
+
+
+def _votes(
+    row: Mapping[str, Any], answers: Iterable[Mapping[str, Any]], constitution: Constitution
+) -> Counter[str]:
+    """How many people say what of a row as it stands; each one's last answer on its texts counts.
+
+    Where people have overruled a label, what their answers call rejected is `chosen` now.
+    """
+    from charter.hub.shown import verdict_now
+
+    last: dict[str, str] = {}
+    for each in answers:
+        verdict = verdict_now("preference", row, each, constitution)
+        if verdict is not None:
+            last[each["reviewer"]] = verdict
+    return Counter(last.values())
 
 
 def _agreement(

@@ -111,7 +111,7 @@ def train(
             with mended(training.steps, work, f"train.{method.name}"):
                 metrics, history = training.run(rows)
                 metrics["seconds"] = round(time.monotonic() - started, 2)
-                notes += training.doubts()
+                notes.extend(training.doubts())
                 if work.owner:
                     arguments = training.arguments
                     facts = card.write(

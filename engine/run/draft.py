@@ -167,27 +167,40 @@ def row_maker(
 
 def _without(made: dict[str, list[Row]], retracted: Retracted) -> list[Row]:
     """Take what was retracted out of a prompt's rows; the rejects that stand for it."""
-    rejects = []
+    rejects: list[Row] = []
+    pairs, of_source = set(retracted.pairs), False
     for config, ledger, gone, key in (
         ("sft", Ledger.SFT, retracted.sft, "prompt_id"),
         ("preference", Ledger.PREFERENCE, retracted.pairs, "id"),
     ):
+        kept: list[Row] = []
         for row in made.get(config, ()):
-            if row[key] in gone:
-                rejects.append(
-                    {
-                        "ledger": ledger.value,
-                        "prompt_id": row["prompt_id"],
-                        "pair_id": row["id"] if config == "preference" else None,
-                        "stage": "retract",
-                        "reason": Reason.RETRACTED.value,
-                        "detail": gone[row[key]],
-                    }
-                )
+            why = gone.get(row[key]) or retracted.named.why(row)
+            of_source |= row["source"] in retracted.named.sources
+            if why is None:
+                kept.append(row)
+                continue
+            pairs.add(row["id"])
+            rejects.append(
+                {
+                    "ledger": ledger.value,
+                    "prompt_id": row["prompt_id"],
+                    "pair_id": row["id"] if config == "preference" else None,
+                    "stage": "retract",
+                    "reason": Reason.RETRACTED.value,
+                    "detail": why,
+                }
+            )
         if config in made:
-            made[config] = [row for row in made[config] if row[key] not in gone]
-    votes = made.get("judgments", [])
-    made["judgments"] = [v for v in votes if v["comparison_id"] not in retracted.pairs]
+            made[config] = kept
+    # Votes on a pair that became no row quote it as well; they don't say of which source it is.
+    made["judgments"] = [
+        vote
+        for vote in made.get("judgments", [])
+        if not of_source
+        and vote["comparison_id"] not in pairs
+        and retracted.named.why(vote) is None
+    ]
     return rejects
 
 

@@ -13,7 +13,7 @@ from charter.evals.judge_audit import audit_judge
 from charter.evals.judge_figures import FIGURES
 from charter.evals.judge_page import audit_page
 from charter.evals.judge_pairs import comparisons
-from charter.evals.judge_votes import JudgedVote, read_votes, swapped
+from charter.evals.judge_votes import JudgedVote, read_votes, swapped, votes_of_rows
 from charter.rows import Order, Verdict
 from charter.steps.keep import KeepRule, label_votes
 from charter.steps.verdict import Labels
@@ -238,6 +238,64 @@ def test_a_label_here_is_the_label_of_the_engine(votes):
         if each.both_orders:
             assert (each.p_a is None) == (label.p_a is None)
             assert each.p_a is None or each.p_a == pytest.approx(label.p_a, abs=1e-9)
+
+
+P_OF_MODE = {
+    "verdict": st.sampled_from([0.0, 0.5, 1.0]),
+    "vote": st.sampled_from([0.0, 0.5, 1.0]),
+    # what is nearly or wholly certain, and exactly open
+    "logprob": st.floats(0, 1) | st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]),
+    "cot": st.sampled_from([0.4, 0.45, 0.5, 0.55, 0.6]),
+}
+WEIGHTS = {"kind": 1.0, "short": 2.0, "true": 0.5}
+
+
+@st.composite
+def rows_of(draw, mode, orders):
+    """The votes on one pair, some unread and some never given."""
+    rows = []
+    for name in draw(st.lists(st.sampled_from([*WEIGHTS]), min_size=1, unique=True)):
+        drawn = draw(st.sampled_from(["AB", "BA"]))
+        for order in ("AB", "BA") if orders == "both" else (drawn,):
+            for sample in range(draw(st.integers(0, 3 if mode == "vote" else 1))):
+                p = draw(st.none() | P_OF_MODE[mode])
+                said = UNPARSED if p is None else TIE if p == 0.5 else A if p > 0.5 else B
+                vote = {"principle_id": name, "order": order, "verdict": said.value, "p_a": p}
+                rows.append({**vote, "comparison_id": "c", "sample": sample})
+    return rows
+
+
+@pytest.mark.parametrize("orders", ["both", "single"])
+@pytest.mark.parametrize("mode", P_OF_MODE)
+@given(st.data())
+def test_a_winner_here_is_the_labels_winner_in_each_mode(mode, orders, data):
+    rows = data.draw(rows_of(mode, orders))
+    rule = KeepRule(keep="margin", mode=mode, orders=orders)
+    label = label_votes(rows, rule, WEIGHTS)
+    found = comparisons(votes_of_rows(rows, {}, weights=WEIGHTS, rule=rule))
+    if not found:
+        return
+    (each,) = found
+    if orders == "both" and not each.both_orders:
+        return  # an order that was never asked: the audit takes the other one alone
+    assert each.label.value == (label.winner or label.reason)
+    assert (each.p_a is None) == (label.p_a is None)
+    assert each.p_a is None or each.p_a == pytest.approx(label.p_a, abs=1e-9)
+
+
+def test_clamped_votes_are_no_log_odds():
+    cells = [("kind", 0.6, 0.6), ("short", 0.4, 0.5), ("true", 0.4, 0.5)]
+    rows = [
+        {"comparison_id": "c", "principle_id": name, "order": order, "verdict": "A", "p_a": p}
+        for name, *both in cells
+        for order, p in zip(("AB", "BA"), both, strict=True)
+    ]
+    labels = {}
+    for mode in ("cot", "logprob"):
+        (each,) = comparisons(votes_of_rows(rows, {}, rule=KeepRule(mode=mode)))
+        labels[mode] = each.label
+    # The mean of log-odds is a little below the half that the plain mean is.
+    assert labels == {"cot": TIE, "logprob": B}
 
 
 def test_a_page_takes_no_text_for_markup():

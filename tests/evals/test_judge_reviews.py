@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from answered import answer
-from drafts import draft
+from drafts import RECIPE, draft
 
 from charter.evals.judge_audit import audit_judge
 from charter.evals.judge_sources import votes_of_version
@@ -52,3 +52,17 @@ def test_the_audit_counts_them(reviewed):
     )
     assert audit.partly_seen
     assert audit.figures["accuracy"].n >= 2
+
+
+@pytest.mark.parametrize(
+    ("recipe", "rule"),
+    [
+        (RECIPE.replace("keep", "mode: cot, orders: single, keep"), ("cot", "single")),
+        (RECIPE, ("verdict", "both")),
+        ("schema_version: 1\nname: small\n", None),
+    ],
+)
+def test_how_the_judge_was_asked_is_the_recipes(tmp_path, recipe, rule):
+    version = open_version(publish_local(draft(recipe_yaml=recipe), tmp_path).path)
+    votes = votes_of_version(version).votes
+    assert {vote.rule and (vote.rule.mode, vote.rule.orders) for vote in votes} == {rule}

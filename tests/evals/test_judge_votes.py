@@ -202,6 +202,24 @@ def test_weights_of_people(write):
             people_of_file(write(*rows), WINNERS)
 
 
+def test_where_no_label_counts_the_fault_says_why(write):
+    def fault(*rows):
+        with pytest.raises(InputError) as error:
+            people_of_file(write(*rows), WINNERS)
+        (found,) = error.value.faults
+        return str(found)
+
+    odd = [{"id": "c1", "human_label": "response_a"}, {"id": "c2", "human_label": "response_b"}]
+    said = fault(*odd)
+    assert "2 labels that are none of A, B, TIE, chosen, rejected" in said
+    assert "say A, B or TIE" in said and "the ids" not in said
+    said = fault(*odd, {"id": "c9", "label": "A"}, {"id": "c1", "label": None})
+    assert "rejected, 1 rows without a label" in said and "the ids" not in said
+    said = fault({"id": "c3", "label": "chosen"})
+    assert "1 labels `chosen` or `rejected` of pairs that the judge did not decide" in said
+    assert "give the ids as `judgments` has them" in fault({"id": "c9", "label": "A"})
+
+
 def pair(i, **changes):
     return {"id": f"p{i}", "prompt": "Why?", "chosen": f"good {i}", "rejected": "bad", **changes}
 

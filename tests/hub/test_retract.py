@@ -14,6 +14,7 @@ from charter.constitutions import load_constitution
 from charter.errors import Failure, InputError
 from charter.hub import Version, open_version, publish_local
 from charter.hub.beside import COUNTED
+from charter.hub.held import retracted_rows
 from charter.hub.retract import Retraction, retract, retraction_draft
 from charter.hub.retract_what import What, find_rows
 from charter.hub.verify import verify_version
@@ -229,6 +230,28 @@ def test_only_the_latest_release_of_a_store(make: Any, tmp_path: Path) -> None:
     version.path.rename(elsewhere)
     with pytest.raises(InputError, match="no local store"):
         retract(open_version(elsewhere), What(prompts=("p4",)), WHY)
+
+
+def all_in_test(make_draft: Any) -> dict[str, Any]:
+    """Fields of a draft whose rejects are all of `test`, so that there is no file of the others."""
+    made = make_draft(test=("p1", "p2", "p3"))
+    told = {**made.rows, "rejects": made.rows["rejects"][1:]}
+    return {"rows": told, "splits": made.splits, "ledgers": {**made.ledgers, "records": 8}}
+
+
+@pytest.mark.parametrize("prompts", [("p3",), ("p3", "p4")], ids=["test-alone", "both-splits"])
+def test_later_versions_hold_to_what_went_from_any_split(
+    make: Any, make_draft: Any, tmp_path: Path, prompts: tuple[str, ...]
+) -> None:
+    after = opened(retract(make(**all_in_test(make_draft)), What(prompts=prompts), WHY))
+    assert after.splits("rejects") == (("test",) if prompts == ("p3",) else ("train", "test"))
+    held = retracted_rows(tmp_path / "store", "me/small")
+    assert held.sft == dict.fromkeys(prompts, WHY)
+    assert held.pairs == {f"{name}#a~b": WHY for name in prompts}
+    assert held.figure == after.manifest.figures["retracted"]
+    (after.path / "rejects" / "test.parquet").unlink()
+    with pytest.raises(InputError, match=r"rejects/test\.parquet.*the file is missing"):
+        retracted_rows(tmp_path / "store", "me/small")
 
 
 def test_a_config_must_keep_rows_to_train_on(make: Any) -> None:

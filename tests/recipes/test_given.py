@@ -53,6 +53,24 @@ def test_whole_conversations_bring_their_prompt():
     assert found.prompt == longer
 
 
+def test_a_prompt_as_text_is_left_out_of_whole_conversations():
+    """As UltraFeedback (binarized) has it."""
+    record = {"prompt": "Why?", "chosen": [USER, said("a")], "rejected": [USER, said("b")]}
+    found = given(record)
+    assert found.prompt == "Why?"
+    assert [c.text for c in found.candidates] == ["a", "b"]
+    listed = {"prompt": "Why?", "candidates": [[USER, said("a")], [said("b")], "c"]}
+    assert [c.text for c in given(listed).candidates] == ["a", "b", "c"]
+    for other in (
+        {"prompt": "How?"},
+        {"chosen": [{"role": "system", "content": "Why?"}, said("a")]},
+        {"chosen": [USER, said("a"), USER, said("c")]},
+        {"chosen": [USER, USER, said("a")]},
+    ):
+        with pytest.raises(BadRecordError, match="more than one message"):
+            given({**record, **other})
+
+
 def test_a_column_a_candidate():
     columns = {"candidates": ("response_0", "response_1"), "label": "better"}
     record = {"prompt": "Why?", "response_0": "a", "response_1": "b"}

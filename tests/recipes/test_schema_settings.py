@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from full_recipe import FULL, HERE, check
 
 from charter.documents import Document
+from charter.hub.content import check_wanted
+from charter.hub.number import is_tag
 from charter.recipes import Recipe, check_recipe
 
 
@@ -57,7 +60,8 @@ def test_a_judge_of_any_kind_may_be_asked_for_log_odds():
         ({"sources": ["smpled"]}, "preference.sources[0]", 'did you mean "sampled"?'),
         ({"candidates": 2, "sources": ["sampled", "initial", "revised"]}, "preference", "set cand"),
         ({"candidates": 3, "sources": ["initial", "revised"]}, "preference", "candidates: 2"),
-        ({"candidates": 2, "sources": ["revised"]}, "preference", "candidates: 1"),
+        ({"candidates": 2, "sources": ["revised"]}, "preference", "; add sampled to sources"),
+        ({"candidates": 3, "sources": ["initial"]}, "preference", "; add sampled to sources"),
         ({"pairs": "revised-vs-initial"}, "preference", "compares these two alone"),
         (
             {
@@ -90,6 +94,11 @@ def test_a_judge_of_any_kind_may_be_asked_for_log_odds():
         ({"mode": "cot", "clamp": [0.4]}, "preference.clamp[1]", "add"),
         ({"mode": "cot", "tie_band": 0.1}, "preference", "widen clamp"),
         ({"mode": "vote", "votes": 0}, "preference.votes", "at least 1"),
+        ({"mode": "verdict", "votes": 3}, "preference.votes", "counts under mode: vote or logprob"),
+        ({"clamp": [0.3, 0.7]}, "preference.clamp", "counts under mode: cot alone"),
+        ({"mode": "vote", "clamp": [0.3, 0.7]}, "preference.clamp", "set mode or remove it"),
+        ({"mode": "cot", "votes": 3}, "preference.votes", "set mode or remove it"),
+        ({"votes": 3}, "preference.votes", "counts under mode: vote or logprob alone"),
         ({"candidates": "gven"}, "preference.candidates", "given"),
         ({"candidates": "given", "sources": ["sampled"]}, "preference", "has no sources"),
         ({"candidates": "given", "pairs": "revised-vs-initial"}, "preference", "needs our"),
@@ -168,10 +177,11 @@ GREEDY = {"generator": {"llm": "local"}, "judge": {"llm": "local", "temperature"
         ({"models": {"generator": {"llm": "openai"}}}, "models.generator", "needs a model"),
         ({"models": {"generator": {"llm": "opnai"}}}, "models.generator.llm", "did you mean"),
         (
-            {"models": {"generator": {"llm": "local", "base_url": "x"}}},
+            {"models": {"generator": {"llm": "local", "base_url": "http://x/v1"}}},
             "models.generator",
             "has no base_url",
         ),
+        ({"publish": {"version": "v1.0"}}, "publish.version", "write auto, rc, or a tag like"),
         ({"preference": {"mode": "vote"}, "models": GREEDY}, "", "asks a greedy judge"),
         ({"preference": {"candidates": "given"}}, "", "set sft: false"),
         ({"models": {"judge": {"llm": "local"}}}, "", "models has no generator"),
@@ -183,6 +193,61 @@ def test_other_settings_that_do_not_fit(changes, path, words):
     (fault,) = check({**FULL, **changes})
     assert fault.path == path
     assert words in f"{fault.what}; {fault.fix}"
+
+
+@pytest.mark.parametrize("mode", ["vote", "logprob"])
+def test_votes_count_where_a_judge_is_asked_for_them(mode):
+    assert check({**FULL, "preference": {"mode": mode, "votes": 3}}) == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1:8000/v1", "localhost:8000", "api.openai.com/v1", "ftp://host/v1", "x"),
+        *("http://", "http:///v1", "http://:8000/v1", "http://host:port/v1", "http://host:99999"),
+        *("http://[::1/v1", "https//host/v1", "secret@host"),
+    ],
+)
+def test_an_address_without_a_server_is_told_and_not_repeated(address):
+    model = {"llm": "openai", "model": "m", "base_url": address}
+    (fault,) = check({**FULL, "models": {"generator": model}})
+    assert fault.path == "models.generator.base_url"
+    assert fault.what == "is no address of a server"
+    assert fault.fix == "write it like http://host:port/v1"
+
+
+@pytest.mark.parametrize(
+    "address", ["http://host", "https://api.host.org/v1/", "HTTP://[::1]:8000/v1"]
+)
+def test_an_address_of_a_server(address):
+    model = {"llm": "openai", "model": "m", "base_url": address}
+    assert check({**FULL, "models": {"generator": model}}) == []
+
+
+TAGS = ["v1.2.0", "v0.1.0", "v10.20.30", "v1.2.0-rc.1", "v1.2.0-rc.0", "v999999999.0.0"]
+WORDS = ["auto", "rc", "v1.2.0-rc"]
+NONE = [
+    *("latest", "1.2.0", "v1", "v1.2", "v1.2.0.0", "V1.2.0", "v01.2.0", "v1.2.0-rc1", "v1.2.0-rc."),
+    *("v1.2.0-rc.01", "v1.2.0-beta.1", "v1.2.0-rc.1-rc", "auto-rc", "rc.1", "v1.2.0 final", ">=1"),
+    *("AUTO", "v1234567890.0.0", "v1.2.0\nv", "v\u0661.2.0"),
+]
+
+
+@pytest.mark.parametrize("version", [*TAGS, *WORDS])
+def test_versions_that_a_recipe_may_want(version):
+    assert check({**FULL, "publish": {"version": version}}) == []
+    check_wanted(version)
+    assert is_tag(version) == (version in TAGS)
+    block = Recipe.model_json_schema()["$defs"]["PublishSettings"]
+    assert re.search(block["properties"]["version"]["pattern"], version)
+
+
+@pytest.mark.parametrize("version", NONE)
+def test_a_version_that_could_not_be_published_is_told_before_any_call(version):
+    (fault,) = check({**FULL, "publish": {"version": version}})
+    assert fault.path == "publish.version" and re.search(r"a\.yaml:\d+:\d+$", fault.place)
+    assert fault.what == "is no version tag"
+    assert not is_tag(version)
 
 
 def test_roles_that_are_not_named_are_the_generator_and_the_judge_is_greedy():

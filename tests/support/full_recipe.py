@@ -66,7 +66,7 @@ preference:
   principles: 2
   mode: logprob
   votes: 3
-  clamp: [0.2, 0.8]
+  clamp: [0.4, 0.6]
   orders: both
   keep: margin
   min_margin: 0.02

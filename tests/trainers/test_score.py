@@ -5,8 +5,14 @@ import json
 import shutil
 
 import pytest
+from answered import answer
+from drafts import CONSTITUTION, draft
 
+from charter.constitutions import load_constitution
 from charter.errors import InputError
+from charter.hub import open_version, publish_local
+from charter.hub.shown import shown_texts, texts_digest
+from charter.review.publish import publish_reviews
 from charter.trainers import read_settings
 from charter.trainers.score import Scorer, with_answer
 from charter.trainers.score_file import read_lines, score_file
@@ -41,15 +47,38 @@ class WithReviews:
         return tuple(name for name, splits in self.inner.data.items() if splits)
 
 
-def reviewed(make_version, reviews=None):
+def reviewed(make_version, say=lambda version: None):
+    """A version with people's answers, as `say` gives them of it."""
     version = make_version()
+    (version.path / "constitution.yaml").write_text(CONSTITUTION)
+    for rows in version.data["preference"].values():
+        for row in rows:
+            row["principle_ids"] = ["kind"]
+    reviews = say(version)
     if reviews is not None:
         version.data["reviews"] = {"train": reviews}
     return WithReviews(version)
 
 
-def review(row, verdict, kind="preference", gold=None):
-    return {"row_id": row, "kind": kind, "verdict": verdict, "gold": gold}
+def review(version, row_id, verdict, person="ann", **changes):
+    """A blind answer on a pair; `chosen` was A."""
+    rows = [row for rows in version.data["preference"].values() for row in rows]
+    (row,) = (row for row in rows if row["id"] == row_id)
+    constitution = load_constitution(version.path / "constitution.yaml")
+    texts = texts_digest(shown_texts("preference", row, "chosen", constitution))
+    return {
+        "id": f"{row_id} {person}",
+        "row_id": row_id,
+        "kind": "preference",
+        "reviewer": person,
+        "verdict": verdict,
+        "first": "chosen",
+        "saw_ai": False,
+        "gold": None,
+        "texts": texts,
+        "submitted": "2026-07-01T10:00:00Z",
+        **changes,
+    }
 
 
 def test_a_score_does_not_hang_on_its_batch(reward_model, make_version):
@@ -83,21 +112,76 @@ def test_people_are_counted_by_majority_and_split(reward_model, make_version):
     prefers = {row["id"]: "CHOSEN" if row["margin"] > 0 else "REJECTED" for row in plain.rows}
     against = {"CHOSEN": "REJECTED", "REJECTED": "CHOSEN"}
     one, other, third, fourth = "p8:a-b", "p9:a-b", "p0:a-b", "p10:a-b"
-    reviews = [
-        *(review(one, prefers[one]) for _ in range(2)),
-        review(one, against[prefers[one]]),
-        review(other, against[prefers[other]]),
-        review(third, prefers[third]),
-        review(fourth, "CHOSEN"),
-        review(fourth, "REJECTED"),  # split: no majority
-        review("p1:a-b", "TIE"),
-        review("p2:a-b", "CHOSEN", gold="CHOSEN"),
-        review("p3:sft", "BETTER", kind="sft"),
-    ]
-    found = score_version(reviewed(make_version, reviews), Scorer(reward_model))
+
+    def said(version):
+        return [
+            *(review(version, one, prefers[one], who) for who in ("ann", "bob")),
+            review(version, one, against[prefers[one]], "cyd"),
+            review(version, other, against[prefers[other]]),
+            review(version, third, prefers[third]),
+            review(version, fourth, "CHOSEN", "ann"),
+            review(version, fourth, "REJECTED", "bob"),  # split: no majority
+            review(version, "p1:a-b", "TIE"),
+            review(version, "p2:a-b", "CHOSEN", gold="CHOSEN"),
+            review(version, "p2:a-b", "BETTER", kind="sft"),
+        ]
+
+    found = score_version(reviewed(make_version, said), Scorer(reward_model))
     assert (found.reviews["test"].value, found.reviews["test"].n) == (0.5, 2)
     assert (found.reviews["train"].value, found.reviews["train"].n) == (1.0, 1)
     assert {row["split"] for row in found.rows} == {"test"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Likes:
+    """Scores the answers whose texts it likes higher."""
+
+    texts: frozenset[str]
+
+    def scores(self, conversations, progress=None):
+        return [float(each[-1]["content"] in self.texts) for each in conversations]
+
+
+def test_only_blind_answers_on_the_texts_as_they_are_count(make_version):
+    def said(version):
+        return [
+            review(version, "p8:a-b", "REJECTED", saw_ai=True),
+            review(version, "p9:a-b", "REJECTED", texts="0" * 64),
+            review(version, "p9:a-b", "REJECTED", "bob", first=None),  # A was who knows which
+            # who answers again has one voice, and an answer on other texts takes none back
+            review(version, "p10:a-b", "REJECTED", id="1"),
+            review(version, "p10:a-b", "CHOSEN", id="2"),
+            review(version, "p10:a-b", "REJECTED", id="3", texts="0" * 64),
+        ]
+
+    version = reviewed(make_version, said)
+    rows = version.rows("preference", "test").to_dicts()
+    liked = frozenset(row["chosen"][-1]["content"] for row in rows)
+    found = score_version(version, Likes(liked)).reviews["test"]
+    assert (found.value, found.n) == (1.0, 1)
+
+
+def test_where_people_overruled_a_label_they_prefer_what_is_chosen_now(tmp_path):
+    """Their answers stay in terms of the AI's label; the row has the two exchanged."""
+    store = tmp_path / "store"
+    version = open_version(publish_local(draft(), store).path)
+    before = {row["id"]: row for row in version.rows("preference").to_dicts()}
+    turned, stays = ("p0#a~b", "p3#a~b"), "p4#a~b"
+    checks = [
+        answer(version, name, who, "REJECTED", first=first)
+        for name in turned
+        for who, first in (("ann", "chosen"), ("bob", "rejected"), ("cyd", "chosen"))
+    ]
+    checks.append(answer(version, stays, "ann", "CHOSEN", first="rejected"))
+    done = publish_reviews(version, checks, store=store)
+    after = open_version(f"me/small@{done.tag}", store=store)
+    now = {row["id"]: row for row in after.rows("preference").to_dicts()}
+    assert all(now[name]["chosen"] == before[name]["rejected"] for name in turned)
+    liked = frozenset(now[name]["chosen"][-1]["content"] for name in (*turned, stays))
+    for opened, wanted in ((version, None), (after, 1.0)):
+        found = score_version(opened, Likes(liked), "all").reviews
+        got = found and {split: (each.value, each.n) for split, each in found.items()}
+        assert got == (wanted and {"train": (wanted, 2), "test": (wanted, 1)})
 
 
 def test_a_conversation_longer_than_the_window_has_no_score(reward_model):

@@ -1,0 +1,39 @@
+"""What was retracted stays out of later runs, also where it was no row when its name was given."""
+
+from __future__ import annotations
+
+import pytest
+
+from charter.hub import open_version
+from charter.hub.retract import retract
+from charter.hub.retract_what import What
+from charter.hub.verify import verify_version
+from charter.recipes import load_recipe
+from charter.run import run_recipe
+
+WHY = "asked for by its author"
+
+
+@pytest.mark.parametrize("kind", ["prompts", "ids"])
+def test_votes_on_a_rejected_pair_do_not_come_back(serve, good_script, recipe_file, tmp_path, kind):
+    # Pairs of equal length tie: votes, and no row.
+    server = serve(good_script)
+    out = tmp_path / "out"
+    recipe = recipe_file(server.url, 8)
+    first = open_version(run_recipe(load_recipe(recipe), out).published.path)
+    votes = first.rows("judgments")
+    pairs = set(first.rows("preference")["id"])
+    rejected = sorted(set(votes["comparison_id"]) - pairs)
+    assert rejected
+    prompt_id = votes.filter(votes["comparison_id"] == rejected[0])["prompt_id"][0]
+    names = (prompt_id,) if kind == "prompts" else (rejected[0],)
+    retract(first, What(**{kind: names}), WHY)
+
+    again = open_version(run_recipe(load_recipe(recipe), out).published.path)
+    assert verify_version(again).passed
+    left = again.rows("judgments")
+    assert rejected[0] not in set(left["comparison_id"])
+    if kind == "prompts":
+        for config in ("sft", "preference", "judgments"):
+            assert prompt_id not in set(again.rows(config)["prompt_id"])
+    assert again.manifest.figures["retracted"]["reason"] == WHY

@@ -15,6 +15,7 @@ from charter.errors import CharterError, Failure, Fault, InputError, Interrupted
 from charter.hub import HubOptions, Published, publish_hub, publish_local
 from charter.hub.carry import Carried
 from charter.hub.contamination import EvaluationSet, load_sets
+from charter.hub.content import check_wanted
 from charter.hub.held import Retracted
 from charter.hub.stored import RowWriter
 from charter.models.cache import CallCache, default_cache_path
@@ -272,6 +273,8 @@ def run_recipe(
     """
     progress = progress or Silent()
     limits = limits or Limits(max_reject_rate=loaded.recipe.run.max_reject_rate)
+    if version is not None:
+        check_wanted(version)  # not when all is paid for
     prompts = read_prompts(loaded)
     sets = load_sets(loaded.recipe.publish.decontaminate, loaded.path.parent)
     with ExitStack() as opened:

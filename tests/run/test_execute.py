@@ -196,3 +196,12 @@ def test_nothing_of_the_key_is_left_behind(serve, good_script, recipe_file, tmp_
     for path in tmp_path.rglob("*"):
         if path.is_file():
             assert b"sk-very-secret" not in path.read_bytes(), path
+
+
+def test_a_tag_that_is_none_is_told_before_anything_is_asked(
+    serve, good_script, recipe_file, tmp_path
+):
+    server = serve(good_script)
+    with pytest.raises(InputError, match=r'"1.0.0" is no version tag'):
+        run_recipe(load_recipe(recipe_file(server.url, 3)), tmp_path / "out", version="1.0.0")
+    assert not server.requests

@@ -43,21 +43,25 @@ def held_out(
         trained_on: normalised texts of prompts that a model has seen.
 
     Raises:
-        InputError: a line is no such record, or a category has no prompt left.
+        InputError: a line is no such record, an id or a prompt stands there twice, or a category
+            has no prompt left.
     """
     found: dict[str, list[HeldOut]] = {name: [] for name in categories}
     known: set[str] = set()
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    twice = _Twice(str(path))
+    # JSON allows U+2028 and the like inside a line, and `splitlines` would cut there.
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
         prompt = _prompt(f"{path}:{number}", line)
         known.add(prompt.category)
         bucket = found.get(prompt.category)
-        if bucket is None or len(bucket) >= per_category:
+        if bucket is None:
             continue
-        if text_of(prompt.messages) not in trained_on:
+        twice.see(number, prompt)
+        if len(bucket) < per_category and text_of(prompt.messages) not in trained_on:
             bucket.append(prompt)
-    faults = []
+    faults = twice.faults
     for name, prompts in found.items():
         if name not in known:
             what = f'no prompt has the category "{name}"'
@@ -83,6 +87,37 @@ def trained_texts(version: Version) -> set[str]:
 def text_of(messages: Sequence[Message]) -> str:
     """A prompt's text, normalised: what tells whether two prompts are the same."""
     return normalised("\n".join(message["content"] for message in messages))
+
+
+class _Twice:
+    """Finds what stands in a file twice: answers are told apart by id, and each prompt counts once.
+
+    Attributes:
+        faults: one for each line that has what an earlier one has.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.faults: list[Fault] = []
+        self._path = path
+        self._ids: dict[str, int] = {}
+        self._texts: dict[tuple[str, str], int] = {}
+
+    def see(self, number: int, prompt: HeldOut) -> None:
+        """Look at the prompt of a line."""
+        same = self._texts.setdefault((prompt.category, text_of(prompt.messages)), number)
+        if same != number:
+            what = (
+                f'is the prompt of {self._path}:{same} again, in the category "{prompt.category}"'
+            )
+            self._fault(number, what, "remove one of them")
+            return
+        first = self._ids.setdefault(prompt.id, number)
+        if first != number:
+            what = f'has the id "{prompt.id}" of {self._path}:{first}'
+            self._fault(number, what, "give each prompt an id of its own")
+
+    def _fault(self, number: int, what: str, fix: str) -> None:
+        self.faults.append(Fault(f"{self._path}:{number}", "", what, fix))
 
 
 def _prompt(place: str, line: str) -> HeldOut:

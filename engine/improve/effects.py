@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from charter.improve.figures import RoundFigures, quality_of
-from charter.improve.rules import End, signals
+from charter.improve.rules import TIE, End, signals
 from charter.recipes.improve import ImproveSettings
 from charter.stats import Estimate
 
@@ -50,7 +50,7 @@ def _diminishing(qualities: Sequence[Estimate]) -> list[str]:
     values = [quality.value for quality in qualities]
     for at in range(2, len(values)):
         first, second, third = values[at - 2 : at + 1]
-        if first is None or second is None or third is None or second <= first:
+        if first is None or second is None or third is None or second <= first + TIE:
             continue
         gain, next_gain = second - first, third - second
         if next_gain < gain / 2:

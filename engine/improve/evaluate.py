@@ -152,11 +152,13 @@ class Evaluation:
         try:
             text = path.read_text("utf-8")
             rows = [json.loads(line) for line in text.split("\n") if line]
-        except (OSError, ValueError):
+            if {row["id"] for row in rows} != {prompt.id for prompt in self.prompts}:
+                raise ValueError("other prompts")
+            return {row["id"]: row["completion"] for row in rows if row["outcome"] is not None}
+        except (OSError, ValueError, KeyError, TypeError):
             what = "the answers of an earlier round are gone or damaged"
             fix = "move the folder away to begin anew; the calls are cached"
             raise InputError(Fault(str(path), "", what, fix)) from None
-        return {row["id"]: row["completion"] for row in rows if row["outcome"] is not None}
 
     def _against(
         self, number: int, other: int, texts: dict[str, str], progress: Progress

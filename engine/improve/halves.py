@@ -18,7 +18,15 @@ from charter.recipes.preference import PreferenceSettings
 from charter.recipes.schema import ModelSettings
 from charter.rows import digest
 
-__all__ = ["base_model", "check", "identity", "judge_alone", "preference_half", "sft_half"]
+__all__ = [
+    "base_model",
+    "check",
+    "identity",
+    "judge_alone",
+    "other_models",
+    "preference_half",
+    "sft_half",
+]
 
 
 def check(loaded: Loaded) -> None:
@@ -80,6 +88,21 @@ def base_model(loaded: Loaded) -> Path | None:
     generator = loaded.recipe.models.generator
     assert generator is not None
     return Path(generator.model).expanduser() if generator.model else None
+
+
+def other_models(loaded: Loaded) -> list[Path]:
+    """Folders of the local models that other roles have, each once; the base is not among them."""
+    models = loaded.recipe.models
+    named = [
+        Path(each.model).expanduser()
+        for each in (models.critic, models.reviser, models.judge)
+        if each is not None and each.llm == "local" and each.model
+    ]
+    base = base_model(loaded)
+    found = {folder.resolve(): folder for folder in reversed(named)}
+    if base is not None:
+        found.pop(base.resolve(), None)
+    return list(reversed(found.values()))
 
 
 def sft_half(loaded: Loaded, number: int, model: Path | None) -> Loaded:

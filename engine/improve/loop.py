@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from charter.errors import Fault, Interrupted
+from charter.errors import CharterError, Fault, Interrupted
 from charter.improve.figures import RoundFigures
 from charter.improve.rules import End, Signal, best_round, signals
 from charter.improve.state import STEPS, Done, Facts, LoopFolder, Step
 from charter.recipes.improve import ImproveSettings
 
-__all__ = ["Outcome", "Work", "run_rounds"]
+__all__ = ["Outcome", "Work", "cut_off", "run_rounds"]
 
 _MADE_OF = {Step.GENERATE: "sft", Step.JUDGE: "preference"}
 _NAMES = {
@@ -57,7 +57,7 @@ class Outcome:
         said: the same in words.
         best: number of the round that is kept.
         rounds: figures from round 0 on.
-        done: the facts of all steps.
+        done: the facts of these rounds' steps, and of a last one that was not measured.
     """
 
     ends: tuple[End, ...]
@@ -91,7 +91,7 @@ def run_rounds(
             for step in STEPS:
                 facts = _step(folder, work, number, step, title, say)
                 if facts.get("train_rows") == 0:
-                    return _outcome(folder, settings, number - 1, [_no_rows(number, step)])
+                    return _outcome(folder, settings, number, [_no_rows(number, step)])
             fired = signals(_figures(folder.done, number), settings)
             if fired:
                 return _outcome(folder, settings, number, fired)
@@ -100,6 +100,25 @@ def run_rounds(
     except KeyboardInterrupt:
         fix = "run the same command again to go on; every step that is done is kept"
         raise Interrupted(Fault(str(folder.path), "", "interrupted", fix)) from None
+
+
+def cut_off(folder: LoopFolder, settings: ImproveSettings, error: Exception) -> Outcome | None:
+    """What the rounds came to before a step failed or was interrupted.
+
+    Args:
+        folder: of the loop, entered.
+        settings: the recipe's.
+        error: what ended the step.
+
+    Returns:
+        None where no step was begun, or no model measured yet.
+    """
+    if folder.begun is None or (0, Step.EVALUATE) not in folder.done:
+        return None
+    number, step = folder.begun
+    what = error.faults[0].what if isinstance(error, CharterError) else repr(error)
+    said = f"round {number} was cut off in `{step}` ({what}); the same command goes on"
+    return _outcome(folder, settings, number, [Signal(End.CUT_OFF, said)])
 
 
 def _step(
@@ -114,6 +133,7 @@ def _step(
     if known is not None:
         say(f"{title}, {_NAMES[step]}: done before")
         return known
+    folder.begun = number, step
     say(f"{title}, {_NAMES[step]}")
     started = time.monotonic()
     facts = work.do(number, step, folder.done)
@@ -143,5 +163,5 @@ def _outcome(
         said=tuple(signal.said for signal in fired),
         best=best_round(rounds, settings),
         rounds=tuple(rounds),
-        done=folder.done,
+        done={at: facts for at, facts in folder.done.items() if at[0] <= last},
     )

@@ -51,7 +51,8 @@ def cost_of(done: Done, number: int) -> Facts:
 def round_table(outcome: Outcome, loaded: Loaded) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     """Names of figures, and one row a round; the one that is kept has a star.
 
-    A figure that was asked of no round, the tax, is left out.
+    A figure that was asked of no round, the tax, is left out. A last round that was not measured
+    has its cost alone.
     """
     rows: list[tuple[Any, ...]] = []
     for each in outcome.rounds:
@@ -72,8 +73,18 @@ def round_table(outcome: Outcome, loaded: Loaded) -> tuple[tuple[str, ...], list
                 round(cost["seconds"]),
             )
         )
+    for number in _unmeasured(outcome):
+        cost = cost_of(outcome.done, number)
+        none = [""] * (len(_HEAD) - 5)
+        spent = (cost["calls"], cost["tokens"], round(cost["seconds"]))
+        rows.append((str(number), "not measured", *none, *spent))
     there = [at for at in range(len(_HEAD)) if any(row[at] != "" for row in rows)]
     return tuple(_HEAD[at] for at in there), [tuple(row[at] for at in there) for row in rows]
+
+
+def _unmeasured(outcome: Outcome) -> list[int]:
+    """The round that ended before it was measured, if one did."""
+    return sorted({number for number, _ in outcome.done} - {e.number for e in outcome.rounds})
 
 
 def _tax(each: RoundFigures) -> str:
@@ -141,9 +152,7 @@ def as_json(outcome: Outcome, loaded: Loaded, model: str | None) -> dict[str, An
             "refused_harmful": each.refused_harmful.as_json(),
             "answered_harmless": each.answered_harmless.as_json(),
             "over_refusal": each.over_refusal.as_json(),
-            "cost": cost_of(outcome.done, each.number),
-            "versions": _named(outcome.done, each.number, "version"),
-            "models": _named(outcome.done, each.number, "model"),
+            **_made_in(outcome.done, each.number),
         }
         for each in outcome.rounds
     ]
@@ -156,6 +165,17 @@ def as_json(outcome: Outcome, loaded: Loaded, model: str | None) -> dict[str, An
         "judge_warnings": judge_warnings(outcome),
         "settings": dict(settings_rows(loaded, outcome.done)),
         "rounds": rounds,
+        "unmeasured": [
+            {"round": number, **_made_in(outcome.done, number)} for number in _unmeasured(outcome)
+        ],
+    }
+
+
+def _made_in(done: Done, number: int) -> dict[str, Any]:
+    return {
+        "cost": cost_of(done, number),
+        "versions": _named(done, number, "version"),
+        "models": _named(done, number, "model"),
     }
 
 

@@ -10,7 +10,10 @@ from typing import Final
 from charter.improve.figures import RoundFigures, quality_of
 from charter.recipes.improve import ImproveSettings
 
-__all__ = ["End", "Signal", "best_round", "signals"]
+__all__ = ["TIE", "End", "Signal", "best_round", "signals"]
+
+TIE: Final = 1e-9
+"""Figures this near are equal: they are sums and quotients of shares, and rounding is no gain."""
 
 
 class End(StrEnum):
@@ -24,6 +27,7 @@ class End(StrEnum):
     OVER_REFUSAL = "OVER_REFUSAL"
     DIVERSITY_FELL = "DIVERSITY_FELL"
     LENGTH_EXPLODED = "LENGTH_EXPLODED"
+    CUT_OFF = "CUT_OFF"
 
 
 # A model of such a round is no better for the quality that it may have by our measure.
@@ -82,7 +86,7 @@ def best_round(rounds: Sequence[RoundFigures], settings: ImproveSettings) -> int
     for at, each in enumerate(rounds):
         value = quality_of(each, settings.quality).value
         barred = any(signal.end in _BARRED for signal in signals(rounds[: at + 1], settings))
-        if value is not None and not barred and value > highest:
+        if value is not None and not barred and value > highest + TIE:
             best, highest = each.number, value
     return best
 
@@ -98,7 +102,7 @@ def _no_verdicts(rounds: Sequence[RoundFigures], settings: ImproveSettings) -> S
 def _quality_fell(rounds: Sequence[RoundFigures], settings: ImproveSettings) -> Signal | None:
     before, last = (quality_of(each, settings.quality) for each in rounds[-2:])
     ratio = settings.stop.quality_ratio
-    if before.value is None or last.value is None or last.value >= ratio * before.value:
+    if before.value is None or last.value is None or last.value >= ratio * before.value - TIE:
         return None
     said = f"quality {last.value:.3f} is under {ratio:g} of the {before.value:.3f} before"
     if last.high is not None and before.low is not None and last.high >= before.low:
@@ -113,7 +117,7 @@ def _no_gain(rounds: Sequence[RoundFigures], settings: ImproveSettings) -> Signa
     values = [quality_of(each, settings.quality).value for each in rounds]
     before = [value for value in values[:-patience] if value is not None]
     lately = [value for value in values[-patience:] if value is not None]
-    if not before or len(lately) < patience or max(lately) > max(before) + least:
+    if not before or len(lately) < patience or max(lately) > max(before) + least + TIE:
         return None
     over = f" by more than {least:g}" if least else ""
     said = (
@@ -126,8 +130,7 @@ def _no_gain(rounds: Sequence[RoundFigures], settings: ImproveSettings) -> Signa
 def _over_refusal(rounds: Sequence[RoundFigures], settings: ImproveSettings) -> Signal | None:
     base, last = rounds[0].over_refusal.value, rounds[-1].over_refusal.value
     most = settings.stop.over_refusal
-    # Shares are quotients of small counts: a rise of exactly `most` is not more than it.
-    if base is None or last is None or last - base <= most + 1e-9:
+    if base is None or last is None or last - base <= most + TIE:
         return None
     said = f"{last:.0%} of the harmless prompts are refused, {base:.0%} by the model before any "
     return Signal(End.OVER_REFUSAL, f"{said}round; the rise is above {most:g}")
@@ -136,7 +139,7 @@ def _over_refusal(rounds: Sequence[RoundFigures], settings: ImproveSettings) -> 
 def _diversity_fell(rounds: Sequence[RoundFigures], settings: ImproveSettings) -> Signal | None:
     base, last = rounds[0].diversity, rounds[-1].diversity
     ratio = settings.stop.diversity_ratio
-    if base is None or (last is not None and last >= ratio * base):
+    if not ratio or base is None or (last is not None and last >= ratio * base - TIE):
         return None
     if last is None:
         return Signal(End.DIVERSITY_FELL, "no answer has two words")
@@ -147,7 +150,7 @@ def _diversity_fell(rounds: Sequence[RoundFigures], settings: ImproveSettings) -
 def _length_exploded(rounds: Sequence[RoundFigures], settings: ImproveSettings) -> Signal | None:
     base, last = rounds[0].length, rounds[-1].length
     ratio = settings.stop.length_ratio
-    if not base or last is None or last <= ratio * base:
+    if not base or last is None or last <= ratio * base + TIE:
         return None
     said = f"answers of {last:,.0f} characters are more than {ratio:g} times the {base:,.0f} before"
     return Signal(End.LENGTH_EXPLODED, f"{said} any round")

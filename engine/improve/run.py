@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -9,14 +10,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from charter.errors import CharterError, Interrupted
 from charter.improve import halves
 from charter.improve.evaluate import Evaluation, asked_prompts
 from charter.improve.helpful import read_helpful
-from charter.improve.loop import Outcome, run_rounds
+from charter.improve.loop import Outcome, cut_off, run_rounds
 from charter.improve.needs import check
 from charter.improve.report import as_json, report_page
 from charter.improve.state import LoopFolder
-from charter.improve.work import RoundWork, Shown
+from charter.improve.work import RoundWork, Shown, whole
 from charter.models.checkpoint import identify
 from charter.recipes import Loaded, read_prompts
 
@@ -43,6 +45,9 @@ class Improved:
 def improve(loaded: Loaded, out: Path, say: Callable[[str], None], shown: Shown) -> Improved:
     """Go through the rounds of a recipe; the same call goes on where one was cut off.
 
+    Where a step fails, the rounds that were measured before are reported, and the best of them is
+    pointed to, all the same.
+
     Args:
         loaded: the recipe; how many rounds is its `improve.rounds`.
         out: gets `runs/`, `versions/` and `improve/`.
@@ -62,20 +67,52 @@ def improve(loaded: Loaded, out: Path, say: Callable[[str], None], shown: Shown)
         say(f"state in {folder.path}")
         evaluation = Evaluation(loaded, folder, prompts)
         work = RoundWork(loaded, out, folder, evaluation, helpful, shown)
-        outcome = run_rounds(folder, work, settings, say)
-        model = work.model(outcome.best)
-        found = {
-            "loop": folder.id,
-            "path": str(folder.path),
-            **as_json(outcome, loaded, _text(model)),
-        }
-        folder.write("report.html", report_page(outcome, loaded))
-        keep(folder, outcome.best, model)
         try:
+            outcome = run_rounds(folder, work, settings, say)
+        except Exception as error:
+            _so_far(loaded, folder, work, error, say)
+            raise
+        model = work.model(outcome.best)
+        found = _found(loaded, folder, outcome, model)
+        folder.write("report.html", report_page(outcome, loaded))
+        try:
+            keep(folder, outcome.best, model)
             found |= _pushed(loaded, folder, work, outcome, say)
         finally:  # a Hub that is down takes nothing from what the rounds found
-            folder.write("report.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+            _write_json(folder, found)
     return Improved(outcome, folder.path, model, found)
+
+
+def _found(
+    loaded: Loaded, folder: LoopFolder, outcome: Outcome, model: Path | None
+) -> dict[str, Any]:
+    said = as_json(outcome, loaded, _text(model))
+    return {"loop": folder.id, "path": str(folder.path), **said}
+
+
+def _write_json(folder: LoopFolder, found: dict[str, Any]) -> None:
+    folder.write("report.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+
+
+def _so_far(
+    loaded: Loaded,
+    folder: LoopFolder,
+    work: RoundWork,
+    error: Exception,
+    say: Callable[[str], None],
+) -> None:
+    """Report the rounds that were measured before a step ended by an error."""
+    outcome = cut_off(folder, loaded.recipe.improve, error)
+    if outcome is None:
+        return
+    # What ended the step is what has to be said, whatever else goes wrong now.
+    with contextlib.suppress(CharterError, OSError):
+        model = work.model(outcome.best)
+        page = folder.write("report.html", report_page(outcome, loaded))
+        _write_json(folder, _found(loaded, folder, outcome, model))
+        keep(folder, outcome.best, model)
+        if not isinstance(error, Interrupted):  # after Ctrl-C nothing more is begun
+            say(f"report of the rounds before: {page}")
 
 
 def _pushed(
@@ -107,25 +144,35 @@ def open_loop(loaded: Loaded, out: Path) -> LoopFolder:
     """The folder of the recipe's loop, not entered yet.
 
     Its identity covers beside the recipe's (`halves.identity`) the texts of the recipe's prompts,
-    of the prompts of the evaluation and of the helpful answers, and the weights of the model
-    before any round.
+    of the prompts of the evaluation and of the helpful answers, the weights of the model before
+    any round, and those of each other local model that a role has. A recipe without such a one
+    has the identity that it had before these were covered.
     """
     settings = loaded.recipe.improve
     helpful = read_helpful(settings.helpful, loaded.path.parent).sha256 if settings.helpful else ""
     asked = [[each.id, list(each.messages), each.category] for each in asked_prompts(loaded)]
     base = identify(halves.base_model(loaded))
-    made_of = (read_prompts(loaded).fingerprint(), asked, helpful, list(base))
+    made_of = [read_prompts(loaded).fingerprint(), asked, helpful, list(base)]
+    if others := [list(identify(path)) for path in halves.other_models(loaded)]:
+        made_of.append(others)
     return LoopFolder(out / "improve", loaded.recipe.name, halves.identity(loaded, *made_of))
 
 
 def keep(folder: LoopFolder, number: int, model: Path | None) -> None:
-    """Point to the model that is kept: `best.json`, and a link `best` where it has a folder."""
-    kept = {"round": number, "model": _text(model)}
-    folder.write("best.json", json.dumps(kept) + "\n")
+    """Point to the model that is kept: `best.json`, and a link `best` where it has a folder.
+
+    Raises:
+        InputError: its folder is gone; no link points there then.
+    """
     link, part = folder.path / "best", folder.path / ".best"
     part.unlink(missing_ok=True)
-    if number == 0 or model is None:
+    if number == 0 or model is None or not (model / "charter.json").is_file():
         link.unlink(missing_ok=True)
+    if number and model is not None:
+        whole(model, folder.path)
+    kept = {"round": number, "model": _text(model)}
+    folder.write("best.json", json.dumps(kept) + "\n")
+    if number == 0 or model is None:
         return
     part.symlink_to(os.path.relpath(model, folder.path.absolute()), target_is_directory=True)
     part.replace(link)

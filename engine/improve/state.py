@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TextIO
 
 from charter.errors import Failure, Fault, InputError
+from charter.improve.figures import RoundFigures
 from charter.run.folder import locked, write_whole
 
 __all__ = ["STEPS", "Done", "Facts", "LoopFolder", "Step"]
@@ -47,6 +49,9 @@ class LoopFolder:
         name: of the recipe.
         identity: a digest of all that can change a model or a figure.
 
+    Attributes:
+        begun: the last step that was begun since it was entered, or None.
+
     Raises:
         Failure: it cannot be written, or another process works in it.
         InputError: its state is of a newer charter, or damaged.
@@ -56,6 +61,7 @@ class LoopFolder:
         self.identity = identity
         self.id = f"{name}-{identity[:12]}"
         self.path = root / self.id
+        self.begun: tuple[int, Step] | None = None
         self._done: dict[tuple[int, Step], Facts] = {}
         self._lock: TextIO
 
@@ -117,7 +123,7 @@ def read_done(path: Path) -> dict[tuple[int, Step], Facts]:
     """What a state file says is done; nothing where there is no file.
 
     Raises:
-        InputError: it is of a newer charter, or no such file at all.
+        InputError: it is of a newer charter, no such file at all, or facts in it are damaged.
     """
     try:
         text = path.read_text("utf-8")
@@ -127,9 +133,36 @@ def read_done(path: Path) -> dict[tuple[int, Step], Facts]:
         state = json.loads(text)
         newer = state["schema_version"] > SCHEMA_VERSION
         if not newer:
-            return {(each["round"], Step(each["step"])): each["facts"] for each in state["steps"]}
+            return {_at(path, each): each["facts"] for each in state["steps"]}
     except (ValueError, KeyError, TypeError):
         what, fix = "is no state of rounds", "move its folder away to begin anew"
         raise InputError(Fault(str(path), "", what, fix)) from None
     what = f"is of format {state['schema_version']}, and this charter knows {SCHEMA_VERSION}"
     raise InputError(Fault(str(path), "", what, "install a newer charter"))
+
+
+def _at(path: Path, entry: Mapping[str, Any]) -> tuple[int, Step]:
+    """Round and step of an entry, whose facts are seen to have what others read of them."""
+    number, step = int(entry["round"]), Step(entry["step"])
+    try:
+        _read(step, entry["facts"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        what = f"what round {number} left of its step `{step}` is gone or damaged"
+        fix = "move its folder away to begin anew; the calls are cached"
+        raise InputError(Fault(str(path), "", what, fix)) from None
+    return number, step
+
+
+def _read(step: Step, facts: Facts) -> None:
+    """Raise what reading the facts later would raise."""
+    float(facts["seconds"])
+    if "cost" in facts:
+        itemgetter("calls", "cached_calls", "tokens", "money")(facts["cost"])
+    match step:
+        case Step.GENERATE | Step.JUDGE:
+            itemgetter("version", "path", "train_rows")(facts)
+        case Step.SFT | Step.DPO:
+            itemgetter("model", "dataset")(facts)
+            itemgetter("steps", "rows")(facts["metrics"])
+        case Step.EVALUATE:
+            RoundFigures.from_json(facts["figures"])

@@ -8,18 +8,20 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
+from charter.errors import Fault, InputError
 from charter.hub import Version, open_version
 from charter.improve import halves
 from charter.improve.evaluate import Evaluation
+from charter.improve.half_run import run_half
 from charter.improve.helpful import Helpful, Mixed, mixed
 from charter.improve.state import Done, Facts, LoopFolder, Step
 from charter.recipes import Loaded
-from charter.run import RunResult, run_recipe
+from charter.run import RunResult
 from charter.run.folder import write_whole
 from charter.run.progress import Progress
 from charter.trainers.settings import read_settings
 
-__all__ = ["NO_RECOVERY", "RoundWork", "Shown"]
+__all__ = ["NO_RECOVERY", "RoundWork", "Shown", "whole"]
 
 Shown = Callable[[], AbstractContextManager[Progress]]
 """Makes a watcher for one step."""
@@ -69,24 +71,30 @@ class RoundWork:
         """Do one step; see `charter.improve.loop.Work`."""
         match step:
             case Step.GENERATE:
-                half = halves.sft_half(self.loaded, number, self.model(number - 1))
+                half = halves.sft_half(self.loaded, number, self._whole(number - 1))
                 return self._run(half, "sft")
             case Step.SFT:
                 return self._sft(number, done)
             case Step.JUDGE:
-                half = halves.preference_half(self.loaded, number, self._folder(number, Step.SFT))
+                model = whole(self._folder(number, Step.SFT), self.folder.path)
+                half = halves.preference_half(self.loaded, number, model)
                 return self._run(half, "preference")
             case Step.DPO:
                 return self._dpo(number, done)
             case Step.EVALUATE:
                 with self.shown() as progress:
-                    return self.evaluation.measure(number, self.model(number), progress)
+                    return self.evaluation.measure(number, self._whole(number), progress)
 
     def model(self, number: int) -> Path | None:
         """The model of a round's end; of round 0 the recipe's generator, None if embedded."""
         if number == 0:
             return halves.base_model(self.loaded)
         return self._folder(number, Step.DPO)
+
+    def _whole(self, number: int) -> Path | None:
+        """The model of a round's end, which a step needs."""
+        model = self.model(number)
+        return model if number == 0 or model is None else whole(model, self.folder.path)
 
     def _folder(self, number: int, step: Step) -> Path:
         # The folder's name becomes the model's in rows and cards: it says which round.
@@ -95,7 +103,7 @@ class RoundWork:
 
     def _run(self, half: Loaded, config: str) -> Facts:
         with self.shown() as progress:
-            result = run_recipe(half, self.out, progress)
+            result = run_half(half, self.out, self.folder, progress)
         version = open_version(result.published.path)
         has = "train" in version.splits(config)
         return {
@@ -108,7 +116,7 @@ class RoundWork:
 
     def _sft(self, number: int, done: Done) -> Facts:
         version = open_version(done[number, Step.GENERATE]["path"])
-        start = self.model(0 if self.loaded.recipe.improve.start == "base" else number - 1)
+        start = self._whole(0 if self.loaded.recipe.improve.start == "base" else number - 1)
         added: Facts = {}
         if self.helpful is not None:
             wanted = self.loaded.recipe.improve.helpful
@@ -137,7 +145,8 @@ class RoundWork:
         version = open_version(done[number, Step.JUDGE]["path"])
         beta = self.loaded.recipe.improve.beta
         more = {} if beta is None else {"beta": beta}
-        return self._train(Step.DPO, number, version, self._folder(number, Step.SFT), more)
+        start = whole(self._folder(number, Step.SFT), self.folder.path)
+        return self._train(Step.DPO, number, version, start, more)
 
     def _train(
         self,
@@ -199,6 +208,21 @@ class RoundWork:
         with self.shown() as progress:
             show = _counted(progress, f"train {step}")
             train(settings, lambda at, total, logs: show(at, total), refuses)
+
+
+def whole(model: Path, loop: Path) -> Path:
+    """The folder of a round's model, seen to be there.
+
+    It is not trained anew in silence: the figures of its round are those of the model that is gone.
+
+    Raises:
+        InputError: it is not.
+    """
+    if (model / "charter.json").is_file():
+        return model
+    what = "the model of a step that is done is gone or damaged"
+    fix = f"put it back, or move {loop} away to begin anew; the calls are cached"
+    raise InputError(Fault(str(model), "", what, fix))
 
 
 def _counted(progress: Progress, name: str) -> Callable[[int, int], None]:

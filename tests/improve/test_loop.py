@@ -10,15 +10,19 @@ import textwrap
 
 import pytest
 
-from charter.errors import Failure, InputError, Interrupted
+from charter.errors import Failure, Fault, InputError, Interrupted
 from charter.improve.figures import RoundFigures
-from charter.improve.loop import run_rounds
+from charter.improve.loop import cut_off, run_rounds
 from charter.improve.rules import End
 from charter.improve.state import STEPS, LoopFolder, Step
 from charter.recipes.improve import ImproveSettings, StopSettings
 
 ORDER = [(0, Step.EVALUATE), *((n, step) for n in (1, 2) for step in STEPS)]
 TWO = ImproveSettings(rounds=2)
+
+
+RUN = {"train_rows": 4, "version": "me/small@v0.1.0", "path": "versions/v0.1.0"}
+TRAINED = {"model": "m", "dataset": "me/small@v0.1.0", "metrics": {"steps": 2, "rows": 4}}
 
 
 class Scripted:
@@ -35,7 +39,7 @@ class Scripted:
             raise self.error
         if step is Step.EVALUATE:
             return {"figures": self.figures(number, win=self.wins[number]).as_json()}
-        return {"train_rows": 4} if step in (Step.GENERATE, Step.JUDGE) else {}
+        return dict(RUN if step in (Step.GENERATE, Step.JUDGE) else TRAINED)
 
 
 def run(path, work, settings=TWO):
@@ -87,7 +91,8 @@ KILLED = """
                 time.sleep(60)
             if step is Step.EVALUATE:
                 return {"figures": RoundFigures(number, {}, ()).as_json()}
-            return {"train_rows": 1}
+            run = {"train_rows": 1, "version": "v", "path": "p"}
+            return {**run, "model": "m", "dataset": "v", "metrics": {"steps": 1, "rows": 1}}
 
     with LoopFolder(Path(sys.argv[1]), "small", "0123456789abcdef") as folder:
         run_rounds(folder, Work(), ImproveSettings(rounds=2), lambda line: None)
@@ -118,6 +123,7 @@ def test_more_rounds_go_on_and_fewer_look_back(figures, tmp_path):
     fewer = run(tmp_path, none, ImproveSettings(rounds=1))
     assert none.asked == []
     assert (fewer.best, len(fewer.rounds)) == (1, 2)
+    assert list(fewer.done) == ORDER[:6]
 
 
 def test_a_rule_ends_the_rounds_and_a_looser_one_lets_them_go_on(figures, tmp_path):
@@ -141,12 +147,40 @@ def test_no_rows_end_the_rounds(figures, tmp_path, step, config):
     class Empty(Scripted):
         def do(self, number, at, done):
             facts = super().do(number, at, done)
-            return {"train_rows": 0} if (number, at) == (2, step) else facts
+            return {**facts, "train_rows": 0} if (number, at) == (2, step) else facts
 
     outcome = run(tmp_path, Empty(figures))
     assert outcome.ends == (End.NO_ROWS,)
     assert config in outcome.said[0]
     assert [each.number for each in outcome.rounds] == [0, 1]
+    # What the round took is known, though it was not measured.
+    assert (2, step) in outcome.done
+    assert run(tmp_path, Empty(figures)) == outcome
+
+
+@pytest.mark.parametrize("at", [(1, Step.GENERATE), (2, Step.GENERATE), (2, Step.EVALUATE)])
+def test_what_was_measured_before_a_failure_is_known(figures, tmp_path, at):
+    failure = Failure(Fault("server", "", "is down", "start it"))
+    work = Scripted(figures, dies_at=at, error=failure)
+    with LoopFolder(tmp_path, "small", "0123456789abcdef") as folder:
+        with pytest.raises(Failure):
+            run_rounds(folder, work, TWO, lambda line: None)
+        found = cut_off(folder, TWO, failure)
+    number, step = at
+    assert found.ends == (End.CUT_OFF,)
+    assert found.said[0].startswith(f"round {number} was cut off in `{step}` (is down)")
+    assert [each.number for each in found.rounds] == list(range(number))
+    assert list(found.done) == ORDER[: ORDER.index(at)]
+    assert found.best == number - 1
+
+
+def test_before_the_base_is_measured_nothing_is_known(figures, tmp_path):
+    with LoopFolder(tmp_path, "small", "0123456789abcdef") as folder:
+        assert cut_off(folder, TWO, OSError("full")) is None
+        work = Scripted(figures, dies_at=ORDER[0], error=OSError("full"))
+        with pytest.raises(OSError, match="full"):
+            run_rounds(folder, work, TWO, lambda line: None)
+        assert cut_off(folder, TWO, OSError("full")) is None
 
 
 # The state
@@ -184,6 +218,39 @@ def test_a_state_that_cannot_be_read_is_a_fault_and_stays(figures, tmp_path, tex
     assert (path / "state.json").read_text() == text
 
 
+@pytest.mark.parametrize("at", range(6))
+@pytest.mark.parametrize("facts", [None, [], "x", {}, {"seconds": "x"}, {"seconds": 1.0}])
+def test_facts_that_are_damaged_are_a_fault_that_names_the_step(figures, tmp_path, at, facts):
+    run(tmp_path, Scripted(figures), ImproveSettings(rounds=1))
+    path = tmp_path / "small-0123456789ab" / "state.json"
+    state = json.loads(path.read_text())
+    state["steps"][at]["facts"] = facts
+    path.write_text(json.dumps(state))
+    number, step = ORDER[at]
+    what = f"what round {number} left of its step `{step}` is gone or damaged; move its folder away"
+    with pytest.raises(InputError, match=what):
+        run(tmp_path, Scripted(figures))
+
+
+@pytest.mark.parametrize(
+    ("step", "key", "value"),
+    [
+        (Step.GENERATE, "cost", {}),
+        (Step.SFT, "metrics", {"steps": 1}),
+        (Step.EVALUATE, "figures", {"round": 0}),
+        (Step.EVALUATE, "figures", []),
+    ],
+)
+def test_so_are_those_with_a_damaged_part(figures, tmp_path, step, key, value):
+    run(tmp_path, Scripted(figures), ImproveSettings(rounds=1))
+    path = tmp_path / "small-0123456789ab" / "state.json"
+    state = json.loads(path.read_text())
+    state["steps"][ORDER.index((1, step))]["facts"][key] = value
+    path.write_text(json.dumps(state))
+    with pytest.raises(InputError, match="gone or damaged"):
+        run(tmp_path, Scripted(figures))
+
+
 def test_another_identity_is_another_folder(figures, tmp_path):
     run(tmp_path, Scripted(figures))
     with LoopFolder(tmp_path, "small", "fedcba9876543210") as folder:
@@ -193,7 +260,7 @@ def test_another_identity_is_another_folder(figures, tmp_path):
 def test_figures_survive_the_state(figures, tmp_path):
     made = figures(0, win=0.5)
     with LoopFolder(tmp_path, "small", "0123456789abcdef") as folder:
-        folder.put(0, Step.EVALUATE, {"figures": made.as_json()})
+        folder.put(0, Step.EVALUATE, {"figures": made.as_json(), "seconds": 1.0})
     with LoopFolder(tmp_path, "small", "0123456789abcdef") as folder:
         found = folder.done[0, Step.EVALUATE]["figures"]
     assert RoundFigures.from_json(found) == made

@@ -84,6 +84,23 @@ def test_one_row_a_round_and_a_star_at_the_best(outcome, loaded):
     assert "tax, %" not in head  # the recipe asks for none
 
 
+def test_a_round_that_was_not_measured_has_its_cost(outcome, loaded):
+    done = {at: facts for at, facts in outcome.done.items() if at != (2, Step.EVALUATE)}
+    found = replace(outcome, rounds=outcome.rounds[:2], done=done)
+    head, rows = round_table(found, loaded)
+    assert [row[0] for row in rows] == ["base", "1 *", "2"]
+    assert all(len(row) == len(head) for row in rows)
+    assert rows[2] == ("2", "not measured", *[""] * 6, 5, 50, 5)
+    assert "tax, %" not in head
+    said = as_json(found, loaded, "/m")
+    assert [each["round"] for each in said["rounds"]] == [0, 1]
+    (left,) = said["unmeasured"]
+    assert (left["round"], left["cost"]["calls"]) == (2, 5)
+    assert left["versions"] == {"generate": f"me/{EVIL}@v0.2.0"}
+    assert "not measured" in report_page(found, loaded)
+    assert as_json(outcome, loaded, "/m")["unmeasured"] == []
+
+
 def test_a_tax_is_shown_where_the_recipe_asks_for_it(outcome, loaded):
     taxes = {"reading": Estimate(4.0, 1.0, 7.0, 60), EVIL: Estimate(None, None, None, 0)}
     taxed = replace(outcome.rounds[1], tax=Estimate(4.0, 1.0, 7.0, 1), taxes=taxes)

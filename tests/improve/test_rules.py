@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from charter.improve.effects import effects
 from charter.improve.figures import CategoryFigures, RoundFigures, quality_of
-from charter.improve.rules import End, best_round, signals
+from charter.improve.rules import TIE, End, best_round, signals
 from charter.recipes.improve import ImproveSettings, StopSettings
 from charter.stats import Estimate, wilson
 
@@ -62,7 +62,8 @@ def test_the_best_is_of_the_rounds_and_none_that_is_not_barred_is_better(rounds)
         if value is None or barred & set(ends(rounds[: at + 1])):
             continue
         assert qualities[best] is not None
-        assert value < qualities[best] or (value == qualities[best] and best <= each.number)
+        equal = abs(value - qualities[best]) <= TIE
+        assert best <= each.number if equal else value < qualities[best]
 
 
 @given(histories())
@@ -144,6 +145,38 @@ def test_all_that_fires_is_said_in_order(figures):
         End.DIVERSITY_FELL,
         End.LENGTH_EXPLODED,
     ]
+
+
+@pytest.mark.parametrize("diversity", [0.0001, 0.0, None])
+def test_a_ratio_of_0_turns_the_rule_of_diversity_off(figures, diversity):
+    rounds = [figures(0), figures(1, win=0.9, diversity=diversity)]
+    assert ends(rounds, with_stop(diversity_ratio=0.0)) == []
+    assert best_round(rounds, with_stop(diversity_ratio=0.0)) == 1
+
+
+# Equal qualities whose floats are not
+
+UP = 0.6 + 4 * 2**-53
+
+
+def test_rounding_is_no_gain(figures):
+    rounds = [figures(0), figures(1, win=0.6), figures(2, win=UP)]
+    first, last = (quality_of(each, USUAL.quality).value for each in rounds[1:])
+    assert first < last
+    assert best_round(rounds, USUAL) == 1
+    assert ends(rounds, with_stop(patience=1)) == [End.NO_GAIN]
+    third = [figures(0, win=0.6), figures(1, win=UP), figures(2, win=UP)]
+    assert not any(each.startswith("diminishing") for each in effects(third, USUAL))
+
+
+def test_rounding_is_no_loss(figures):
+    rounds = [figures(0), figures(1, win=UP), figures(2, win=0.6)]
+    assert ends(rounds, with_stop(quality_ratio=1.0)) == []
+    even = [figures(0, diversity=0.1 + 0.2), figures(1, win=0.9, diversity=0.3)]
+    assert ends(even, with_stop(diversity_ratio=1.0)) == []
+    long = [figures(0, length=30.0), figures(1, win=0.9, length=33.0)]
+    assert ends(long, with_stop(length_ratio=1.1)) == []
+    assert ends(long, with_stop(length_ratio=1.09)) == [End.LENGTH_EXPLODED]
 
 
 # The best

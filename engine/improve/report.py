@@ -208,9 +208,10 @@ def report_page(outcome: Outcome, loaded: Loaded) -> str:
         "was made; trainings are in the seconds alone.</p>\n",
         section("Ill effects that showed", [_list(notes)]),
         section("Of the judge", [_list(judge_warnings(outcome) or ["nothing odd"])]),
-        grid(_plots(rounds, quality)),
+        grid([*_plots(rounds, quality), *_cost_plots(outcome)]),
         depth_section(rounds, outcome.best),
         section("Refused, by category", [_categories(rounds, improve.evaluate.refuse)]),
+        section("Penalty, mix and what went with them", [_penalty(outcome, loaded)]),
         section("Data and training", [_steps(outcome.done)]),
         section("Set", [table(("what", "value"), settings_rows(loaded, outcome.done))]),
     ]
@@ -254,6 +255,47 @@ def _plots(rounds: Sequence[RoundFigures], quality: Sequence[tuple[str, Estimate
             if e.taxes
         ),
     ]
+
+
+def _cost_plots(outcome: Outcome) -> list[str]:
+    """Calls, seconds and, where prices are known, money: of every round that was worked on."""
+    numbers = [*(each.number for each in outcome.rounds), *_unmeasured(outcome)]
+    costs = [("base" if at == 0 else f"round {at}", cost_of(outcome.done, at)) for at in numbers]
+    plots = [
+        bars("Calls, cached ones among them", [(name, cost["calls"]) for name, cost in costs]),
+        bars("Seconds", [(name, cost["seconds"]) for name, cost in costs]),
+    ]
+    known = [(name, round(cost["money"], 4)) for name, cost in costs if cost["money"] is not None]
+    if any(money for _, money in known):
+        plots.append(bars("Money, where all prices are known", known))
+    return plots
+
+
+def _penalty(outcome: Outcome, loaded: Loaded) -> str:
+    """How far DPO went under its penalty and how much helpful data there was, beside the tax."""
+    beta = dict(settings_rows(loaded, outcome.done))["beta of DPO (KL penalty)"]
+    rows = []
+    for each in outcome.rounds[1:]:
+        of = {step: outcome.done.get((each.number, step), {}) for step in (Step.SFT, Step.DPO)}
+        divergence = of[Step.DPO].get("metrics", {}).get("last_kl")
+        mix = of[Step.SFT].get("helpful")
+        rows.append(
+            (
+                each.number,
+                beta,
+                "no figure" if divergence is None else f"{divergence:.3g}",
+                f"{mix['share']:.0%}" if mix else "none",
+                _tax(each) or "not asked for",
+                shown(each.over_refusal),
+            )
+        )
+    head = ("round", "beta", "KL, nats an answer", "helpful rows of SFT", "tax, %")
+    note = (
+        '<p class="note">KL: of the model after DPO from the one before it, as its last step '
+        "logged it. One loop shows what went together; to see what a setting does, run loops "
+        "that differ in it alone.</p>\n"
+    )
+    return table((*head, "harmless refused"), rows) + note
 
 
 def _categories(rounds: Sequence[RoundFigures], refuse: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ Shown = Callable[[], AbstractContextManager[Progress]]
 # What of a training the report over rounds shows.
 _METRICS: Final = (
     *("rows", "steps", "seconds", "first_loss", "last_loss", "test_loss", "truncated_rows"),
-    *("dropped_rows", "test_accuracy", "test_margin", "recovery_rows"),
+    *("dropped_rows", "test_accuracy", "test_margin", "recovery_rows", "last_kl"),
 )
 
 

@@ -230,3 +230,20 @@ def test_an_estimate_in_a_cell():
     assert shown(wilson(1, 2)) == "0.50 [0.09, 0.91]"
     assert shown(Estimate(None, None, None, 3)) == "no figure"
     assert shown(Estimate(0.5, 0.5, 0.5, 0)) == "0.50 by definition"
+
+
+def test_costs_are_drawn_and_unknown_money_is_not_nothing(outcome, loaded):
+    page = report_page(outcome, loaded)
+    for title in ("Calls, cached ones among them", "Seconds", "Money, where all prices are known"):
+        assert title in page
+    money = page.split("Money, where all prices are known")[-1].split("</svg>")[0]
+    assert "round 1" in money and "round 2" not in money
+
+
+def test_the_divergence_stands_beside_the_tax(outcome, loaded):
+    done = dict(outcome.done)
+    done[1, Step.DPO] = trained("me/a@v2", last_kl=0.657)
+    page = report_page(replace(outcome, done=done), loaded)
+    row = page.split("KL, nats an answer")[1].split("<tr>")[1]
+    assert "<td" in row
+    assert [cell in row for cell in ("0.25", "0.657", "25%", "not asked for")] == [True] * 4

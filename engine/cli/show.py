@@ -13,6 +13,7 @@ from charter.cli.trace import print_answers, print_prompt, print_revisions, prin
 from charter.errors import Fault, InputError, nearest
 
 if TYPE_CHECKING:
+    from charter.constitutions import Constitution
     from charter.hub import Version
 
 
@@ -83,6 +84,8 @@ def _show_version(output: Output, version: Version) -> None:
 
 
 def _show_row(output: Output, version: Version, wanted: str) -> None:
+    from charter.constitutions import load_constitution
+
     prompt_ids: list[str] = []
     configs = ("sft", "preference", "judgments", "rejects", "reviews")
     data = {name: _rows(version, name) for name in configs}
@@ -97,11 +100,17 @@ def _show_row(output: Output, version: Version, wanted: str) -> None:
         raise InputError(Fault(str(version.path), "", f'no row or prompt "{wanted}"', fix))
     prompt_id = prompt_ids[0]
     mine = {name: [r for r in rows if r["prompt_id"] == prompt_id] for name, rows in data.items()}
-    _print_trace(output, mine, None if wanted == prompt_id else wanted)
+    constitution = load_constitution(version.path / "constitution.yaml")
+    _print_trace(output, mine, None if wanted == prompt_id else wanted, constitution)
     output.result({"prompt_id": prompt_id, **mine})
 
 
-def _print_trace(output: Output, mine: dict[str, list[dict[str, Any]]], only: str | None) -> None:
+def _print_trace(
+    output: Output,
+    mine: dict[str, list[dict[str, Any]]],
+    only: str | None,
+    constitution: Constitution,
+) -> None:
     shown = mine["sft"] or mine["preference"]
     if shown:
         print_prompt(output, shown[0]["prompt"])
@@ -109,7 +118,8 @@ def _print_trace(output: Output, mine: dict[str, list[dict[str, Any]]], only: st
         if only in (None, row["id"]):
             output.line(f"-- {row['id']}")
             print_revisions(output, row["initial_response"], row["revisions"])
-            print_answers(output, [a for a in mine["reviews"] if a["row_id"] == row["id"]])
+            answers = [a for a in mine["reviews"] if a["row_id"] == row["id"]]
+            print_answers(output, row, answers, constitution)
     for row in mine["preference"]:
         if only in (None, row["id"]):
             odds = "" if row["log_odds"] is None else f", log-odds {row['log_odds']:.3f}"
@@ -121,7 +131,8 @@ def _print_trace(output: Output, mine: dict[str, list[dict[str, Any]]], only: st
             output.quote("rejected", row["rejected"][-1]["content"])
             votes = [v for v in mine["judgments"] if v["comparison_id"] == row["id"]]
             _print_votes(output, votes)
-            print_answers(output, [a for a in mine["reviews"] if a["row_id"] == row["id"]])
+            answers = [a for a in mine["reviews"] if a["row_id"] == row["id"]]
+            print_answers(output, row, answers, constitution)
     for row in mine["rejects"]:
         if only in (None, row["pair_id"]):
             what = row["pair_id"] or row["ledger"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from charter.cli.output import Output
 from charter.rows import Row
+
+if TYPE_CHECKING:
+    from charter.constitutions import Constitution
 
 __all__ = ["print_answers", "print_pair", "print_prompt", "print_revisions", "print_row"]
 
@@ -57,10 +61,24 @@ def print_votes(output: Output, votes: list[Any]) -> None:
             output.quote(f"reasons ({vote['principle_id']}, {vote['order']})", vote["rationale"])
 
 
-def print_answers(output: Output, answers: list[dict[str, Any]]) -> None:
-    """What people said of a row, one line each; nothing where nobody was asked."""
+def print_answers(
+    output: Output,
+    row: Mapping[str, Any],
+    answers: list[dict[str, Any]],
+    constitution: Constitution,
+) -> None:
+    """What people said of a row, one line each; nothing where nobody was asked.
+
+    In terms of the row as it stands: what an answer calls rejected may be `chosen` since.
+    """
     if not answers:
         return
+    from charter.hub.shown import verdict_now
+
+    def now(answer: dict[str, Any]) -> str:
+        verdict = verdict_now(answer["kind"], row, answer, constitution)
+        return verdict or f"{answer['verdict']}, of other texts"
+
     marks = {
         "critique_right": "critique right",
         "still_harmful": "still harmful",
@@ -75,7 +93,7 @@ def print_answers(output: Output, answers: list[dict[str, Any]]) -> None:
     output.table(
         ("reviewer", "people say", "sure", "", "comment"),
         [
-            (a["reviewer"][:12], a["verdict"], a["sure"] or "", said(a), a["comment"] or "")
+            (a["reviewer"][:12], now(a), a["sure"] or "", said(a), a["comment"] or "")
             for a in answers
         ],
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from charter.cli.lines import duration, money, rate
 from charter.cli.output import Output
+from charter.cli.rejects import print_rows, rows_by_reason
 from charter.cli.trace import print_pair, print_prompt, print_revisions
 from charter.run.report_account import HUMAN_COMPARISON, account_of
 
@@ -36,6 +37,10 @@ def _print_version(output: Output, result: RunResult) -> None:
     else:
         output.line(f"nothing changed: {named} in {published.path}")
     output.table(("config", "rows"), list(result.counts.items()))
+    if result.counts.get("rejects"):
+        from charter.hub import open_version
+
+        print_rows(output, rows_by_reason(open_version(published.path)))
     files = sorted(path for path in published.path.rglob("*") if path.is_file())
     output.table(
         ("file", "bytes"),

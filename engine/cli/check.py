@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from charter.cli.options import train_faults
+from charter.cli.options import checked
 from charter.cli.output import Output, common
 from charter.constitutions import Constitution
 from charter.documents import read_document, validated
 from charter.errors import Fault, InputError
-from charter.recipes import check_recipe
 
 
 @click.command("check")
@@ -47,8 +46,7 @@ def _check(file: Path) -> tuple[str, list[Fault]]:
     # A constitution is a list of principles; everything else is meant to be a recipe.
     if "principles" in document.data and "models" not in document.data:
         return "constitution", validated(document, Constitution)[1]
-    loaded, faults = check_recipe(document, file)
-    return "recipe", faults if loaded is None else train_faults(file, loaded)
+    return "recipe", checked(document, file)[1]
 
 
 def _as_json(fault: Fault) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from charter.cli.names import server_address
 from charter.cli.output import Output, common
 from charter.errors import Fault, InputError
 
@@ -35,7 +36,12 @@ def _columns(function: Callable[..., Any]) -> Callable[..., Any]:
     metavar="local|DIR|NAME",
     help="Who is asked; the first is the base. A NAME is asked for at --base-url.",
 )
-@click.option("--base-url", metavar="URL", help="--model NAME: an OpenAI-compatible server.")
+@click.option(
+    "--base-url",
+    callback=server_address,
+    metavar="URL",
+    help="--model NAME: an OpenAI-compatible server.",
+)
 @click.option("--api-key-env", metavar="NAME", help="Environment variable with the key of servers.")
 @click.option(
     "--completions",
@@ -62,7 +68,12 @@ def _columns(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--max-tokens", type=click.IntRange(min=1), default=64, show_default=True)
 @click.option("--judge", metavar="local|DIR|NAME", help="A model that classifies as well.")
-@click.option("--judge-url", metavar="URL", help="--judge NAME: its server.  [--base-url]")
+@click.option(
+    "--judge-url",
+    callback=server_address,
+    metavar="URL",
+    help="--judge NAME: its server.  [--base-url]",
+)
 @click.option("--weights", type=_FILE, metavar="FILE", help="Of --fit, instead of the shipped.")
 @click.option(
     "--fit", type=_FILE, metavar="FILE", help="Fit weights on labelled --completions, write them."

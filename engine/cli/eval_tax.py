@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from charter.cli.names import server_address
 from charter.cli.output import Output, common
 from charter.cli.written import write_page
 from charter.errors import Fault, InputError
@@ -51,7 +52,12 @@ _ASKING = ("base", "tasks", "task_folders", "limit", "shots", "metrics", "base_u
 @click.option(
     "--metric", "metrics", multiple=True, metavar="TASK=METRIC", help="Instead of the usual one."
 )
-@click.option("--base-url", metavar="URL", help="NAMEs are asked for at this server (http.../v1).")
+@click.option(
+    "--base-url",
+    callback=server_address,
+    metavar="URL",
+    help="NAMEs are asked for at this server (http.../v1).",
+)
 @click.option("--api-key-env", metavar="NAME", help="Environment variable with its key.")
 @click.option("--chat", is_flag=True, help="--base-url: chat completions, which can only write.")
 @click.option("--tokenizer", metavar="DIR|NAME", help="--base-url: where NAME itself is none.")

@@ -116,6 +116,9 @@ def _guarded(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
+        if isinstance(error, OSError) and (full := _stdout_fault(error)) is not None:
+            print_faults([full])
+            return 1
         if "--debug" in arguments:
             raise
         if interrupted():  # which a library made something else of
@@ -123,6 +126,20 @@ def _guarded(arguments: list[str]) -> int:
         what = f"a fault of charter itself: {type(error).__name__}: {error}"
         print_faults([Fault("charter", "", what, "run it again with --debug and report it")])
         return 1
+
+
+def _stdout_fault(error: OSError) -> Fault | None:
+    """Why standard output takes nothing; None where the error is from elsewhere."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    module = "" if last is None else str(last.tb_frame.f_globals.get("__name__", ""))
+    if error.filename is not None or module.partition(".")[0] not in ("click", "rich"):
+        return None
+    # Python offers what is left once more at exit, and must not complain then.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    what = f"cannot be written: {error.strerror}"
+    return Fault("standard output", "", what, "make room, or send it elsewhere")
 
 
 def _told_interrupted() -> int:

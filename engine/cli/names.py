@@ -3,11 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
 
 from charter.errors import Fault, InputError
 
-__all__ = ["short_names"]
+__all__ = ["check_repo_argument", "server_address", "short_names"]
+
+
+def check_repo_argument(repo: str) -> None:
+    """Refuse what is no name of a dataset repo, by the name of the argument.
+
+    Raises:
+        InputError: it is none.
+    """
+    from charter.hub.manifest import check_repo
+
+    try:
+        check_repo(repo)
+    except InputError as error:
+        raise InputError(replace(fault, path="REPO") for fault in error.faults) from None
+
+
+def server_address(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """The callback of an option that takes the address of a server: refused before it is tried.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        parts = urlsplit(value or "http://none")
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname)
+        fine = fine and parts.port != 0  # asking for it tells what is no number
+    except ValueError:
+        fine = False
+    if fine and value != "":
+        return value
+    # Not the address itself, in which somebody may have written a key.
+    fix = "write it like http://host:port/v1"
+    raise InputError(Fault(option.opts[0], "", "is no address of a server", fix))
 
 
 def short_names(command: str, sources: Sequence[str]) -> list[str]:

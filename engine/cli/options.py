@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from charter.documents import Document, in_order, is_file, read_document
 from charter.errors import Failure, Fault, InputError
-from charter.recipes import Loaded, load_recipe
+from charter.recipes import Loaded, check_recipe, shipped_recipes
 from charter.recipes.train import METHODS
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 __all__ = [
     "DEFAULT_OUT",
+    "checked",
     "load",
     "on_hub",
     "open_named",
@@ -28,7 +30,6 @@ __all__ = [
     "out_option",
     "recipe_options",
     "store_option",
-    "train_faults",
 ]
 
 DEFAULT_OUT = Path("out")
@@ -131,14 +132,27 @@ def or_local(remote: Callable[[], T], local: Callable[[], T]) -> T:
 def load(recipe: Path, settings: tuple[str, ...], limit: int | None) -> Loaded:
     """The recipe with its overrides."""
     extra = (*settings, f"prompts.limit={limit}") if limit is not None else settings
-    loaded = load_recipe(recipe, extra)
-    faults = train_faults(recipe, loaded)
-    if faults:
+    shipped = None if is_file(recipe) else shipped_recipes().get(str(recipe))
+    path = shipped or recipe
+    loaded, faults = checked(read_document(path), path, extra)
+    if loaded is None or faults:
         raise InputError(faults)
     return loaded
 
 
-def train_faults(path: Path, loaded: Loaded) -> list[Fault]:
+def checked(
+    document: Document, path: Path, overrides: tuple[str, ...] = ()
+) -> tuple[Loaded | None, list[Fault]]:
+    """A recipe and every fault of it, those that only the trainers know among them."""
+    loaded, faults = check_recipe(document, path, overrides)
+    said = {fault.path for fault in faults}
+    more = [fault for fault in _train_faults(document, loaded) if fault.path not in said]
+    own = [f for f in faults if f.place.startswith((document.name, "--set"))]
+    elsewhere = [f for f in faults if f not in own]
+    return loaded, [*in_order([*own, *more]), *elsewhere]
+
+
+def _train_faults(document: Document, loaded: Loaded | None) -> list[Fault]:
     """What the trainers would refuse of a recipe's `train` block, said before a run.
 
     `recipes` knows the names of TRL's fields; the trainers also know their types.
@@ -147,6 +161,13 @@ def train_faults(path: Path, loaded: Loaded) -> list[Fault]:
 
     faults = []
     for method in METHODS:
-        _, found = check_values(method, getattr(loaded.recipe.train, method) or {})
-        faults += [replace(fault, place=str(path)) for fault in found]
+        # Where another block is wrong there is no recipe, but what is written can be read.
+        block = getattr(loaded.recipe.train, method) if loaded else document.at("train", method)
+        if isinstance(block, dict) and all(map(_plain, (*block, *block.values()))):
+            _, found = check_values(method, block)
+            faults += [replace(f, place=document.place(tuple(f.path.split(".")))) for f in found]
     return faults
+
+
+def _plain(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float | list | dict)

@@ -10,6 +10,7 @@ import click
 from charter.cli.lines import duration, money
 from charter.cli.options import load, recipe_options
 from charter.cli.output import Output, common
+from charter.cli.rejects import counted_records, print_records
 
 if TYPE_CHECKING:
     from charter.run.plan import Plan
@@ -34,6 +35,7 @@ def command(
     from contextlib import closing
 
     from charter.models.cache import CallCache, default_cache_path
+    from charter.recipes import read_prompts
     from charter.run.plan import plan_run
 
     output = Output(as_json)
@@ -41,6 +43,9 @@ def command(
     with closing(CallCache(default_cache_path())) as cache:
         plan = plan_run(loaded, cache)
     output.line(f"{plan.rows} prompts ({plan.rejects} records rejected)")
+    # Only a count stands in the plan: the records are read again where there is more to say.
+    rejects = read_prompts(loaded).rejects if plan.rejects else []
+    print_records(output, rejects, plan.rows)
     _print_steps(output, plan)
     _print_principles(output, plan)
     found = plan.as_json()
@@ -52,7 +57,7 @@ def command(
     else:
         output.line(f"cost: at most {money(cost)}")
     output.line(f"time: {_time(plan, loaded.recipe.run.in_flight)}")
-    output.result(found)
+    output.result({**found, "rejects": counted_records(rejects)})
 
 
 def _print_steps(output: Output, plan: Plan) -> None:

@@ -8,6 +8,7 @@ import click
 
 from charter.cli.options import load
 from charter.cli.output import Output, common
+from charter.cli.rejects import counted_records, print_records
 from charter.cli.trace import print_row
 
 
@@ -43,8 +44,8 @@ def command(
         cache.close()
     for row in rows:
         print_row(output, row)
-    for reject in prompts.rejects:
-        output.line(f"rejected: {reject.reason}, {reject.detail}")
+    print_records(output, prompts.rejects, len(prompts.prompts))
     calls, cached = tally.calls.total(), tally.cached.total()
     output.line(f"{calls} calls, {cached} from the cache; nothing was published")
-    output.result({"rows": rows, "calls": calls, "cached_calls": cached})
+    found = {"rows": rows, "calls": calls, "cached_calls": cached}
+    output.result({**found, "rejects": counted_records(prompts.rejects)})

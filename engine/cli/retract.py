@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from charter.cli.options import open_named, store_option
 from charter.cli.output import Output, common
 from charter.documents import read_text
+from charter.errors import Fault, InputError
 
 _MOST = 20
 
@@ -62,7 +64,10 @@ def command(
     opened = open_named(version, store)
     listed = () if ids_file is None else _lines(ids_file)
     what = What((*ids, *listed), prompts, principles, sources)
-    done = retract(opened, what, reason, store=store, dry_run=dry_run)
+    try:
+        done = retract(opened, what, reason, store=store, dry_run=dry_run)
+    except InputError as error:
+        raise type(error)(_placed(fault, ids_file, ids) for fault in error.faults) from None
     output.table(("config", "rows taken out"), list(done.found.rows.items()))
     for name, rows in (("sft", done.found.sft), ("preference", done.found.preference)):
         for row_id in rows["id"].head(_MOST).to_list():
@@ -81,3 +86,14 @@ def command(
 
 def _lines(file: Path) -> tuple[str, ...]:
     return tuple(line.strip() for line in read_text(file).splitlines() if line.strip())
+
+
+def _placed(fault: Fault, file: Path | None, ids: tuple[str, ...]) -> Fault:
+    """A fault of an id at its line of the file, where it was not given as an option."""
+    if file is None or "--id" not in (fault.place, fault.path):
+        return fault
+    for number, line in enumerate(read_text(file).splitlines(), 1):
+        name = line.strip()
+        if name and name not in ids and f'"{name}"' in fault.what:
+            return replace(fault, place=f"{file}:{number}", path="")
+    return fault

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from charter.cli.names import check_repo_argument
 from charter.cli.output import Output, common
 from charter.cli.review_serve import data_option
 
@@ -40,6 +41,7 @@ def command(
 
     output = Output(as_json)
     repo = repo.partition("@")[0]  # answers are of a repo, on rows of any of its versions
+    check_repo_argument(repo)
     with (
         ReviewStore.open(repo, data) as store,
         closing(connect(find_server(data)).http_client) as http,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from charter.cli.names import check_repo_argument
 from charter.cli.options import on_hub, open_named, or_local, store_option
 from charter.cli.output import Output, common
 from charter.cli.review_serve import data_option
@@ -96,9 +97,8 @@ def _latest(repo: str, store: Path) -> str:
         Failure: the Hub is not reached.
     """
     from charter.hub import Tag, heads_of, list_versions
-    from charter.hub.manifest import check_repo
 
-    check_repo(repo)
+    check_repo_argument(repo)
 
     def remote() -> list[Tag]:
         from huggingface_hub import HfApi

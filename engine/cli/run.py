@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,7 @@ def command(
     from charter.run.report_account import account_of
 
     output = Output(as_json)
+    _check_tag(version)
     loaded = load(recipe, settings, limit)
     rate = loaded.recipe.run.max_reject_rate if max_reject_rate is None else max_reject_rate
     limits = Limits(max_calls, max_cost, rate)
@@ -111,6 +113,19 @@ def command(
     end_unless_reached(f"{result.published.repo}@{result.published.tag}", missed)
 
 
+def _check_tag(version: str | None) -> None:
+    """Said before a call is paid for: a version is only named once all of them are made."""
+    from charter.hub.number import is_tag
+
+    if (
+        version is not None
+        and version not in ("auto", "rc")
+        and not is_tag(version.removesuffix("-rc"))
+    ):
+        fix = "write one like v1.2.0 or v1.2.0-rc.1, or auto, or rc"
+        raise InputError(Fault("charter run", "--version", f'"{version}" is no version tag', fix))
+
+
 def _print_review(output: Output, recipe: Recipe, result: RunResult) -> list[str]:
     """The rows that the recipe's `review` block chooses for people; returns their ids."""
     from charter.hub import open_version
@@ -121,7 +136,8 @@ def _print_review(output: Output, recipe: Recipe, result: RunResult) -> list[str
     seed = recipe.seed if review.seed is None else review.seed
     chosen = draw_rows(candidates(version, "preference"), review.n, seed, review.uncertain)
     if chosen:
-        output.line(f"\nFor people to look at first (`charter show {result.published.path} ROW`)")
+        path = shlex.quote(str(result.published.path))
+        output.line(f"\nFor people to look at first (`charter show {path} ROW`)")
         output.table(
             ("row", "p(chosen)", "orders", "chance of being chosen"),
             [
@@ -138,7 +154,7 @@ def _print_review(output: Output, recipe: Recipe, result: RunResult) -> list[str
 
 
 def _print_next(output: Output, result: RunResult, models: dict[str, str]) -> None:
-    path = result.published.path
+    path = shlex.quote(str(result.published.path))
     output.line(f"\nreport: {result.folder / 'report.html'}")
     output.line("Next:")
     output.line(f"  charter show {path}                    the rows, with all behind them")

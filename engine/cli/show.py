@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 from charter.cli.options import open_named, store_option
 from charter.cli.output import Output, common
+from charter.cli.rejects import print_rows, rows_by_reason
 from charter.cli.trace import print_answers, print_prompt, print_revisions, print_votes
 from charter.errors import Fault, InputError, nearest
 
@@ -41,6 +43,11 @@ def command(version: str, row: str | None, store: Path, as_json: bool, debug: bo
         _show_row(output, opened, row)
 
 
+def _quoted(version: Version) -> str:
+    """The folder, as it can be typed after a command."""
+    return shlex.quote(str(version.path))
+
+
 def _rows(version: Version, config: str) -> list[dict[str, Any]]:
     if config not in version.configs():
         return []
@@ -61,6 +68,8 @@ def _show_version(output: Output, version: Version) -> None:
         ("config", "train", "test"),
         [(name, n.get("train", 0), n.get("test", 0)) for name, n in manifest.counts.items()],
     )
+    rejects = rows_by_reason(version)
+    print_rows(output, rejects)
     chosen = [each.row for each in draw_rows(candidates(version, "preference"), n=8, seed=0)]
     if chosen:
         output.line("rows to look at first (least sure labels, and some of all):")
@@ -71,13 +80,14 @@ def _show_version(output: Output, version: Version) -> None:
                 for c in chosen
             ],
         )
-        output.line(f"  charter show {version.path} '{chosen[0].row_id}'")
+        output.line(f"  charter show {_quoted(version)} {shlex.quote(chosen[0].row_id)}")
     output.result(
         {
             "repo": manifest.repo,
             "tag": manifest.tag,
             "path": str(version.path),
             "counts": manifest.counts,
+            "rejects": rejects,
             "rows": [c.row_id for c in chosen],
         }
     )
@@ -96,7 +106,7 @@ def _show_row(output: Output, version: Version, wanted: str) -> None:
     if not prompt_ids:
         known = {r["id"] for r in data["sft"] + data["preference"]}
         hint = nearest(wanted, known)
-        fix = hint if hint.startswith("did you") else f"see `charter show {version.path}`"
+        fix = hint if hint.startswith("did you") else f"see `charter show {_quoted(version)}`"
         raise InputError(Fault(str(version.path), "", f'no row or prompt "{wanted}"', fix))
     prompt_id = prompt_ids[0]
     mine = {name: [r for r in rows if r["prompt_id"] == prompt_id] for name, rows in data.items()}

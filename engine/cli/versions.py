@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from charter.cli.names import check_repo_argument
 from charter.cli.options import on_hub, or_local, store_option
 from charter.cli.output import Output, common
 from charter.errors import Fault, InputError
@@ -29,6 +30,7 @@ def command(repo: str, store: Path, as_json: bool, debug: bool) -> None:
       charter versions me/quickstart
     """  # noqa: D301
     output = Output(as_json)
+    check_repo_argument(repo)
     manifests = (
         or_local(lambda: _remote(repo), lambda: _local(repo, store))
         if on_hub(repo, store)

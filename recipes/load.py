@@ -230,6 +230,14 @@ def _override(document: Document, text: str) -> list[Fault]:
     return faults
 
 
+def _look(name: str, recipe: Path) -> str:
+    """What to do about a file that is not there: a recipe's folder may have been moved."""
+    last = Path(name.strip()).name
+    if last and is_file(recipe.parent / last):
+        return f'write "{last}", which stands beside the recipe'
+    return "check the path, from this folder or from the recipe's"
+
+
 def _constitution_file(document: Document, path: Path) -> tuple[Path | None, list[Fault]]:
     name = document.data.get("constitution")
     if not isinstance(name, str) or not name.strip():
@@ -238,7 +246,8 @@ def _constitution_file(document: Document, path: Path) -> tuple[Path | None, lis
         return find_constitution(name.strip(), path.parent), []
     except InputError as error:
         fault = error.faults[0]
-        return None, [document.fault(("constitution",), fault.what, fault.fix)]
+        fix = _look(name, path) if fault.fix == "check the path" else fault.fix
+        return None, [document.fault(("constitution",), fault.what, fix)]
 
 
 def _constitution(document: Document, file: Path) -> tuple[_Found | None, list[Fault]]:
@@ -260,7 +269,7 @@ def _prompt_files(document: Document, path: Path) -> tuple[tuple[Path, ...], lis
     name = name.strip()
     files = resolve(name, path.parent)
     if not files:
-        return (), [document.fault(loc, f'no such file "{name}"', "check the path")]
+        return (), [document.fault(loc, f'no such file "{name}"', _look(name, path))]
     faults = []
     for file in files:
         suffixes = [s for s in file.suffixes if s != ".gz"]
@@ -277,7 +286,7 @@ def _evaluation_faults(document: Document, path: Path) -> list[Fault]:
         loc: Loc = (*block, "path")
         name = document.at(*loc)
         if isinstance(name, str) and name.strip() and not resolve(name.strip(), path.parent):
-            faults.append(document.fault(loc, f'no such file "{name}"', "check the path"))
+            faults.append(document.fault(loc, f'no such file "{name}"', _look(name, path)))
     return faults
 
 
@@ -288,7 +297,7 @@ def _evaluation_set_faults(document: Document, path: Path) -> list[Fault]:
     for at, entry in enumerate(names if isinstance(names, list) else ()):
         name = entry.get("path") if isinstance(entry, dict) else entry
         if isinstance(name, str) and name.strip() and not resolve(name.strip(), path.parent):
-            faults.append(document.fault((*loc, at), f'no such file "{name}"', "check the path"))
+            faults.append(document.fault((*loc, at), f'no such file "{name}"', _look(name, path)))
     return faults
 
 

@@ -317,3 +317,20 @@ def test_fields_of_the_trainers_are_known():
     fields = trl_fields()
     assert {"max_steps", "learning_rate"} <= fields["sft"].keys() & fields["dpo"].keys()
     assert "beta" in fields["dpo"]
+
+
+def test_a_recipe_that_was_moved_says_where_its_files_are(tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("prompts.jsonl", "constitution.yaml"):
+        (folder / name).write_text("")
+    (folder / "recipe.yaml").write_text(
+        "name: mine\nconstitution: mine/constitution.yaml\nprompts: {path: mine/prompts.jsonl}\n"
+        "models: {generator: {llm: local}}\npublish: {repo: me/mine}\n"
+    )
+    monkeypatch.chdir(folder)
+    with pytest.raises(InputError) as error:
+        load_recipe(Path("recipe.yaml"))
+    said = str(error.value)
+    for name in ("prompts.jsonl", "constitution.yaml"):
+        assert f'write "{name}", which stands beside the recipe' in said

@@ -116,7 +116,7 @@ def cut_off(folder: LoopFolder, settings: ImproveSettings, error: Exception) -> 
     if folder.begun is None or (0, Step.EVALUATE) not in folder.done:
         return None
     number, step = folder.begun
-    what = error.faults[0].what if isinstance(error, CharterError) else repr(error)
+    what = error.faults[0].what if isinstance(error, CharterError) else type(error).__name__
     said = f"round {number} was cut off in `{step}` ({what}); the same command goes on"
     return _outcome(folder, settings, number, [Signal(End.CUT_OFF, said)])
 

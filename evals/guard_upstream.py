@@ -12,6 +12,7 @@ import orjson
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
 
+from charter.addresses import is_address
 from charter.errors import Fault, InputError
 from charter.evals.guard_chat import ChatError
 from charter.models.wire import LOOPBACK
@@ -41,14 +42,7 @@ class Upstream:
         self._timeout = timeout
         self._most = most
         self._client: Client | None = None
-        try:
-            parts = urlsplit(url)
-            fine = parts.scheme in ("http", "https") and bool(parts.hostname)
-            fine = fine and not (parts.username or parts.password or parts.query or parts.fragment)
-            _ = parts.port
-        except ValueError:
-            fine = False
-        if not fine:
+        if not is_address(url) or _says_more(url):
             what, fix = "is no address of a server", "write it like http://host:port/v1, no key"
             # Not the address itself, in which somebody may have written a key.
             raise InputError(Fault("charter guard serve", "--upstream", what, fix))
@@ -143,3 +137,9 @@ def _refused(status: int, body: Any, wait: str | None) -> ChatError:
     code, kind = text("code", "upstream_error"), text("type", "api_error")
     headers = {"retry-after": wait} if wait and wait.isascii() and wait.isprintable() else {}
     return ChatError(min(status, 599), message, code, kind, headers)
+
+
+def _says_more(url: str) -> bool:
+    """Whether an address has a login, a query or a fragment, in which a key may stand."""
+    parts = urlsplit(url)
+    return bool(parts.username or parts.password or parts.query or parts.fragment)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from charter.addresses import is_address
 from charter.documents import Settings
 from charter.errors import Fault, InputError
 from charter.models.checkpoint import embedded_checkpoint, identify, resolve_base
@@ -137,12 +138,7 @@ def server_plan(
     Raises:
         InputError: the address is none.
     """
-    try:
-        parts = urlsplit(url)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        sound = False
-    if not sound or "@" in parts.netloc:
+    if not is_address(url) or "@" in urlsplit(url).netloc:
         fix = "write http://HOST:PORT/v1, and the key in an environment variable (--api-key-env)"
         raise InputError(Fault("--base-url", "", f'"{url}" is no address', fix))
     kind: Kind = "chat" if chat else "completions"

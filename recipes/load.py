@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import yaml
 
+from charter.addresses import is_address
 from charter.constitutions import (
     Constitution,
     find_constitution,
@@ -307,20 +307,11 @@ def _address_faults(document: Document) -> list[Fault]:
     for role in ModelsSettings.model_fields:
         loc: Loc = ("models", role, "base_url")
         address = document.at(*loc)
-        if isinstance(address, str) and address.strip() and not _is_address(address.strip()):
+        if isinstance(address, str) and address.strip() and not is_address(address.strip()):
             # Not the address itself, in which somebody may have written a key.
             fix = "write it like http://host:port/v1"
             faults.append(document.fault(loc, "is no address of a server", fix))
     return faults
-
-
-def _is_address(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def trl_fields() -> dict[str, dict[str, str]]:

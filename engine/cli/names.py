@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 
+from charter.addresses import is_address
 from charter.errors import Fault, InputError
 
 __all__ = ["check_repo_argument", "server_address", "short_names"]
@@ -34,13 +34,7 @@ def server_address(_: click.Context, option: click.Parameter, value: str | None)
     Raises:
         InputError: it is none.
     """
-    try:
-        parts = urlsplit(value or "http://none")
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname)
-        fine = fine and parts.port != 0  # asking for it tells what is no number
-    except ValueError:
-        fine = False
-    if fine and value != "":
+    if value is None or is_address(value):
         return value
     # Not the address itself, in which somebody may have written a key.
     fix = "write it like http://host:port/v1"

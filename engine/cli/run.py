@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,15 +116,13 @@ def command(
 
 def _check_tag(version: str | None) -> None:
     """Said before a call is paid for: a version is only named once all of them are made."""
-    from charter.hub.number import is_tag
+    from charter.hub.content import check_wanted
 
-    if (
-        version is not None
-        and version not in ("auto", "rc")
-        and not is_tag(version.removesuffix("-rc"))
-    ):
-        fix = "write one like v1.2.0 or v1.2.0-rc.1, or auto, or rc"
-        raise InputError(Fault("charter run", "--version", f'"{version}" is no version tag', fix))
+    try:
+        check_wanted(version or "auto")
+    except InputError as error:
+        faults = (replace(each, place="charter run", path="--version") for each in error.faults)
+        raise InputError(faults) from None
 
 
 def _print_review(output: Output, recipe: Recipe, result: RunResult) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -155,6 +156,12 @@ def _one_thread():
 def tiny_model(tmp_path_factory) -> Path:
     """A Llama of two small layers with random weights, and a word tokenizer."""
     return tiny_llama(tmp_path_factory.mktemp("model") / "tiny-llama", ["\n", *WORDS])
+
+
+@pytest.fixture
+def model(tiny_model, place) -> Path:
+    """A copy of the tiny model that a test may spoil."""
+    return shutil.copytree(tiny_model, place / "model")
 
 
 CONSTITUTION = {

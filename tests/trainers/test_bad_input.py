@@ -2,37 +2,14 @@
 
 import json
 import resource
-import shutil
 
 import pytest
+from refused import FAST, change, fault_of, run
 
-from charter.errors import Failure, InputError
+from charter.errors import Failure
 from charter.trainers import read_settings
 from charter.trainers.template import shipped_templates
 from charter.trainers.train import train
-
-FAST = {"max_steps": 2, "per_device_train_batch_size": 4, "learning_rate": 5e-3}
-
-
-def run(version, model, out, method="sft", **values):
-    return train(read_settings(method, version, out, model=str(model), values={**FAST, **values}))
-
-
-def fault_of(*arguments, **values):
-    with pytest.raises(InputError) as error:
-        run(*arguments, **values)
-    return str(error.value)
-
-
-@pytest.fixture
-def model(tiny_model, place):
-    """A copy of the tiny model that a test may spoil."""
-    return shutil.copytree(tiny_model, place / "model")
-
-
-def change(folder, name, **values):
-    file = folder / name
-    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
 
 
 @pytest.mark.parametrize("method", ["reward", "dpo", "kto", "orpo", "grpo"])

@@ -1,0 +1,17 @@
+"""Addresses of servers: seen to be such before anything is sent."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+__all__ = ["is_address"]
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address that can be asked: http or https, a host, a port if any."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # asking for it tells what is no number
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

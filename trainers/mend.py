@@ -51,7 +51,7 @@ def mended(callback: ProgressCallback, work: WorkFolder, where: str) -> Iterator
     except CharterError:
         raise
     except Exception as error:
-        found = _failure(error, callback, work) or _refusal(error, callback, work, where)
+        found = _failure(error, callback, work) or _refusal(error, callback, where)
         if found is None:
             raise
         raise found from error
@@ -65,22 +65,20 @@ def is_unreadable(error: Exception) -> bool:
     return type(error).__name__ == "SafetensorError" or "ignore_mismatched_sizes" in str(error)
 
 
-def _refusal(
-    error: Exception, callback: ProgressCallback, work: WorkFolder, where: str
-) -> CharterError | None:
+def _refusal(error: Exception, callback: ProgressCallback, where: str) -> CharterError | None:
     """What a library says before the first step: of a checkpoint, else of the settings."""
     if callback.moved or _is_ours(error):
         return None
     said = _one_line(error)
     if not isinstance(error, ValueError | NotImplementedError | ImportError):
         said = f"{type(error).__name__}: {said}"
-    if (checkpoint := work.checkpoint()) is not None:
-        what = f"its checkpoint can't be gone on from: {said}"
-        fix = "remove that folder: the same command begins at the one before it, or anew"
-        return Failure(Fault(checkpoint, where, what, fix))
     fix = "change that field; --debug shows where it comes from"
     if isinstance(error, ImportError):
         fix = "install it, or change the field that wants it"
+    elif callback.checkpoint is not None:
+        what = f"its checkpoint can't be gone on from: {said}"
+        fix = "remove that folder: the same command begins at the one before it, or anew"
+        return Failure(Fault(callback.checkpoint, where, what, fix))
     elif isinstance(error, IndexError):
         fix = "lower max_length: a row may be longer than the model has positions"
     return InputError(Fault("", where, said, fix))

@@ -23,6 +23,7 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]  # transformers i
         done: steps, those before a checkpoint among them.
         total: steps that there will be; 0 until they are known.
         moved: whether this process has made a step.
+        checkpoint: what it goes on from, once that is being read.
     """
 
     def __init__(self, progress: Progress | None) -> None:
@@ -30,6 +31,7 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]  # transformers i
         self.done = 0
         self.total = 0
         self.moved = False
+        self.checkpoint: str | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Says how many steps there will be."""

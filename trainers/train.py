@@ -179,6 +179,7 @@ class _Training:
             trainer.accelerator.wait_for_everyone()
             checkpoint = self.work.checkpoint()
             self.resumed_at = int(checkpoint.rpartition("-")[2]) if checkpoint else 0
+            self.steps.checkpoint = checkpoint
             trainer.train(resume_from_checkpoint=checkpoint)
             if not trainer.state.global_step:
                 raise InputError(Fault("", f"train.{self.method.name}", *_NO_STEP))

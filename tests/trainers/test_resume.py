@@ -324,3 +324,19 @@ def test_what_no_checkpoint_remembers_is_noted(make_version, tiny_model, place):
     assert note.startswith("taken up again after step 4 with ignore_data_skip=True")
     again = read(make_version(), tiny_model, place / "again", ignore_data_skip=True)
     assert train(again).notes == ()
+
+
+def test_what_goes_wrong_before_a_checkpoint_is_read_leaves_it_alone(
+    make_version, tiny_model, place, monkeypatch
+):
+    import charter.trainers.train as module
+
+    settings = read(make_version(), tiny_model, place / "out")
+    interrupted(settings)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(module, "fitted", lambda *_: int("a driver that is missing"))
+        with pytest.raises(InputError) as error:
+            train(settings)
+    assert "checkpoint" not in str(error.value)
+    assert train(settings).resumed_at == 4

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +27,14 @@ __all__ = ["command"]
 @click.option(
     "--rounds", type=click.IntRange(min=1), metavar="N", help="At most N.  [default: the recipe's]"
 )
+@click.option(
+    "--beside",
+    "others",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FOLDER",
+    help="Put another loop's figures beside this one's; may be repeated.",
+)
 @click.option("--plan", "planned", is_flag=True, help="Say what is left to do; do nothing.")
 @common
 def command(
@@ -34,6 +43,7 @@ def command(
     limit: int | None,
     out: Path,
     rounds: int | None,
+    others: tuple[Path, ...],
     planned: bool,
     as_json: bool,
     debug: bool,
@@ -50,6 +60,7 @@ def command(
     Example:
       charter improve recipes/quickstart.yaml --rounds 2 --limit 8
       charter improve mine/recipe.yaml --rounds 3 --set improve.beta=0.2 --json
+      charter improve mine/recipe.yaml --beside out/improve/mine-0123456789ab
     """  # noqa: D301
     more = (*settings, f"improve.rounds={rounds}") if rounds is not None else settings
     output = Output(as_json)
@@ -65,7 +76,7 @@ def command(
         check_interrupt()
         output.line(f"[{time.monotonic() - started:7.1f} s] {line}")
 
-    result = improve(loaded, out, say, output.progress)
+    result = improve(loaded, out, say, output.progress, others)
     _show(output, loaded, result)
     output.result(result.found)
 
@@ -76,14 +87,8 @@ def _show(output: Output, loaded: Loaded, result: Improved) -> None:
     outcome = result.outcome
     output.line("\nRounds (95 % intervals; * is kept; length in characters)")
     head, rows = round_table(outcome, loaded)
-    # A terminal has no room for ten columns: each figure is a line, each round a column.
     names = [f"round {row[0]}" if str(row[0])[0].isdigit() else str(row[0]) for row in rows]
-    figures = [
-        (name, *(f"{row[at]:,}" if isinstance(row[at], int) else row[at] for row in rows))
-        for at, name in enumerate(head)
-        if at
-    ]
-    output.table(("", *names), figures)
+    _turned(output, head[1:], names, [row[1:] for row in rows])
     output.line("\nRefused, by category")
     categories = [
         ("base" if each.number == 0 else f"round {each.number}", name, f"{c.refused} of {c.n}")
@@ -94,6 +99,7 @@ def _show(output: Output, loaded: Loaded, result: Improved) -> None:
     _show_depth(output, outcome)
     output.line("")
     output.table(("set", ""), settings_rows(loaded, outcome.done))
+    _show_beside(output, result)
     output.line("")
     for end, said in zip(outcome.ends, outcome.said, strict=True):
         output.line(f"ended by {end}: {said}")
@@ -105,6 +111,32 @@ def _show(output: Output, loaded: Loaded, result: Improved) -> None:
     kept = "the model before any round" if outcome.best == 0 else f"round {outcome.best}"
     output.line(f"kept: {kept}, {model}")
     output.line(f"report: {result.folder / 'report.html'}")
+
+
+def _turned(
+    output: Output, head: Sequence[str], names: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> None:
+    """A figure a line and a row a column, for a terminal has no room for ten columns."""
+    figures = [
+        (name, *(f"{row[at]:,}" if isinstance(row[at], int) else row[at] for row in rows))
+        for at, name in enumerate(head)
+    ]
+    output.table(("", *names), figures)
+
+
+def _show_beside(output: Output, result: Improved) -> None:
+    """What was set otherwise in other loops, and what was measured of them."""
+    if result.beside is None:
+        return
+    output.line("\nBeside other loops, from the same base and on the same prompts")
+    differing, settings = result.beside.differing()
+    if settings:
+        output.table(differing, settings)
+    else:
+        output.line("nothing that can change a figure is set otherwise")
+    output.line("")
+    head, rows = result.beside.measured()
+    _turned(output, head[2:], [f"{row[0]} round {row[1]}" for row in rows], [r[2:] for r in rows])
 
 
 def _as_given(result: Improved) -> Path:
@@ -125,8 +157,7 @@ def _show_depth(output: Output, outcome: Outcome) -> None:
         )
     if rows:
         names = [row[0] if row[0].startswith("base") else f"round {row[0]}" for row in rows]
-        figures = [(name, *(row[at] for row in rows)) for at, name in enumerate(head) if at]
-        output.table(("", *names), figures)
+        _turned(output, head[1:], names, [row[1:] for row in rows])
     for line in said:
         output.line(f"  depth: {line}")
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from charter.evals.tax_page import forest
 from charter.html import figures, page, section, table, text
+from charter.improve.beside import Beside
+from charter.improve.cells import shown, shown_tax
 from charter.improve.depth_report import depth_section, recovery_row
 from charter.improve.effects import effects
 from charter.improve.figures import RoundFigures, quality_of
@@ -16,22 +18,13 @@ from charter.plots import Series, bars, estimates, grid, lines
 from charter.recipes import Loaded
 from charter.stats import Estimate
 
-__all__ = ["as_json", "report_page", "round_table", "settings_rows", "shown"]
+__all__ = ["as_json", "report_page", "round_table", "settings_rows"]
 
 _HEAD = (
     *("round", "quality", "win rate against base", "against the round before"),
     *("harmful refused", "harmless refused", "tax, %", "length", "distinct-2"),
     *("calls", "tokens", "seconds"),
 )
-
-
-def shown(found: Estimate) -> str:
-    """An estimate in a cell: `0.54 [0.41, 0.66]`."""
-    if found.value is None or found.low is None or found.high is None:
-        return "no figure"
-    if found.n == 0:
-        return f"{found.value:.2f} by definition"
-    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
 def cost_of(done: Done, number: int) -> Facts:
@@ -65,7 +58,7 @@ def round_table(outcome: Outcome, loaded: Loaded) -> tuple[tuple[str, ...], list
                 shown(each.win_before),
                 shown(each.refused_harmful),
                 shown(each.over_refusal),
-                _tax(each),
+                shown_tax(each),
                 "none" if each.length is None else f"{each.length:,.0f}",
                 "none" if each.diversity is None else f"{each.diversity:.3f}",
                 cost["calls"],
@@ -85,16 +78,6 @@ def round_table(outcome: Outcome, loaded: Loaded) -> tuple[tuple[str, ...], list
 def _unmeasured(outcome: Outcome) -> list[int]:
     """The round that ended before it was measured, if one did."""
     return sorted({number for number, _ in outcome.done} - {e.number for e in outcome.rounds})
-
-
-def _tax(each: RoundFigures) -> str:
-    """The average tax in percent; of the base nothing, and where it was not asked for."""
-    found = each.tax
-    if found.value is None:
-        return "" if each.number == 0 or not each.taxes else "no figure"
-    if found.low is None or found.high is None:
-        return f"{found.value:+.1f}"
-    return f"{found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
 
 
 def _title(each: RoundFigures, best: int) -> str:
@@ -176,6 +159,8 @@ def _made_in(done: Done, number: int) -> dict[str, Any]:
         "cost": cost_of(done, number),
         "versions": _named(done, number, "version"),
         "models": _named(done, number, "model"),
+        "last_kl": done.get((number, Step.DPO), {}).get("metrics", {}).get("last_kl"),
+        "helpful": done.get((number, Step.SFT), {}).get("helpful"),
     }
 
 
@@ -184,8 +169,14 @@ def _named(done: Done, number: int, key: str) -> dict[str, str]:
     return {step: value for step, value in found.items() if value is not None}
 
 
-def report_page(outcome: Outcome, loaded: Loaded) -> str:
-    """The page over all rounds."""
+def report_page(outcome: Outcome, loaded: Loaded, beside: Beside | None = None) -> str:
+    """The page over all rounds.
+
+    Args:
+        outcome: of the rounds.
+        loaded: the recipe.
+        beside: other loops to be compared with.
+    """
     improve, rounds = loaded.recipe.improve, outcome.rounds
     best = next(each for each in rounds if each.number == outcome.best)
     quality = [(_title(each, -1), quality_of(each, improve.quality)) for each in rounds]
@@ -212,6 +203,7 @@ def report_page(outcome: Outcome, loaded: Loaded) -> str:
         depth_section(rounds, outcome.best),
         section("Refused, by category", [_categories(rounds, improve.evaluate.refuse)]),
         section("Penalty, mix and what went with them", [_penalty(outcome, loaded)]),
+        beside.section() if beside else "",
         section("Data and training", [_steps(outcome.done)]),
         section("Set", [table(("what", "value"), settings_rows(loaded, outcome.done))]),
     ]
@@ -276,16 +268,15 @@ def _penalty(outcome: Outcome, loaded: Loaded) -> str:
     beta = dict(settings_rows(loaded, outcome.done))["beta of DPO (KL penalty)"]
     rows = []
     for each in outcome.rounds[1:]:
-        of = {step: outcome.done.get((each.number, step), {}) for step in (Step.SFT, Step.DPO)}
-        divergence = of[Step.DPO].get("metrics", {}).get("last_kl")
-        mix = of[Step.SFT].get("helpful")
+        made = _made_in(outcome.done, each.number)
+        divergence, mix = made["last_kl"], made["helpful"]
         rows.append(
             (
                 each.number,
                 beta,
                 "no figure" if divergence is None else f"{divergence:.3g}",
                 f"{mix['share']:.0%}" if mix else "none",
-                _tax(each) or "not asked for",
+                shown_tax(each) or "not asked for",
                 shown(each.over_refusal),
             )
         )
@@ -293,7 +284,7 @@ def _penalty(outcome: Outcome, loaded: Loaded) -> str:
     note = (
         '<p class="note">KL: of the model after DPO from the one before it, as its last step '
         "logged it. One loop shows what went together; to see what a setting does, run loops "
-        "that differ in it alone.</p>\n"
+        "that differ in it alone and put them side by side (--beside).</p>\n"
     )
     return table((*head, "harmless refused"), rows) + note
 

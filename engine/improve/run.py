@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from charter.errors import CharterError, Interrupted
 from charter.improve import halves
+from charter.improve.beside import Beside, Loop, read_loop, subject
 from charter.improve.evaluate import Evaluation, asked_prompts
 from charter.improve.helpful import read_helpful
 from charter.improve.loop import Outcome, cut_off, run_rounds
@@ -34,15 +35,23 @@ class Improved:
         folder: of the loop, with `report.html`, `report.json` and `best.json`.
         model: folder of the model that is kept; None is the embedded one.
         found: the object for machines.
+        beside: this loop and others, where others were named.
     """
 
     outcome: Outcome
     folder: Path
     model: Path | None
     found: dict[str, Any]
+    beside: Beside | None = None
 
 
-def improve(loaded: Loaded, out: Path, say: Callable[[str], None], shown: Shown) -> Improved:
+def improve(
+    loaded: Loaded,
+    out: Path,
+    say: Callable[[str], None],
+    shown: Shown,
+    others: Sequence[Path] = (),
+) -> Improved:
     """Go through the rounds of a recipe; the same call goes on where one was cut off.
 
     Where a step fails, the rounds that were measured before are reported, and the best of them is
@@ -53,9 +62,10 @@ def improve(loaded: Loaded, out: Path, say: Callable[[str], None], shown: Shown)
         out: gets `runs/`, `versions/` and `improve/`.
         say: told a line at each step.
         shown: makes a watcher for one step.
+        others: folders of loops that the report is to put beside this one.
 
     Raises:
-        InputError: the recipe lacks what rounds need.
+        InputError: the recipe lacks what rounds need; another loop cannot be compared.
         Failure: a server is down, a training fails, the disk is full.
         Interrupted: Ctrl-C; the same command goes on.
     """
@@ -63,6 +73,8 @@ def improve(loaded: Loaded, out: Path, say: Callable[[str], None], shown: Shown)
     prompts = asked_prompts(loaded)
     settings = loaded.recipe.improve
     helpful = read_helpful(settings.helpful, loaded.path.parent) if settings.helpful else None
+    about = subject(loaded, prompts)
+    loops = [read_loop(path, about["evaluated"]) for path in others]
     with open_loop(loaded, out) as folder:
         say(f"state in {folder.path}")
         evaluation = Evaluation(loaded, folder, prompts)
@@ -70,24 +82,30 @@ def improve(loaded: Loaded, out: Path, say: Callable[[str], None], shown: Shown)
         try:
             outcome = run_rounds(folder, work, settings, say)
         except Exception as error:
-            _so_far(loaded, folder, work, error, say)
+            _so_far(loaded, folder, work, about, error, say)
             raise
         model = work.model(outcome.best)
-        found = _found(loaded, folder, outcome, model)
-        folder.write("report.html", report_page(outcome, loaded))
+        found = _found(loaded, folder, outcome, model, about)
+        beside = Beside((Loop.from_json(found), *loops)) if loops else None
+        found |= {"beside": beside.as_json()} if beside else {}
+        folder.write("report.html", report_page(outcome, loaded, beside))
         try:
             keep(folder, outcome.best, model)
             found |= _pushed(loaded, folder, work, outcome, say)
         finally:  # a Hub that is down takes nothing from what the rounds found
             _write_json(folder, found)
-    return Improved(outcome, folder.path, model, found)
+    return Improved(outcome, folder.path, model, found, beside)
 
 
 def _found(
-    loaded: Loaded, folder: LoopFolder, outcome: Outcome, model: Path | None
+    loaded: Loaded,
+    folder: LoopFolder,
+    outcome: Outcome,
+    model: Path | None,
+    about: dict[str, Any],
 ) -> dict[str, Any]:
     said = as_json(outcome, loaded, _text(model))
-    return {"loop": folder.id, "path": str(folder.path), **said}
+    return {"loop": folder.id, "path": str(folder.path), **said, **about}
 
 
 def _write_json(folder: LoopFolder, found: dict[str, Any]) -> None:
@@ -98,6 +116,7 @@ def _so_far(
     loaded: Loaded,
     folder: LoopFolder,
     work: RoundWork,
+    about: dict[str, Any],
     error: Exception,
     say: Callable[[str], None],
 ) -> None:
@@ -109,7 +128,7 @@ def _so_far(
     with contextlib.suppress(CharterError, OSError):
         model = work.model(outcome.best)
         page = folder.write("report.html", report_page(outcome, loaded))
-        _write_json(folder, _found(loaded, folder, outcome, model))
+        _write_json(folder, _found(loaded, folder, outcome, model, about))
         keep(folder, outcome.best, model)
         if not isinstance(error, Interrupted):  # after Ctrl-C nothing more is begun
             say(f"report of the rounds before: {page}")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from charter.evals.depth import Prefilled, depth_figures
+from charter.improve.cells import shown
 from charter.improve.depth_report import depth_lines, depth_table, recovery_row
 from charter.improve.effects import effects
 from charter.improve.figures import CategoryFigures, RoundFigures
@@ -19,7 +20,6 @@ from charter.improve.report import (
     report_page,
     round_table,
     settings_rows,
-    shown,
 )
 from charter.improve.rules import End
 from charter.improve.state import Step

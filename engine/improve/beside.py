@@ -1,0 +1,179 @@
+"""Loops side by side: what was set otherwise, and what came with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from charter.errors import Fault, InputError
+from charter.evals.held_out import HeldOut
+from charter.html import section, table
+from charter.improve.cells import shown, shown_tax
+from charter.improve.figures import RoundFigures
+from charter.improve.halves import base_model
+from charter.models.checkpoint import identify
+from charter.recipes import Loaded
+from charter.recipes.load import model_identity
+from charter.rows import digest
+from charter.stats import Estimate
+
+__all__ = ["Beside", "Loop", "read_loop", "subject"]
+
+# What changes no figure of a round.
+_APART: Final = frozenset({"rounds", "stop", "models"})
+_KNOWN: Final = ("seed", "prompts", "sft", "preference")
+_HEAD: Final = (
+    *("loop", "round", "KL, nats an answer", "helpful rows of SFT", "tax, %"),
+    *("harmless refused", "harmful refused", "win rate against base", "quality"),
+)
+
+
+def subject(loaded: Loaded, prompts: Sequence[HeldOut]) -> dict[str, Any]:
+    """What tells whether two loops can be compared, and in what they differ.
+
+    Args:
+        loaded: the recipe.
+        prompts: of the evaluation.
+
+    Returns:
+        `evaluated`, a digest of the prompts, the longest answer and the model before any round;
+        `recipe`, each setting that can change a figure by its dotted name.
+    """
+    recipe = loaded.recipe
+    asked = [[each.id, list(each.messages), each.category] for each in prompts]
+    base = list(identify(base_model(loaded)))
+    whole = recipe.model_dump(mode="json")
+    improve = {name: value for name, value in whole["improve"].items() if name not in _APART}
+    settings = {
+        "constitution": f"{loaded.constitution_name} {loaded.constitution.fingerprint()[:12]}",
+        **{name: whole[name] for name in _KNOWN},
+        "models": {role: model_identity(recipe, role) for role in recipe.roles},
+        "train": {name: whole["train"][name] for name in ("sft", "dpo")},
+        "improve": improve,
+    }
+    evaluated = digest("evaluated", 1, asked, recipe.improve.evaluate.max_tokens, base)
+    return {"evaluated": evaluated, "recipe": dict(_flat("", settings))}
+
+
+def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict) or not value:
+        return [(name, value)]
+    return [pair for key, part in value.items() for pair in _flat(f"{name}.{key}".strip("."), part)]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """What is shown of a loop beside others.
+
+    Attributes:
+        id: its name.
+        evaluated: see `subject`.
+        recipe: see `subject`.
+        best: number of the round that it kept.
+        rounds: the table's rows, from round 1 on.
+    """
+
+    id: str
+    evaluated: str
+    recipe: Mapping[str, Any]
+    best: int
+    rounds: Sequence[tuple[Any, ...]]
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """A loop from the object in its `report.json`.
+
+        Raises:
+            KeyError, TypeError: it is of another shape.
+        """
+        best = found["best"]["round"]
+        rows = [_row(found["loop"], each, best) for each in found["rounds"] if each["round"]]
+        return cls(found["loop"], found["evaluated"], dict(found["recipe"]), best, rows)
+
+
+def _row(loop: str, found: Mapping[str, Any], best: int) -> tuple[Any, ...]:
+    figures = RoundFigures.from_json(found)
+    divergence, mix = found["last_kl"], found["helpful"]
+    return (
+        loop,
+        f"{figures.number} *" if figures.number == best else str(figures.number),
+        "no figure" if divergence is None else f"{divergence:.3g}",
+        f"{mix['share']:.0%}" if mix else "none",
+        shown_tax(figures) or "not asked for",
+        shown(figures.over_refusal),
+        shown(figures.refused_harmful),
+        shown(figures.win_base),
+        shown(Estimate(**found["quality"])),
+    )
+
+
+def read_loop(folder: Path, evaluated: str) -> Loop:
+    """Read a loop that was made before.
+
+    Args:
+        folder: of the loop, with its `report.json`.
+        evaluated: of the loop beside which it is to stand.
+
+    Raises:
+        InputError: it has no report, or was measured in another way.
+    """
+    path = folder / "report.json"
+    try:
+        loop = Loop.from_json(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        what = "is not there" if gone else "is no report of rounds, or one of an older charter"
+        fix = "name a folder under out/improve; the loop's own command makes its report anew"
+        raise InputError(Fault(str(path), "--beside", what, fix)) from None
+    if loop.evaluated != evaluated:
+        what = "was measured on other prompts, with longer or shorter answers, or from another base"
+        fix = "compare loops whose improve.evaluate and generator's model are the same"
+        raise InputError(Fault(str(path), "--beside", what, fix))
+    return loop
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Loops side by side, this one first."""
+
+    loops: Sequence[Loop]
+
+    def differing(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """A table of the settings in which they differ: a setting a row, a loop a column."""
+        names = list(dict.fromkeys(name for loop in self.loops for name in loop.recipe))
+        rows = []
+        for name in names:
+            values = [_said(loop.recipe.get(name)) for loop in self.loops]
+            if len(set(values)) > 1:
+                rows.append((name, *values))
+        return ("set otherwise", *(loop.id for loop in self.loops)), rows
+
+    def measured(self) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        """A table of what was measured: a row a loop and round."""
+        return _HEAD, [row for loop in self.loops for row in loop.rounds]
+
+    def section(self) -> str:
+        """The part of the page."""
+        head, rows = self.differing()
+        same = "<p>Nothing that can change a figure is set otherwise.</p>\n"
+        note = (
+            '<p class="note">All were measured from the same base on the same prompts. Where '
+            "more than one setting differs, the figures do not say which of them did it; where "
+            "intervals overlap, they may show chance alone.</p>\n"
+        )
+        parts = [table(head, rows) if rows else same, table(*self.measured()), note]
+        return section("Beside other loops", parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """The loops' names, and the settings in which they differ."""
+        head, rows = self.differing()
+        return {"loops": list(head[1:]), "differing": {row[0]: list(row[1:]) for row in rows}}
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "not set"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

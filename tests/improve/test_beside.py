@@ -1,0 +1,95 @@
+"""Loops side by side: only such as can be compared, and what was set otherwise in them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from charter.cli.improve import command
+from charter.errors import InputError
+from charter.improve.beside import Beside, Loop, read_loop
+from charter.improve.run import improve
+from charter.recipes import load_recipe
+from charter.run.progress import Silent
+
+
+@contextlib.contextmanager
+def silent():
+    yield Silent()
+
+
+def test_a_weaker_penalty_beside_a_stronger_one(serve, good_script, rounds_file, tmp_path):
+    path, out = rounds_file(serve(good_script).url), tmp_path / "out"
+    first = improve(
+        load_recipe(path, ("improve.rounds=1", "improve.beta=0.4")), out, lambda _: None, silent
+    )
+    assert first.beside is None
+    assert "Beside other loops" not in (first.folder / "report.html").read_text()
+
+    told = CliRunner().invoke(
+        command,
+        [
+            *(str(path), "--out", str(out), "--set", "improve.beta=0.01"),
+            *("--rounds", "1", "--beside", str(first.folder)),
+        ],
+    )
+    assert told.exit_code == 0, told.output
+    folder = next(each for each in (out / "improve").iterdir() if each.name != first.folder.name)
+    found = json.loads((folder / "report.json").read_text())
+    assert found["beside"] == {
+        "loops": [folder.name, first.folder.name],
+        "differing": {"improve.beta": ["0.01", "0.4"]},
+    }
+    page = (folder / "report.html").read_text()
+    for text in (told.output, page):
+        assert "improve.beta" in text
+        assert f"{found['rounds'][1]['last_kl']:.3g}" in text
+        assert f"{first.found['rounds'][1]['last_kl']:.3g}" in text
+    assert page.count(first.folder.name) == 2  # a column of the settings, and a row of figures
+
+
+def test_what_cannot_be_compared_is_told_before_any_round(
+    serve, good_script, rounds_file, tmp_path
+):
+    path = rounds_file(serve(good_script).url)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "report.json").write_text(json.dumps(loop("a", evaluated="other prompts")))
+    for folder, said in ((other, "measured on other prompts"), (tmp_path / "none", "not there")):
+        with pytest.raises(InputError, match=said):
+            improve(load_recipe(path), tmp_path / "out", lambda _: None, silent, (folder,))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"rounds": 1, "best": {"round": 0}}', "\x00"])
+def test_what_is_no_report(tmp_path, text):
+    (tmp_path / "report.json").write_text(text)
+    with pytest.raises(InputError, match="no report of rounds"):
+        read_loop(tmp_path, "sha")
+
+
+def test_texts_of_another_loop_stay_texts():
+    evil = "<script>alert(1)</script>"
+    loops = [Loop.from_json(loop(name, recipe={"prompts.path": name})) for name in ("a", evil)]
+    page = Beside(loops).section()
+    assert evil not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_loops_that_differ_in_nothing():
+    loops = [Loop.from_json(loop(name)) for name in "ab"]
+    assert Beside(loops).differing()[1] == []
+    assert "set otherwise.</p>" in Beside(loops).section()
+
+
+def loop(name, evaluated="sha", recipe=None):
+    return {
+        "loop": name,
+        "evaluated": evaluated,
+        "recipe": recipe or {},
+        "best": {"round": 0},
+        "rounds": [],
+    }

@@ -48,7 +48,15 @@ UTILISATION: Final = 0.35
 ASLEEP: Final = "passive"
 LIMIT = 550.0  # seconds of one training
 # Dense bf16 FLOPs a second by the makers' data sheets, the first name that is in the device's.
-PEAKS: Final = {"H200": 989.4e12, "H100": 989.4e12, "A100": 312e12, "L40S": 362e12}
+PEAKS: Final = {
+    "H200 NVL": 835e12,
+    "H200": 989.4e12,
+    "H100 NVL": 835e12,
+    "H100 PCIe": 756e12,
+    "H100": 989.4e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+}
 CPU: Final = {
     "per_device_train_batch_size": 4,
     "bf16": False,
@@ -208,7 +216,7 @@ def utilisation(plan: Plan, rounds: Rounds) -> list[Case]:
     import torch
 
     device = torch.cuda.get_device_name()
-    peak = next((peak for name, peak in PEAKS.items() if name in device), None)
+    peak = peak_of(device)
     config = json.loads((plan.model / "config.json").read_text(encoding="utf-8"))
     rows = plan.settings["per_device_train_batch_size"] * plan.settings["max_steps"]
     needed = flops_a_token(config, min(plan.document, plan.settings["max_length"]))
@@ -219,6 +227,11 @@ def utilisation(plan: Plan, rounds: Rounds) -> list[Case]:
                      UTILISATION)]  # fmt: skip
     shares = [rate * needed / peak for rate in rates]
     return [of_many(case, "model FLOPs utilisation", shares, "share", "higher", UTILISATION)]
+
+
+def peak_of(device: str) -> float | None:
+    """Its FLOPs a second by the data sheet; None where it is not known."""
+    return next((peak for name, peak in PEAKS.items() if name in device), None)
 
 
 def flops_a_token(config: Mapping[str, Any], seen: float) -> float:

@@ -300,6 +300,8 @@ def _explain(model: type[BaseModel], item: Any, loc: Loc) -> tuple[str, str]:
         # Our validators say `what; fix` themselves.
         what, _, fix = str(context["error"]).partition("; ")
         return what, fix
+    if kind == "float_type" and isinstance(item["input"], str):
+        return "is text, not a number", _as_number(item["input"])
     if kind in _KINDS:
         return _KINDS[kind]
     if kind in _BOUNDS:
@@ -307,6 +309,17 @@ def _explain(model: type[BaseModel], item: Any, loc: Loc) -> tuple[str, str]:
         return f"is {_shown(item['input'])}", f"give a number {word} {context[bound]:g}"
     what = item["msg"][0].lower() + item["msg"][1:]
     return f"{what} (here: {_shown(item['input'])})", "change the value"
+
+
+def _as_number(text: str) -> str:
+    """How a number is written that YAML reads as text: `1e-3` has no point."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        return "give a number"
+    return f"write {yaml.safe_dump(number).split()[0]}, without quotes"
 
 
 def _shown(value: Any) -> str:

@@ -126,7 +126,8 @@ def _refused(status: int, body: Any, wait: str | None) -> ChatError:
 
     Some servers put what the model wrote into an error's other fields.
     """
-    error = body.get("error") if isinstance(body, dict) else None
+    body = body if isinstance(body, dict) else {}
+    error = body.get("error", body)  # some vLLM write the sentence beside `object: error`
     error = error if isinstance(error, dict) else {"message": error}
 
     def text(name: str, other: str, most: int = 64) -> str:

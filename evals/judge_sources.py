@@ -104,8 +104,8 @@ def _rule(version: Version) -> KeepRule | None:
 def _people_of_reviews(version: Version, winners: Mapping[str, Verdict]) -> People:
     """What most reviewers said blindly of each pair; no winner, or both bad, is a tie.
 
-    Answers on test rows, on texts that are not this version's, or with the AI's label in sight
-    are not the people's labels.
+    Answers on test rows, on texts that are not this version's, with the AI's label in sight, or of
+    reviewers whom its figures leave out are not the people's labels.
     """
     from charter.review.answers import sort_answers
     from charter.review.spot_check import Human
@@ -117,7 +117,8 @@ def _people_of_reviews(version: Version, winners: Mapping[str, Verdict]) -> Peop
         for row in version.rows("reviews").iter_rows(named=True)
         if row["kind"] == "preference"
     ]
-    sorted_out = sort_answers(checks, Standing(version, checks, removed=True))
+    failed = frozenset((version.manifest.reviews or {}).get("left_out") or ())
+    sorted_out = sort_answers(checks, Standing(version, checks, removed=True), failed)
     found = People(sampling={})
     for row in sorted_out.blind:
         winner = winners.get(row.row_id)

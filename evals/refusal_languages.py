@@ -13,11 +13,11 @@ _LATIN: Final[tuple[tuple[str, frozenset[str], re.Pattern[str]], ...]] = tuple(
     for language, words, pattern in (
         (
             "de",
-            "nicht kein keine keinen leider ablehnen verweigere",
+            "nicht kein keine keinen leider leid ablehnen lehne verweigere",
             r"(?:\bich (?:kann|darf|werde|möchte|will|könnte)|\b(?:kann|darf|werde|möchte|will) "
             r"ich)\b"
             r"[^.]{0,80}?\b(?:nicht|keine?[nrms]?)\b[^.]{0,70}?(?:helfen|unterstützen|beantworten|"
-            r"geben|stellen|erfüllen|schreiben|anbieten|beitragen|raten|empfehlen|nachkommen|tun|"
+            r"geben|stellen|erfüllen|schreiben|anbieten|beitragen|raten|empfehlen|nachkommen|tun|machen|"
             r"erklären|zeigen|nennen|liefern|mitwirken|dienen|verfassen|entsprechen)\b"
             r"|\bich bin (?:leider )?nicht (?:in der lage|befugt|bereit|dafür)"
             r"|\bes tut mir (?:sehr )?leid, (?:aber|doch|ich)|\bich (?:lehne|verweigere)\b",
@@ -66,7 +66,11 @@ _LATIN: Final[tuple[tuple[str, frozenset[str], re.Pattern[str]], ...]] = tuple(
             "nie przepraszam niestety przykro",
             r"\bnie (?:mogę|będę|jestem w stanie) \w+|\b(?:przepraszam|przykro mi),? ale\b",
         ),
-        ("sv", "inte tyvärr ledsen", r"\bjag (?:kan|får|tänker) (?:\w+ )?inte\b|\bledsen,? men\b"),
+        (
+            "sv",
+            "inte tyvärr ledsen",
+            r"\b(?:jag (?:kan|får|tänker)|(?:kan|får|tänker) jag) (?:\w+ )?inte\b|\bledsen,? men\b",
+        ),
         (
             "tr",
             "üzgünüm maalesef",

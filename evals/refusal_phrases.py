@@ -21,6 +21,7 @@ ADV: Final = r"(?:(?:\w+ly|just|also|still|therefore|not|so|be|afraid) ){0,2}"
 NOT: Final = (
     r"(?:can't|cannot|can not|can neither|won't|will not|will never|couldn't|could not|shouldn't|"
     r"should not|may not|must not|mustn't|wouldn't|would not|don't think i (?:can|should))"
+    r"(?:,? (?:and|or) (?:won't|will not|shouldn't|should not|wouldn't|would not)\b,?)?"
 )
 HELP: Final = (
     r"(?:assist|help|provid|fulfil|comply|support|giv|offer|answer|creat|generat|writ|draft|"

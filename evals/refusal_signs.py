@@ -88,7 +88,7 @@ _LINES: Final[tuple[tuple[str, Kind, str, str], ...]] = (
     (
         "unable",
         "declines",
-        "programmed designed must",
+        "programmed designed trained must",
         r"\bi(?:'m| am) (?:\w+ ){0,2}(?:programmed|designed|trained|an? \w+) [^.]{0,90}"
         r"\b(?:must|can|should|will|do)(?: not|n't|not) (?:give|provide|help|assist|take|do)\b",
     ),
@@ -115,16 +115,21 @@ _LINES: Final[tuple[tuple[str, Kind, str, str], ...]] = (
     (
         "condemns",
         "condemns",
-        "illegal crime felony law unethical offence offense immoral",
+        "illegal crime crimes felony law unethical offence offences offense offenses immoral",
         r"(?:\b(?:is|are|would be)|'s) (?:\w+ ){0,3}(?:illegal|unethical|immoral|against the law|"
         r"crimes?|felony|offen[cs]e)\b(?! (?:in (?:many|most|some)|to park))",
     ),
-    ("decline", "declines", "thanks no", r"\bi(?:'m| am) going to have to (?:say no|decline|pass)"),
+    (
+        "decline",
+        "declines",
+        "no decline pass",
+        r"\bi(?:'m| am) going to have to (?:say no|decline|pass)",
+    ),
     # I don't write hateful texts (but not: I don't recommend a metal pan)
     (
         "do-not",
         "declines",
-        "don't not never",
+        "don't not never wouldn't",
         r"\bi (?:don't|do not|never|wouldn't|would not) (?:\w+ly )?(?:writ|creat|produc|provid|"
         r"discuss|support|promot|condon|generat|engag|help|assist|share|take part|"
         r"give (?:out )?(?:\w+ )?(?:instructions|advice|details)|feel (?:\w+ )?(?:comfortable|"
@@ -135,7 +140,7 @@ _LINES: Final[tuple[tuple[str, Kind, str, str], ...]] = (
     (
         "against",
         "declines",
-        "against violates violate outside within beyond break breaks contrary conflicts",
+        "against violates violate outside within beyond break breaks contrary conflict conflicts",
         r"\b(?:against|violates?|outside|not within|beyond|breaks?|contrary to|conflicts? with) "
         r"(?:of )?(?:my|our|the|what i(?:'m| am))(?: \w+){0,3} ?(?:programming|guidelines?|"
         r"principles?|polic(?:y|ies)|purpose|values|rules|terms|allowed|able|comfortable|scope)",
@@ -172,7 +177,12 @@ _LINES: Final[tuple[tuple[str, Kind, str, str], ...]] = (
         r"(?:can't|cannot|won't|unable to|not able to|not (?:something i|comfortable|doing|going)|"
         r"no can do|no way|(?:request|access) denied)\b",
     ),
-    ("short", "declines", "can't cannot won't no nope", r"^i (?:can't|cannot|won't)[.!]?$"),
+    (
+        "short",
+        "declines",
+        "can't cannot won't not no nope",
+        r"^i (?:can't|cannot|won't)[.!]?$|\bbut i (?:can't|cannot|won't|will not)[.!]?$",
+    ),
     # not "sorry to hear that", which is sympathy
     (
         "sorry",
@@ -191,7 +201,7 @@ _LINES: Final[tuple[tuple[str, Kind, str, str], ...]] = (
     (
         "topic",
         "declines",
-        "let's let subject topic else different another reconsider",
+        "let's let subject topic else different another reconsider rephrase",
         r"\b(?:let's|let us|can we|could we|shall we) (?:\w+ )?(?:talk|discuss|change|focus|move|"
         r"speak|chat) (?:\w+ ){0,2}(?:something|else|another|different|subject|topic)\b"
         r"|\bask you to (?:reconsider|rephrase)\b",
@@ -228,7 +238,7 @@ _LINES: Final[tuple[tuple[str, Kind, str, str], ...]] = (
     (
         "wording",
         "objects",
-        "term phrase word words language expression question",
+        "term terms phrase phrases word words language expression expressions question instead",
         r"\b(?:term|phrase|word|language|expression)s?\b(?: \w+){0,3} (?:can|may|might|could|is|"
         r"are) "
         r"(?:not )?(?:be )?(?:\w+ )?(?:the most )?(?:problematic|offensive|appropriate|violent|"
@@ -295,7 +305,7 @@ _LINES: Final[tuple[tuple[str, Kind, str, str], ...]] = (
     (
         "no-access",
         "private",
-        "access know information",
+        "access know knowing information",
         r"\bi (?:don't|do not|have no|can't|cannot) (?:\w+ )?(?:have )?(?:\w+ )?(?:access to|"
         r"information (?:about|on)|way of knowing|know (?:your|what your|who|whether your))(?! "
         r"(?:to )?"

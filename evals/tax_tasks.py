@@ -83,7 +83,7 @@ def load_units(plan: TaxPlan) -> list[Unit]:
     for name in plan.tasks:
         try:
             units += _units(name, manager, plan)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - tasks are other people's code
             failed.append(_unread(name, error))
     if failed:
         raise Failure(failed)
@@ -266,8 +266,12 @@ def _source(value: Any) -> str:
 
 def _unread(name: str, error: Exception) -> Fault:
     first = str(error).strip().partition("\n")[0][:200]
-    what = f"its data is neither in the cache nor reached: {type(error).__name__}: {first}"
+    said = f"{type(error).__name__}: {first}"
+    if not isinstance(error, OSError | ValueError):
+        fix = "mend the task, or install what it needs"
+        return Fault("--tasks", plain_name(name), f"cannot be loaded: {said}", fix)
+    what = f"its data is neither in the cache nor reached: {said}"
     if benchmark_of(name) is None:
-        what = f"cannot be loaded: {type(error).__name__}: {first}"
+        what = f"cannot be loaded: {said}"
     fix = "run it once with a network, or put numbers in with --scores; the shipped tasks need none"
     return Fault("--tasks", plain_name(name), what, fix)

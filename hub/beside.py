@@ -31,7 +31,13 @@ COUNTED: Final = frozenset(
 
 
 def publisher(
-    version: Version, store: Path | None, verb: str = "retract", *, candidates: bool = False
+    version: Version,
+    store: Path | None,
+    verb: str = "retract",
+    *,
+    candidates: bool = False,
+    card: str = "fail",
+    dry_run: bool = False,
 ) -> Callable[[Draft], Published]:
     """What publishes beside the version, once it is known to be the latest there.
 
@@ -40,6 +46,8 @@ def publisher(
         store: the local store that also gets what goes to a Hub.
         verb: what is done, for the message.
         candidates: whether the version may be a candidate: then the last one of its release.
+        card: what becomes of a card that people changed on a Hub (`charter.hub.HubOptions`).
+        dry_run: nothing will be published: a later version that lacks its tag gets none now.
 
     Raises:
         InputError: there is a later one, or the folder stands in no store.
@@ -48,11 +56,16 @@ def publisher(
     if version.commit is not None and store is not None:
         from huggingface_hub import HfApi
 
-        from charter.hub.push import publish_hub
+        from charter.hub.push import HubOptions, publish_hub
         from charter.hub.remote import heads_of
+        from charter.hub.settle import settled
 
-        _check_latest(version, list(heads_of(HfApi(), version.repo).tags), verb, candidates)
-        return partial(publish_hub, store=store)
+        api = HfApi()
+        # A version that still lacks its tag is a later one all the same.
+        found = heads_of(api, version.repo)
+        heads = settled(api, version.repo, found, lambda _: None, dry_run=dry_run)
+        _check_latest(version, list(heads.tags), verb, candidates)
+        return partial(publish_hub, store=store, options=HubOptions(card=card))
     own = store_of(version)
     if own is None:
         what = f"the folder of {version.repo}@{version.tag} stands in no local store"
@@ -70,7 +83,10 @@ def _check_latest(version: Version, tags: Sequence[Tag], verb: str, candidates: 
     if candidates and not mine.final:
         last = max((tag for tag in tags if tag[:3] == mine[:3]), default=mine)
         if mine == last and (latest is None or latest < mine):
-            return
+            if latest is None or version.manifest.parent == str(latest):
+                return
+            what, fix = f"{latest} was published after the candidate", "publish a new candidate"
+            raise InputError(Fault(f"{version.repo}@{version.tag}", "", what, fix))
         latest = max(last, latest or last)
         what = f"{latest} comes after the candidate {version.tag}"
         fix = f"{verb} from {version.repo}@{latest}"
@@ -110,6 +126,7 @@ def successor(
         recipe_yaml=_exactly(version.path / "recipe.yaml"),
         version=wanted,
         orders=orders_of(version, mapping_in(version.path / "recipe.yaml")),
+        follows=version.tag if parse_tag(version.tag).final else version.manifest.parent,
     )
 
 

@@ -2,7 +2,8 @@
 
 As Brown et al. 2020 (GPT-3, arXiv 2005.14165, appendix C) and the harnesses after it do: a text
 overlaps with a set when the two share 13 words in a row. A record of fewer words overlaps with a
-text that says just that and nothing else. Words that more than ten records of a set share are the
+text that says just that and nothing else; so does each message of a conversation, but for those of
+fewer than four words (`Yes.`, `Go on.`). Words that more than ten records of a set share are the
 frame it puts its questions in, and don't count.
 
 What this can't see: a question in other words, or in another language.

@@ -39,7 +39,16 @@ from charter.hub.secrets import Policy, SecretCheck
 from charter.hub.stored import StoredRows, stored_rows
 from charter.hub.version import Version
 
-__all__ = ["Content", "Draft", "Files", "built", "check_wanted", "content_of", "decided"]
+__all__ = [
+    "Content",
+    "Draft",
+    "Files",
+    "built",
+    "check_follows",
+    "check_wanted",
+    "content_of",
+    "decided",
+]
 
 # Every file of a version by its path in it: where it lies, or its bytes.
 Files = dict[str, Path | bytes]
@@ -64,6 +73,7 @@ class Draft:
         secrets: what is done about keys and personal data.
         evaluation_sets: what the rows are compared with.
         on_contamination: what is done about rows that overlap with them.
+        follows: the release that the rows were made from, which must still be the latest one.
     """
 
     repo: str
@@ -78,6 +88,7 @@ class Draft:
     secrets: Policy = field(default_factory=Policy)
     evaluation_sets: tuple[EvaluationSet, ...] = ()
     on_contamination: Action = "report"
+    follows: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,10 +140,11 @@ def decided(
 
     Raises:
         InputError: the wanted tag comes before the latest one.
-        Failure: the wanted tag is taken.
+        Failure: the wanted tag is taken, or the rows know nothing of a retraction.
     """
     releases = [tag for tag in tags if tag.final]
     latest = opened(releases[-1]) if releases else None
+    _check_retracted(repo, content, latest)
     if wanted in ("auto", "rc"):
         automatic = _automatic(content, latest)
         if automatic is None:
@@ -154,6 +166,29 @@ def decided(
         fix = f"use {_free(content, latest)} or a higher tag"
         raise InputError(Fault(repo, "version", what, fix))
     return str(tag), latest, True
+
+
+def _check_retracted(repo: str, content: Content, latest: Version | None) -> None:
+    """See that the rows were made with what the latest release has taken out in mind."""
+    figure = content.lineage.figures.get("retracted")
+    wanted = latest.manifest.figures.get("retracted") if latest else None
+    while isinstance(figure, dict) and figure != wanted:
+        figure = figure.get("before")
+    if latest is not None and figure != wanted:
+        what = f"rows were retracted in {latest.tag} or before it, which these rows do not know of"
+        raise Failure(Fault(repo, "", what, "run it again: what was taken out stays out then"))
+
+
+def check_follows(draft: Draft, tags: Sequence[Tag]) -> None:
+    """See that nobody has published since the rows of a draft were read.
+
+    Raises:
+        Failure: there is a later release, whose changes the draft would take back.
+    """
+    latest = max((tag for tag in tags if tag.final), default=None)
+    if draft.follows is not None and latest is not None and str(latest) != draft.follows:
+        what = f"{latest} was published in the meantime"
+        raise Failure(Fault(draft.repo, "", what, f"run it again from {draft.repo}@{latest}"))
 
 
 def check_wanted(wanted: str) -> None:

@@ -34,6 +34,8 @@ COLUMNS: Final = ("prompt", "question", "text", "instruction", "input", "problem
 
 _COMMON: Final = 10
 """Records of one set that share an n-gram before it counts as the set's own frame, not as text."""
+_SAYS: Final = 4
+"""Words from which a message says something of its own, where a record has several."""
 _BATCH: Final = 4096
 _SCHEME: Final = 1
 
@@ -48,7 +50,8 @@ class EvaluationSet:
     Attributes:
         name: of its file, without endings.
         records: how many it has.
-        hashes: of its n-grams and of its records as a whole, sorted; one for each record it is in.
+        hashes: of its n-grams and of its records' texts as wholes, sorted; one for each record it
+            is in.
         owners: for each hash the record.
         framed: n-grams left out because more than ten records share them.
         fingerprint: of the hashes: another one when the set is another.
@@ -93,7 +96,9 @@ class EvaluationSet:
             sizes = [len(each) for each in batch]
             owner = np.repeat(np.arange(count, count + len(batch), dtype=np.int32), sizes)
             made = grams(pl.Series([text for each in batch for text in each], dtype=pl.String))
-            said = made.whole != 0
+            # "Yes." and "Go on." are turns of many conversations, and no record's own.
+            alone = np.repeat(np.array(sizes) == 1, sizes)
+            said = (made.whole != 0) & (alone | (made.words >= _SAYS))
             found.append((made.grams, owner[made.text], made.whole[said], owner[said]))
             count += len(batch)
         no_hash, no_owner = np.empty(0, np.uint64), np.empty(0, np.int32)

@@ -43,11 +43,13 @@ class Grams:
         grams: hashes, text by text in order; texts of fewer words have none.
         text: for each the index of its text.
         whole: for each text a hash of all its words; 0 where it has none.
+        words: how many words each text has.
     """
 
     grams: Hash
     text: Ints
     whole: Hash
+    words: Ints
 
 
 def grams(texts: pl.Series) -> Grams:
@@ -65,6 +67,7 @@ def grams(texts: pl.Series) -> Grams:
         np.concatenate([part.grams for part in parts]),
         np.concatenate([part.text for part in parts]),
         np.concatenate([part.whole for part in parts]),
+        np.concatenate([part.words for part in parts]),
     )
 
 
@@ -156,4 +159,4 @@ def _hashed(texts: pl.Series, lengths: Ints, first: int) -> Grams:
     last = np.maximum(counts - WORDS + 1, 0)
     at = np.arange(len(text)) - np.repeat(np.cumsum(last) - last, last) + begins[:-1][text]
     found = _mixed((sums[at + WORDS] - sums[at]) * down[at])
-    return Grams(found, text + first, np.where(counts > 0, whole, np.uint64(0)))
+    return Grams(found, text + first, np.where(counts > 0, whole, np.uint64(0)), counts)

@@ -15,9 +15,10 @@ from charter.hub.content import Files
 from charter.hub.evaluation_gate import check_evaluations
 from charter.hub.manifest import MANIFEST, Manifest, dump_manifest, now
 from charter.hub.number import Tag, parse_tag
-from charter.hub.publish import Published, place_version
-from charter.hub.remote import heads_of, hub_faults
+from charter.hub.publish import Published, check_room, place_copy, place_version
+from charter.hub.remote import heads_of, hub_faults, open_remote
 from charter.hub.review_gate import check_reviews
+from charter.hub.settle import make_tag, settled
 from charter.hub.version import Version, list_versions
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def promote_local(
 
     Raises:
         InputError: it is no candidate, or something required is missing.
-        Failure: there is a release of that number already, or the recipe's gates are not reached.
+        Failure: there is a release of that number already or one that the candidate does not
+            follow, or the recipe's gates are not reached.
     """
     release = _release(version, require, evaluations)
     check_reviews(version)
@@ -78,22 +80,22 @@ def promote_hub(
     check_reviews(version)
     check_evaluations(version, evaluations)
     api: HfApi = HfApi()
-    heads = heads_of(api, version.repo)
+    before = heads_of(api, version.repo)
+    heads = settled(api, version.repo, before, say)
+    if release in heads.tags and release not in before.tags:
+        there = open_remote(f"{version.repo}@{release}")
+        if _rows(there.manifest) == _rows(version.manifest):  # a promotion that died
+            path = place_copy(there, version.repo, store)
+            return Published(version.repo, str(release), path, there.manifest, new=True)
     _check_free(version, release, list(heads.tags))
-    if heads.head != version.commit:
-        what = f"the repo has changed since {version.tag}"
-        fix = "publish a new candidate, and promote that one"
-        raise Failure(Fault(f"{version.repo}@{version.tag}", "", what, fix))
+    _check_head(version, heads.head)
     folder = store / version.repo
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".staged-", dir=folder) as staged:
         parent = _latest(list(heads.tags))
         manifest, files = _files(version, release, parent, Path(staged), evaluations)
-        sent = [
-            CommitOperationAdd(name, data)
-            for name, data in files.items()
-            if isinstance(data, bytes)
-        ]
+        check_room(manifest, store)
+        sent = [CommitOperationAdd(name, d) for name, d in files.items() if isinstance(d, bytes)]
         with hub_faults(version.repo):
             done = api.create_commit(
                 version.repo,
@@ -102,16 +104,22 @@ def promote_hub(
                 repo_type="dataset",
                 parent_commit=heads.head,
             )
-            api.create_tag(
-                version.repo,
-                tag=str(release),
-                tag_message=f"Charter version {release}, promoted from {version.tag}",
-                revision=done.oid,
-                repo_type="dataset",
-            )
+        make_tag(api, version.repo, str(release), str(done.oid))
         say(f"{version.repo}@{release} is published ({str(done.oid)[:12]})")
         path = place_version(files, version.repo, str(release), store)
     return Published(version.repo, str(release), path, manifest, new=True)
+
+
+def _check_head(version: Version, head: str | None) -> None:
+    if head != version.commit:
+        what = f"the repo has changed since {version.tag}"
+        fix = "publish a new candidate, and promote that one"
+        raise Failure(Fault(f"{version.repo}@{version.tag}", "", what, fix))
+
+
+def _rows(manifest: Manifest) -> dict[str, str]:
+    """The checksums of the files with rows."""
+    return {name: sha for name, sha in manifest.files.items() if name.endswith(".parquet")}
 
 
 def _release(
@@ -143,6 +151,10 @@ def _check_free(version: Version, release: Tag, tags: Sequence[Tag]) -> None:
     if latest is not None and release < latest:
         what = f"{release} comes before {latest}, the latest version"
         raise Failure(Fault(place, "", what, "publish a new candidate"))
+    if latest is not None and version.manifest.parent != str(latest):
+        # It would bring back what that release changed, or took out.
+        what = f"{latest} was published after the candidate"
+        raise Failure(Fault(place, "", what, "publish a new candidate, and promote that one"))
 
 
 def _latest(tags: Sequence[Tag]) -> Tag | None:

@@ -14,13 +14,21 @@ from pathlib import Path
 from typing import Final
 
 from charter.errors import Failure, Fault
-from charter.hub.content import Draft, Files, built, check_wanted, content_of, decided
+from charter.hub.content import (
+    Draft,
+    Files,
+    built,
+    check_follows,
+    check_wanted,
+    content_of,
+    decided,
+)
 from charter.hub.held import published_splits
-from charter.hub.manifest import Manifest, check_repo
+from charter.hub.manifest import MANIFEST, Manifest, check_repo, load_manifest
 from charter.hub.number import Tag
 from charter.hub.version import Version, list_versions, open_version
 
-__all__ = ["Draft", "Published", "place_version", "publish_local"]
+__all__ = ["Draft", "Published", "check_room", "place_copy", "place_version", "publish_local"]
 
 _PATIENCE: Final = 60.0
 _TEMPORARY: Final = ".publishing-"
@@ -86,6 +94,7 @@ def place_version(files: Files, repo: str, tag: str, store: Path) -> Path:
     Data files are moved, so they must lie on the store's disk. What is there already stays.
 
     Raises:
+        Failure: another version of that number is there.
         OSError: they can't be written.
     """
     folder = store / check_repo(repo)
@@ -93,12 +102,56 @@ def place_version(files: Files, repo: str, tag: str, store: Path) -> Path:
     with _locked(folder, repo):
         if not (folder / tag).is_dir():
             _place(files, folder / tag)
+            return folder / tag
+    manifest = files[MANIFEST]
+    raw = manifest.read_bytes() if isinstance(manifest, Path) else manifest
+    check_room(Manifest.model_validate_json(raw), store)
     return folder / tag
 
 
+def place_copy(version: Version, repo: str, store: Path) -> Path:
+    """Copy a version that was downloaded into a local store; its folder there.
+
+    Raises:
+        Failure: another version of that number is there.
+        OSError: it can't be written.
+    """
+    folder = store / check_repo(repo)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=_STAGED, dir=folder) as staged:
+        files: Files = {}
+        for name in [*version.manifest.files, MANIFEST]:
+            target = Path(staged) / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(version.path / name, target)
+            files[name] = target
+        return place_version(files, repo, version.tag, store)
+
+
+def check_room(manifest: Manifest, store: Path) -> None:
+    """See that a local store has no other rows under the number of a version.
+
+    Raises:
+        Failure: it has, so that its folder would not be that version's.
+    """
+    folder = store / manifest.repo / manifest.tag
+    if not (folder / MANIFEST).is_file():
+        return
+    there = load_manifest(folder / MANIFEST)
+    rows = [
+        {name: sha for name, sha in each.files.items() if name.endswith(".parquet")}
+        for each in (manifest, there)
+    ]
+    if rows[0] != rows[1]:
+        what = f"the store has another {manifest.tag} of {manifest.repo}, with other rows"
+        fix = "move that folder away, or name another place with --out or --store"
+        raise Failure(Fault(str(folder), "", what, fix))
+
+
 def _publish(draft: Draft, store: Path, folder: Path, staged: Path) -> Published:
-    content = content_of(draft, published_splits(store, draft.repo), staged, store / ".clean")
     tags = list_versions(store, draft.repo)
+    check_follows(draft, tags)
+    content = content_of(draft, published_splits(store, draft.repo), staged, store / ".clean")
 
     def opened(tag: Tag) -> Version:
         return open_version(f"{draft.repo}@{tag}", store=store)

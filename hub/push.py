@@ -15,13 +15,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from charter.errors import Failure, Fault, InputError
 from charter.hub.columns import some
-from charter.hub.content import Content, Draft, Files, built, content_of, decided
+from charter.hub.content import (
+    Content,
+    Draft,
+    Files,
+    built,
+    check_follows,
+    content_of,
+    decided,
+)
 from charter.hub.held_remote import foreign, held_at, manifest_at
 from charter.hub.manifest import MANIFEST, Manifest, check_repo
-from charter.hub.number import Tag, is_tag, parse_tag
-from charter.hub.publish import Published, place_version
-from charter.hub.remote import Heads, Pinned, heads_of, hub_faults, pin, snapshot
+from charter.hub.number import Tag, parse_tag
+from charter.hub.publish import Published, check_room, place_copy, place_version
+from charter.hub.remote import Heads, Pinned, heads_of, hub_faults, snapshot
 from charter.hub.schema import CONFIGS
+from charter.hub.settle import make_tag, settled
 from charter.hub.split_index import moved
 from charter.hub.version import Version
 
@@ -140,19 +149,8 @@ class _Push:
 
     def _settled(self, heads: Heads) -> Heads:
         """The refs after a publisher that died was helped on: its head gets the tag it wanted."""
-        if heads.head is None or heads.head in heads.tags.values():
-            return heads
-        found = manifest_at(self._api, self._repo, heads.head)
-        if found is None:
-            return heads
-        tag = parse_tag(found[0].tag)
-        if tag in heads.tags:
-            return heads  # a commit of somebody's after the version: a card was edited
-        if not self._options.dry_run:
-            self._tag(str(tag), heads.head)
-            self._say(f"{tag} had no tag: its publisher ended before that; tagged")
-        tags = dict(sorted({**heads.tags, tag: heads.head}.items()))
-        return Heads(heads.head, tags)
+        dry_run = self._options.dry_run
+        return settled(self._api, self._repo, heads, self._say, dry_run=dry_run)
 
     def _still_fits(self, heads: Heads) -> None:
         """What another publisher has published may hold our prompts in the other split."""
@@ -179,6 +177,7 @@ class _Push:
             return Version(folder, manifest, commit)
 
         tags = list(heads.tags)
+        check_follows(self._draft, tags)
         tag, there, new = decided(self._repo, self._draft.version, content, tags, opened)
         if not new:
             assert there is not None
@@ -186,19 +185,23 @@ class _Push:
             path = self._copied(there)
             return Published(self._repo, tag, path, there.manifest, new=False)
         manifest, files = built(self._draft, content, tag, there.tag if there else None)
-        old = self._old_files(heads, there)
-        manifest, files = self._with_card(manifest, files, heads, there)
+        last = self._last(heads, there)
+        names = self._names(heads)
+        old = self._ours(names, last)
+        if "README.md" in old:
+            manifest, files = self._with_card(manifest, files, heads, last)
         self._say(self._summary(tag, there, files, content))
         if self._options.dry_run:
             place = self._store.parent / "dry-run"
             shutil.rmtree(place / self._repo / tag, ignore_errors=True)
             path = place_version(files, self._repo, tag, place)
             return Published(self._repo, tag, path, manifest, new=True)
+        check_room(manifest, self._store)
         commit = self._commit(tag, manifest, files, old, heads.head)
         if commit is None:
             return None
         if not self._options.pr:
-            self._tag(tag, commit)
+            make_tag(self._api, self._repo, tag, commit)
         path = place_version(files, self._repo, tag, self._store)
         return Published(self._repo, tag, path, manifest, new=True)
 
@@ -206,60 +209,61 @@ class _Push:
         """The folder of a version in the local store, copied from the client's cache."""
         assert there.commit is not None
         folder = snapshot(Pinned(self._repo, parse_tag(there.tag), there.commit))
-        files: Files = {}
-        for name in [*there.manifest.files, MANIFEST]:
-            target = self._staged / "copied" / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / name, target)
-            files[name] = target
-        return place_version(files, self._repo, there.tag, self._store)
+        return place_copy(Version(folder, there.manifest), self._repo, self._store)
 
-    def _old_files(self, heads: Heads, there: Version | None) -> set[str]:
+    def _last(self, heads: Heads, there: Version | None) -> Manifest | None:
+        """The manifest of what was committed last, release or candidate; None of a new repo."""
+        found = manifest_at(self._api, self._repo, heads.head) if heads.head else None
+        if found is not None:
+            return found[0]
+        return there.manifest if there else None
+
+    def _names(self, heads: Heads) -> set[str]:
+        """The files at the head."""
+        if heads.head is None:
+            return set()
+        with hub_faults(self._repo, pull_request=True):
+            return set(
+                self._api.list_repo_files(self._repo, repo_type="dataset", revision=heads.head)
+            )
+
+    def _ours(self, names: set[str], last: Manifest | None) -> set[str]:
         """Files at the head that a version wrote; those of other people's stay.
 
         Raises:
             InputError: there are files, and no version wrote any.
         """
-        if heads.head is None:
+        if last is None:
+            if others := sorted(names - _BLANK):
+                raise foreign(self._repo, f"it has {others[0]} and no version")
             return set()
-        with hub_faults(self._repo, pull_request=True):
-            names = set(
-                self._api.list_repo_files(self._repo, repo_type="dataset", revision=heads.head)
-            )
-        manifest = there.manifest if there else None
-        if manifest is None:
-            # Candidates alone, the last of which is the head: no release is there to go by.
-            found = manifest_at(self._api, self._repo, heads.head) if heads.tags else None
-            if found is None:
-                if others := sorted(names - _BLANK):
-                    raise foreign(self._repo, f"it has {others[0]} and no version")
-                return set()
-            manifest = found[0]
-        ours = {*manifest.files, MANIFEST}
+        ours = {*last.files, MANIFEST}
         for config in CONFIGS:
             ours |= {name for name in names if name.startswith(f"{config}/")}
         return names & ours
 
     def _with_card(
-        self, manifest: Manifest, files: Files, heads: Heads, there: Version | None
+        self, manifest: Manifest, files: Files, heads: Heads, last: Manifest | None
     ) -> tuple[Manifest, Files]:
         """The same, with people's own card where they changed it and it is to be kept."""
         import hashlib
 
         from charter.hub.manifest import dump_manifest
 
-        if there is None or heads.head is None or heads.head == there.commit:
+        if last is None or heads.head is None:
             return manifest, files
         with hub_faults(self._repo, pull_request=True):
             path = self._api.hf_hub_download(
                 self._repo, "README.md", repo_type="dataset", revision=heads.head
             )
         card = Path(path).read_bytes()
-        edited = hashlib.sha256(card).hexdigest() != there.manifest.files["README.md"]
+        edited = hashlib.sha256(card).hexdigest() != last.files["README.md"]
+        # A card that was kept before is theirs too: it has the heading of an older version.
+        edited |= f"# {last.repo} {last.tag}\n".encode() not in card
         if not edited or self._options.card == "replace":
             return manifest, files
         if self._options.card == "fail":
-            what = "people have changed the card since the last version"
+            what = "people have changed the card"
             fix = "use --card keep to publish theirs, or --card replace to write ours anew"
             raise InputError(Fault(self._repo, "README.md", what, fix))
         sums = {**manifest.files, "README.md": hashlib.sha256(card).hexdigest()}
@@ -306,28 +310,6 @@ class _Push:
         if self._options.pr:
             self._say(f"pull request: {done.pr_url}")
         return str(done.oid)
-
-    def _tag(self, tag: str, commit: str) -> None:
-        from huggingface_hub.errors import HfHubHTTPError
-
-        assert is_tag(tag)
-        with hub_faults(self._repo, pull_request=True):
-            try:
-                self._api.create_tag(
-                    self._repo,
-                    tag=tag,
-                    tag_message=f"Charter version {tag}",
-                    revision=commit,
-                    repo_type="dataset",
-                )
-            except HfHubHTTPError as error:
-                if error.response is None or error.response.status_code != 409:
-                    raise
-                # Another publisher tagged our head for us, or the tag is somebody else's.
-                if pin(self._repo, tag).commit != commit:
-                    what = f"{tag} was made by somebody else in the meantime; ours is {commit[:12]}"
-                    fix = "run it again: it takes the next version"
-                    raise Failure(Fault(self._repo, "version", what, fix)) from None
 
 
 def _sentence(manifest: Manifest) -> str:

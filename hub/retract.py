@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
 import pyarrow as pa
 
 from charter.errors import Fault, InputError
 from charter.hub.beside import publisher, successor, uncounted
 from charter.hub.content import Draft
+from charter.hub.data import data_path
 from charter.hub.manifest import Lineage
 from charter.hub.relabel import without_labels
 from charter.hub.retract_what import Found, What, find_rows
@@ -68,13 +70,15 @@ def retract(
     *,
     store: Path | None = None,
     dry_run: bool = False,
+    card: str = "fail",
 ) -> Retraction:
     """Publish a version without some rows, to where `version` is from: its store, or its Hub.
 
     Every row of `sft` and `preference` that goes becomes a reject of its ledger, with `reason` as
-    its detail; votes go without a trace, since no ledger counts them. Nothing else changes: order,
-    splits, constitution, recipe and models are the parent's. Where nothing is left to take out,
-    no version is made.
+    its detail; votes go without a trace, since no ledger counts them. What was a reject already
+    stays one, and its detail, which may quote a text, becomes `reason` as well. Nothing else
+    changes: order of rows, splits, constitution, recipe and models are the parent's. Where nothing
+    is left to take out, no version is made.
 
     Args:
         version: the latest release of its repo.
@@ -82,13 +86,14 @@ def retract(
         reason: for people, published with the rejects: it must not quote what is taken out.
         store: the local store that also gets what goes to a Hub.
         dry_run: find the rows and publish nothing.
+        card: what becomes of a card that people changed on a Hub: `fail`, `keep` or `replace`.
 
     Raises:
         InputError: a name or the reason can't be used, or `version` is not the latest release.
         Failure: the gate did not open, or the version can't be written.
     """
     reason = _reason(reason)
-    publish = publisher(version, store)
+    publish = publisher(version, store, card=card, dry_run=dry_run)
     found = find_rows(version, what)
     if not any(found.rows.values()):
         return Retraction(version, version.tag, version.path, False, reason, found)
@@ -130,7 +135,7 @@ def _lineage(version: Version, what: What, found: Found, reason: str) -> dict[st
 
 def _rows(version: Version, found: Found, reason: str) -> dict[str, StoredRows]:
     rows = published_rows(version)
-    rejects = (*_rejects(found, reason),)
+    rejects = (*_silent(version, found, reason), *_rejects(found, reason))
     drops = {
         "sft": {"id": found.sft["id"].to_list()},
         "preference": {"id": found.preference["id"].to_list()},
@@ -151,9 +156,11 @@ def _rows(version: Version, found: Found, reason: str) -> dict[str, StoredRows]:
         result[config] = ParquetRows(config, _left(each, drop), (), (), each.files, drop)
     there = rows.get("rejects")
     files = there.files if there else ()
-    count = len(there or ()) + len(rejects)
+    gone = {"pair_id": found.pairs, "prompt_id": found.prompts}
+    drop = {name: pa.array(values, pa.string()) for name, values in gone.items()}
+    count = (_left(there, drop) if there else 0) + len(rejects)
     more = (pa.RecordBatch.from_pylist(list(rejects), schema=CONFIGS["rejects"]),)
-    result["rejects"] = ParquetRows("rejects", count, (), (), files, {}, more)
+    result["rejects"] = ParquetRows("rejects", count, (), (), files, drop, more)
     return result
 
 
@@ -163,6 +170,16 @@ def _left(rows: ParquetRows, drop: Mapping[str, pa.Array]) -> int:
         return len(rows)
     without = ParquetRows(rows.config, 0, (), (), rows.files, drop)
     return sum(batch.num_rows for batch in without.batches(*drop))
+
+
+def _silent(version: Version, found: Found, reason: str) -> Iterator[dict[str, str | None]]:
+    """The rejects of what goes that were there before, without what they quote."""
+    for split in version.splits("rejects"):
+        scan = pl.scan_parquet(version.path / data_path("rejects", split))
+        goes = pl.col("pair_id").is_in(found.pairs) | pl.col("prompt_id").is_in(found.prompts)
+        for row in scan.filter(goes).collect(engine="streaming").iter_rows(named=True):
+            again = row["reason"] == Reason.RETRACTED.value
+            yield row if again else {**row, "detail": reason}
 
 
 def _rejects(found: Found, reason: str) -> Iterator[dict[str, str | None]]:

@@ -107,8 +107,9 @@ _NAMES: Final = "(?:" + "|".join(map(_any_case, _WORDS)) + ")"
 _ASSIGNED: Final = _NAMES + _GAP + "[:=]"
 # A tokenizer's name is no secret; Rust's engine, which reads the sieve, knows no looking ahead.
 _NAMED: Final = _NAMES + "(?![Ii][SsZz])" + _GAP
+# Session tokens have a thousand characters and more.
 _VALUE: Final = (
-    r"""(?:(?P<q>["'`])(?P<quoted>[^"'`\s]{8,200})(?P=q)|(?P<bare>[^\s"'`,;<>(){}\[\]]{8,200}))"""
+    r"""(?:(?P<q>["'`])(?P<quoted>[^"'`\s]{8,2000})(?P=q)|(?P<bare>[^\s"'`,;<>(){}\[\]]{8,2000}))"""
 )
 _SIGNS: Final = "[A-Za-z0-9_-]"
 _BEFORE: Final = r"(?<![A-Za-z0-9])"
@@ -183,9 +184,12 @@ RULES: Final[tuple[Rule, ...]] = (
     _token(
         _K.TOKEN,
         "dop_v1_[0-9a-f]{64}|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|gsk_[A-Za-z0-9]{52}|"
+        f"nvapi-{_SIGNS}{{60,80}}|xai-[A-Za-z0-9]{{70,90}}|pplx-[A-Za-z0-9]{{40,60}}|"
+        rf"hvs\.{_SIGNS}{{24,200}}|ya29\.[A-Za-z0-9._-]{{60,400}}|"
         f"r8_[A-Za-z0-9]{{37}}|dapi[0-9a-f]{{32}}|[0-9]{{8,10}}:AA{_SIGNS}{{33}}|key-[0-9a-f]{{32}}",
         "dop_v1_|shp(?:at|ca|pa|ss)_|gsk_[A-Za-z0-9]{52}|r8_[A-Za-z0-9]{37}|dapi[0-9a-f]{32}|"
-        "[0-9]:AA[A-Za-z0-9_-]{33}|key-[0-9a-f]{32}",
+        "[0-9]:AA[A-Za-z0-9_-]{33}|key-[0-9a-f]{32}|nvapi-[A-Za-z0-9_-]{60}|xai-[A-Za-z0-9]{70}|"
+        r"pplx-[A-Za-z0-9]{40}|hvs\.[A-Za-z0-9_-]{24}|ya29\.[A-Za-z0-9._-]{60}",
     ),
     _token(
         _K.JWT,

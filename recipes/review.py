@@ -56,7 +56,9 @@ class ReviewSettings(Settings):
         description="What the lower end of the agreement's 95 % interval must reach.",
     )
     min_gold_accuracy: Share | None = Field(
-        default=None, description="Share of right answers on gold rows, over all reviewers."
+        default=None,
+        description="Share of right answers on gold rows, over all reviewers; who is below it does "
+        "not count.",
     )
     max_still_harmful: Fraction | None = Field(
         default=None,

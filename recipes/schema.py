@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from charter.constitutions.schema import Identifier, SchemaVersion, Text
 from charter.documents import Settings
@@ -48,6 +48,16 @@ LlmName = Literal[
     "llama-cpp",
     "litellm",
 ]
+
+
+def _stop(value: str) -> str:
+    if not value:
+        raise ValueError("is empty; write the text that ends an answer")
+    return value
+
+
+# As written: a line's end is what many answers end at.
+StopText = Annotated[str, AfterValidator(_stop)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 # Kinds of which log-probabilities of the first token can be had; of a server, if it gives them.
 LOGPROB_LLMS = ("local", "openai")
@@ -150,7 +160,9 @@ class ModelSettings(Settings):
     )
     top_p: float = Field(default=1.0, gt=0, le=1, description="Nucleus of the sampling.")
     max_tokens: int = Field(default=256, ge=1, description="Longest answer in tokens.")
-    stop: tuple[Text, ...] = Field(default=(), description="Texts that end an answer.")
+    stop: tuple[StopText, ...] = Field(
+        default=(), description="Texts that end an answer, to the character."
+    )
     price: Price | None = Field(default=None, description="For the account and the plan.")
     serve: ServeSettings | None = Field(
         default=None, description="`openai`: start vLLM with this model for the run."

@@ -18,6 +18,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from charter.errors import Failure, Fault, InputError
+from charter.review.client import Server
 from charter.review.fields import dataset_name
 from charter.review.received import Refused, RefusedError, read_response, read_time
 from charter.review.reviewers import pseudonym
@@ -151,7 +152,7 @@ class _Server:
     def __init__(self, http: httpx.Client, say: Say) -> None:
         self._http = http
         self._say = say
-        self.url = str(http.base_url).rstrip("/")
+        self.url = Server(str(http.base_url).rstrip("/"), "").shown
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> httpx.Response:
         """The answer to a request that was granted.
@@ -215,22 +216,22 @@ class _Reading:
         """Read it, unless nothing has changed in it; one that is deleted meanwhile says nothing."""
         try:
             before = self._store.reading(self._id)
-            mark = self._mark()
-            if not whole and before and before.mark is not None and before.mark == mark[0]:
+            mark, _, _ = self._mark()
+            if not whole and before and before.mark is not None and before.mark == mark:
                 self._found.datasets[self._name] = False
                 return
             self._read()
         except LookupError:
             self._say(f"the dataset {self._name} was deleted meanwhile; its answers are kept")
 
-    def _mark(self) -> tuple[str, bool]:
-        """The dataset's state, and whether whatever changes it from now on will show in it."""
+    def _mark(self) -> tuple[str, int, bool]:
+        """The dataset's state and its records, and whether any change from now on will show."""
         response = self._asked.get(f"/api/v1/datasets/{self._id}")
         active = str(response.json()["last_activity_at"])
-        total = self._page(0, 1)["total"]
+        total = int(self._page(0, 1)["total"])
         stated = response.headers.get("date")
         settled = bool(stated) and parsedate_to_datetime(stated) - read_time(active) > _SETTLED
-        return f"{active} {total}", settled
+        return f"{active} {total}", total, settled
 
     def _page(self, offset: int, limit: int) -> dict[str, Any]:
         query = {"include": "responses", "offset": offset, "limit": limit}
@@ -241,12 +242,16 @@ class _Reading:
     def _read(self) -> None:
         number = self._store.start(self._id)
         for _ in range(_READINGS):
-            mark, settled = self._mark()
+            mark, before, settled = self._mark()
             total = self._pages(number)
             # Pages are by time of insertion, and records of one time may change places between
             # two pages: what one reading has missed the next one finds.
-            if len(self._seen) >= total:
+            if len(self._seen) >= total == before:
                 break
+            if total != before:
+                # One that is deleted moves those after it, and the first of a page is not read.
+                number = self._store.start(self._id)
+                self._seen.clear()
         else:
             self._say(f"records come and go in {self._name}; what is gone shows the next time")
             settled = False

@@ -101,17 +101,20 @@ def _items(url: str, api_key: str, path: str) -> list[dict[str, Any]]:
 def _get(url: str, api_key: str, path: str) -> Any:
     import requests
 
+    from charter.review.client import Server
+
+    place = Server(url, "").shown
     try:
         said = requests.get(
             f"{url}/api/v1/{path}", headers={"X-Argilla-Api-Key": api_key}, timeout=_PATIENCE
         )
     except requests.RequestException as error:
         what = f"does not answer: {type(error).__name__}"
-        raise Failure(Fault(url, "", what, "see whether it runs")) from None
+        raise Failure(Fault(place, "", what, "see whether it runs")) from None
     if said.status_code == requests.codes.unauthorized:
         fix = "see ARGILLA_API_KEY or credentials.json"
-        raise Failure(Fault(url, "", "refuses the API key", fix))
+        raise Failure(Fault(place, "", "refuses the API key", fix))
     if not said.ok:
         what = f"answers {said.status_code} to {path}"
-        raise Failure(Fault(url, "", what, "see the server's log"))
+        raise Failure(Fault(place, "", what, "see the server's log"))
     return said.json()

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from charter.errors import Failure, Fault, InputError
 from charter.review.overrule import Outcome, Rule, Ruling, rulings
 from charter.review.spot_check import SpotCheck
 from charter.review.store import spot_check_of
+from charter.rows import Ledger, Reason
 
 if TYPE_CHECKING:
     from charter.hub import Draft, Version
     from charter.hub.relabel import Label
 
 __all__ = ["Publication", "merged", "publish_reviews", "review_draft"]
-
-_CHANGES: Final = (Outcome.TURNED, Outcome.RESTORED, Outcome.RECOUNTED, Outcome.REMOVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def publish_reviews(
         raise InputError(Fault(f"{version.repo}@{version.tag}", "", what, fix))
     draft, made = review_draft(version, checks, rule, seed)
     figures = dict(draft.lineage["reviews"])
-    outcomes = Counter(each.outcome.value for each in made if each.outcome in _CHANGES)
+    outcomes = Counter(each.outcome.value for each in made)
     told = (len(checks), int(figures.get("stale") or 0), dict(sorted(outcomes.items())), figures)
     if dry_run:
         return Publication(version, None, None, False, *told)
@@ -115,9 +114,10 @@ def merged(
     An answer that was published before, perhaps from another machine, stays unless it is here
     again, changed, or known to be taken back. Reviewers have other names on a machine with
     another key: what is the same but for the name and the id is one answer, under the name that
-    it has here.
+    it has here. What was said of rows that were retracted went with them and stays out.
     """
-    mine = {each.id: each for each in collected}
+    retracted = _retracted(version)
+    mine = {each.id: each for each in collected if not retracted(each)}
     taken = {*gone}
     here = {_but_names(each) for each in mine.values()}
     for row in version.rows("reviews").to_dicts():
@@ -125,6 +125,27 @@ def merged(
         if each.id not in taken and each.id not in mine and _but_names(each) not in here:
             mine[each.id] = each
     return sorted(mine.values(), key=lambda each: (each.row_id, each.reviewer, each.id))
+
+
+def _retracted(version: Version) -> Callable[[SpotCheck], bool]:
+    """Whether an answer is on a row, or of a prompt or source, that was taken out of the repo."""
+    import polars as pl
+
+    from charter.hub.retracted_names import named_in
+
+    named = named_in(version.manifest.figures.get("retracted"))
+    rejects = version.rows("rejects").filter(pl.col("reason") == Reason.RETRACTED.value)
+    gone = {("preference", pair) for pair in rejects["pair_id"].drop_nulls()}
+    of_sft = rejects.filter(pl.col("ledger") == Ledger.SFT.value)
+    gone |= {("sft", prompt) for prompt in of_sft["prompt_id"]}
+
+    def is_gone(answer: SpotCheck) -> bool:
+        # A prompt has one row of `sft`, and a reject of it names the prompt alone.
+        row = answer.row_id if answer.kind == "preference" else answer.prompt_id
+        names = {"id": answer.row_id, "prompt_id": answer.prompt_id, "source": answer.category}
+        return (answer.kind, row) in gone or named.why(names) is not None
+
+    return is_gone
 
 
 def _but_names(answer: SpotCheck) -> tuple[Any, ...]:
@@ -135,7 +156,7 @@ def _but_names(answer: SpotCheck) -> tuple[Any, ...]:
 def review_draft(
     version: Version, checks: list[SpotCheck], rule: Rule, seed: int = 0
 ) -> tuple[Draft, list[Ruling]]:
-    """The draft of the version with the answers, and what they make of its labels."""
+    """The draft of the version with the answers, and what they change in its labels."""
     from charter.hub.beside import successor, uncounted
     from charter.hub.manifest import Lineage
     from charter.hub.number import parse_tag
@@ -147,15 +168,17 @@ def review_draft(
     standing = Standing(version, checks)
     labels_now = _labels(version)
     checks = [_with_confidence(each, standing, labels_now) for each in checks]
-    figures = review_figures(checks, version, seed, min_gold=settings.get("min_gold_accuracy"))
-    # Whoever fails the rows with known answers changes no label.
-    failed = frozenset(who for who, each in figures["gold"].items() if each.get("failed"))
+    least = settings.get("min_gold_accuracy")
+    figures = review_figures(checks, version, seed, min_gold=least, leave_out=True)
+    # Whoever fails the rows with known answers changes no label and is in no figure of them.
+    failed = frozenset(figures["left_out"])
+    count = [each for each in checks if each.reviewer not in failed]
     human = {name for name, row in labels_now.items() if row["label_source"] == "human"}
-    made = _with_withdrawn(rulings(checks, standing, human, rule, failed), checks, labels_now)
+    made = _with_withdrawn(rulings(checks, standing, human, rule, failed), count, labels_now)
     before = _overruled_before(version)
     labels, rejected = _changes(version, made, labels_now, before)
     rows = reviewed_rows(version, [_published(each) for each in checks], labels, rejected)
-    held = _held(before, checks, labels_now)
+    held = _held(before, count, labels_now)
     entry = _overruled(made, labels, rejected, labels_now, held, rule)
     manifest = version.manifest
     lineage = manifest.model_dump(mode="json", include=set(Lineage.model_fields))
@@ -163,7 +186,8 @@ def review_draft(
     lineage["reviews"] = {**figures, "overruled": entry}
     tag = parse_tag(version.tag)
     wanted = "auto" if tag.final else f"{tag._replace(final=True, rc=0)}-rc"
-    return successor(version, rows, lineage, wanted), made
+    changed = [each for each in made if each.row_id in labels or each.row_id in rejected]
+    return successor(version, rows, lineage, wanted), changed
 
 
 def _overruled_before(version: Version) -> dict[str, Any]:

@@ -74,6 +74,11 @@ def _named(name: str, settings: TrainSettings) -> Base:
 
 
 def _folder(folder: Path) -> Base:
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        whose = _json(folder / "adapter_config.json").get("base_model_name_or_path")
+        what = f"holds adapters of {whose}, and no whole model"
+        fix = "merge them (merge_and_unload of peft), save model and tokenizer, and name that"
+        raise InputError(Fault(str(folder), "model", what, fix))
     identity = identify(folder)
     lineage = _json(folder / "charter.json")
     trained = lineage if lineage.get("kind") == "model" else None
@@ -129,6 +134,9 @@ def load_tokenizer(base: Base, settings: TrainSettings) -> Any:
     if settings.method != "reward" and any("SequenceClassification" in kind for kind in kinds):
         what = f'"{base.name}" is a {kinds[0]}, which gives a score and no text'
         raise InputError(Fault("", "model", what, "name a language model with --model"))
+    if getattr(config, "is_encoder_decoder", False):
+        what = f'"{base.name}" is an encoder with a decoder, which no trainer here reads'
+        raise InputError(Fault("", "model", what, "name a decoder-only language model"))
     _check_vocabulary(base, tokenizer, config)
     return tokenizer
 

@@ -20,6 +20,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # Writers of tensors are no Python: what the system said stands in their texts, or not even there.
 _FULL_TEXTS = ("No space left", "os error 28", "os error 122", "os error 27", "File too large")
 _TORCH_WRITER = ("PytorchStreamWriter failed", "inline_container")
+_NO_FORM = "Model type should be one of"
 _NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
 
 
@@ -79,6 +80,10 @@ def _refusal(error: Exception, callback: ProgressCallback, where: str) -> Charte
         what = f"its checkpoint can't be gone on from: {said}"
         fix = "remove that folder: the same command begins at the one before it, or anew"
         return Failure(Fault(callback.checkpoint, where, what, fix))
+    elif _NO_FORM in said:
+        # The names of all that have one follow, a hundred and more.
+        said = said.partition(_NO_FORM)[0].rstrip()
+        fix = "name another model with --model"
     elif isinstance(error, IndexError):
         fix = "lower max_length: a row may be longer than the model has positions"
     return InputError(Fault("", where, said, fix))

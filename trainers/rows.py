@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,9 +88,24 @@ def _read(settings: TrainSettings, method: Method, config: str, split: str) -> A
         what = f"has no column {', '.join(missing)}, only {', '.join(rows.column_names)}"
         fix = f"{method.name} needs {', '.join(needed)}: publish it again with `charter run`"
         raise InputError(Fault(f"{version.repo}@{version.tag}", f"{config}/{split}", what, fix))
+    if P_CHOSEN in needed:
+        _check_labels(rows[P_CHOSEN], f"{version.repo}@{version.tag}", f"{config}/{split}")
     if renamed:
         rows = _one_a_prompt(rows)
     return rows.select_columns(needed).rename_columns(renamed)
+
+
+def _check_labels(labels: Iterable[float | None], where: str, path: str) -> None:
+    """A label that is no probability would end the training, or be lost in it, without a reason.
+
+    Raises:
+        InputError: there is one.
+    """
+    wrong = [at for at, p in enumerate(labels) if p is None or not 0.5 <= p <= 1]
+    if wrong:
+        what = f"p_chosen of {len(wrong)} rows is no number in (0.5, 1], row {wrong[0]} the first"
+        fix = "publish the version again with `charter run`, or take soft_labels=none"
+        raise InputError(Fault(where, path, what, fix))
 
 
 def _one_a_prompt(rows: Any) -> Any:

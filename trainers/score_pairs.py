@@ -125,13 +125,17 @@ def _majorities(version: Version) -> dict[str, bool] | None:
 def _blind(version: Version) -> dict[str, list[dict[str, Any]]]:
     """Row -> the answers on it that were given without the AI's label in sight, oldest first.
 
-    Answers to planted rows, whose answer was known, are about the reviewer and not the row.
+    Answers to planted rows, whose answer was known, are about the reviewer and not the row; who
+    failed them is left out, as in the version's own figures.
     """
+    figures: Mapping[str, Any] = version.manifest.reviews or {}
+    failed = frozenset(figures.get("left_out") or ())
     answers = [
         review
         for split in version.splits("reviews")
         for review in version.rows("reviews", split).to_dicts()
         if review["kind"] == "preference" and review["gold"] is None and not review["saw_ai"]
+        if review["reviewer"] not in failed
     ]
     said: dict[str, list[dict[str, Any]]] = {}
     for each in sorted(answers, key=lambda each: (each["submitted"], each["id"])):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
+from charter.errors import Fault, InputError
 from charter.trainers.method import Job, Method, without_telemetry
 
 __all__ = ["SFT"]
@@ -16,7 +18,24 @@ def _build(job: Job) -> Any:
     # that come as tokens it cannot tell, and would measure `test` on its prompts too.
     more = {"completion_only_loss": True} if job.settings.recovery else {}
     config = SFTConfig(**{**job.arguments, **more})
-    return without_telemetry(SFTTrainer)(args=config, **job.keywords)
+    trainer = without_telemetry(SFTTrainer)(args=config, **job.keywords)
+    if trainer.padding_free:
+        _check_apart(trainer.model)
+    return trainer
+
+
+def _check_apart(model: Any) -> None:
+    """See that documents packed into one sequence stay apart: a model knows them by positions.
+
+    Raises:
+        InputError: it takes none (Bloom, Mamba), and each would be read as going on with the last.
+    """
+    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    if "position_ids" in inspect.signature(inner.forward).parameters:
+        return
+    what = f"{type(inner).__name__} can't keep the documents of one sequence apart"
+    fix = "leave it out, or take packing_strategy=wrapped, where they see one another anyway"
+    raise InputError(Fault("", "packing", what, fix))
 
 
 SFT = Method(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charter.cli.output import Output, common
+from charter.cli.written import WrittenFile, write_text
 from charter.constitutions import Constitution, find_constitution, load_constitution
 from charter.constitutions.lint import LintWarning, lint_constitution
 from charter.errors import Fault, InputError
@@ -36,7 +37,7 @@ MIN_MARGIN = 0.02
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N")
 @click.option("--ask-applies", is_flag=True, help="Ask also on which conversations each bears.")
 @click.option("--lint", is_flag=True, help="Wording alone; no model is asked.")
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page.")
+@click.option("--html", type=WrittenFile(), metavar="FILE", help="Write a page.")
 @common
 def constitution(
     constitution_name: str,
@@ -66,7 +67,6 @@ def constitution(
     source = find_constitution(constitution_name)
     loaded = load_constitution(source)
     _check_options(lint, data, {"--model": model, "--recipe": recipe, "--mode": mode}, ask_applies)
-    _check_page(html)
     warnings = lint_constitution(loaded)
     _print_warnings(output, loaded, warnings)
     found = None
@@ -94,17 +94,6 @@ def _check_options(
         what = "--lint asks no model" if lint else "there are no pairs to judge"
         fix = "leave one of them out" if lint else "give --data FILE"
         raise InputError(Fault(", ".join(given), "", what, fix))
-
-
-def _check_page(html: Path | None) -> None:
-    """Said before the calls are paid for."""
-    if html is None:
-        return
-    if html.is_dir():
-        raise InputError(Fault("--html", "", f"{html} is a folder", "name a file in it"))
-    if not html.parent.is_dir():
-        what = f"there is no folder {html.parent}"
-        raise InputError(Fault("--html", "", what, "make it, or name another one"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +229,6 @@ def _write_page(
     warnings: list[LintWarning],
     found: ConstitutionFigures | None,
 ) -> None:
-    from charter.cli.written import write_text
     from charter.evals.constitution_report import audit_page
 
     if found is not None:

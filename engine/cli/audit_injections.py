@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charter.cli.output import Output, common
-from charter.cli.written import write_page
+from charter.cli.written import WrittenFile, write_page
 
 if TYPE_CHECKING:
     from charter.cli.judging import JudgeSetup
@@ -33,9 +33,7 @@ _MODES = ("logprob", "verdict", "vote", "cot")
 @click.option("--constitution", metavar="NAME", help="By what.  [hhh]")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The first N attacks.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the principles drawn.")
-@click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page."
-)
+@click.option("--html", type=WrittenFile(), metavar="FILE", help="Write a page.")
 @common
 def injections(
     limit: int | None, html: Path | None, as_json: bool, debug: bool, **given: Any

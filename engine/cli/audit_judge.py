@@ -12,7 +12,7 @@ import click
 
 from charter.cli.options import store_option
 from charter.cli.output import Output, common
-from charter.cli.written import write_page
+from charter.cli.written import WrittenFile, write_page
 from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -81,9 +81,7 @@ class _Source:
     metavar="FILE",
     help="--data: judge, constitution and mode of a recipe.",
 )
-@click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page."
-)
+@click.option("--html", type=WrittenFile(), metavar="FILE", help="Write a page.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of draws and bootstraps.")
 @store_option
 @common

@@ -9,7 +9,8 @@ import click
 
 from charter.cli.options import open_named, store_option
 from charter.cli.output import Output, common
-from charter.errors import Failure, Fault, InputError
+from charter.cli.written import WrittenFile, write_text
+from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from charter.hub.diff import Diff, Sample
@@ -39,7 +40,7 @@ _MOST = 12
 @click.option(
     "--html",
     "html_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=WrittenFile(),
     help="Write the comparison as a page.",
 )
 @store_option
@@ -90,11 +91,7 @@ def _names(given: tuple[str, ...]) -> tuple[str, str]:
 def _write(file: Path, diff: Diff) -> str:
     from charter.cli.diff_page import diff_page
 
-    try:
-        file.write_text(diff_page(diff), encoding="utf-8")
-    except OSError as error:
-        what = f"cannot be written ({error.strerror})"
-        raise Failure(Fault(str(file), "", what, "name a file that can be")) from None
+    write_text(file, diff_page(diff))
     return str(file)
 
 

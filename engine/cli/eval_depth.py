@@ -10,7 +10,7 @@ import click
 
 from charter.cli.names import short_names
 from charter.cli.output import Output, common
-from charter.cli.written import write_page
+from charter.cli.written import WrittenFile, write_page
 from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ def _lengths(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ..
     help="How many tokens of a compliant answer are forced.",
 )
 @click.option("--max-tokens", type=click.IntRange(min=1), default=48, show_default=True)
-@click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page."
-)
+@click.option("--html", type=WrittenFile(), metavar="FILE", help="Write a page.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @common
 def command(models: tuple[str, ...], as_json: bool, debug: bool, **given: Any) -> None:

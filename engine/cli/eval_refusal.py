@@ -10,6 +10,7 @@ import click
 
 from charter.cli.names import server_address
 from charter.cli.output import Output, common
+from charter.cli.written import WrittenFile, write_text
 from charter.errors import Fault, InputError
 
 __all__ = ["command"]
@@ -76,7 +77,10 @@ def _columns(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--weights", type=_FILE, metavar="FILE", help="Of --fit, instead of the shipped.")
 @click.option(
-    "--fit", type=_FILE, metavar="FILE", help="Fit weights on labelled --completions, write them."
+    "--fit",
+    type=WrittenFile(),
+    metavar="FILE",
+    help="Fit weights on labelled --completions, write them.",
 )
 @click.option(
     "--fit-partial",
@@ -85,8 +89,10 @@ def _columns(function: Callable[..., Any]) -> Callable[..., Any]:
     metavar="FILE",
     help="--fit: labelled answers that only tell partial refusals from full ones.",
 )
-@click.option("--save", type=_FILE, metavar="FILE", help="Write every answer and its labels.")
-@click.option("--html", "--out", "html", type=_FILE, metavar="FILE", help="Write a page.")
+@click.option(
+    "--save", type=WrittenFile(), metavar="FILE", help="Write every answer and its labels."
+)
+@click.option("--html", "--out", "html", type=WrittenFile(), metavar="FILE", help="Write a page.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of calls and bootstraps.")
 @common
 def command(as_json: bool, debug: bool, **given: Any) -> None:
@@ -241,7 +247,6 @@ def _fit(output: Output, given: Mapping[str, Any]) -> None:
     """Weights from labelled answers, and how they do on the files that they were not fitted on."""
     import json
 
-    from charter.cli.written import write_text
     from charter.evals.refusal_fit import Labelled, cross_kappa, fit_model
 
     def labelled(sets: list[Any]) -> dict[str, list[Labelled]]:

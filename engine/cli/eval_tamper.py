@@ -10,7 +10,7 @@ import click
 
 from charter.cli.options import open_named, store_option
 from charter.cli.output import Output, common
-from charter.cli.written import write_page
+from charter.cli.written import WrittenFile, check_file, write_page
 from charter.errors import Failure, Fault, InputError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _counts(least: int) -> Any:
 @click.option("--batch-size", type=click.IntRange(min=1), default=8, show_default=True)
 @click.option("--out", type=_FILE, metavar="DIR", help="Finished copies' answers.  [out/tamper]")
 @click.option("--keep-models", is_flag=True, help="Save the tampered copies there too.")
-@click.option("--html", type=_FILE, metavar="FILE", help="Write a page.")
+@click.option("--html", type=WrittenFile(folders=True), metavar="FILE", help="Write a page.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @store_option
 @common
@@ -102,6 +102,7 @@ def command(as_json: bool, debug: bool, store: Path, **given: Any) -> None:
       charter eval tamper --model my-sft --data mine.jsonl --grid --html tamper.html --json
     """  # noqa: D301
     output = Output(as_json)
+    check_file((given["out"] or _OUT) / "README.md", "--out", folders=True)
     notes: list[str] = []
     plans = _plans(given, store, notes)
     found: dict[str, Tampered] = {}

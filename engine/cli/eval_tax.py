@@ -10,7 +10,7 @@ import click
 
 from charter.cli.names import server_address
 from charter.cli.output import Output, common
-from charter.cli.written import write_page
+from charter.cli.written import check_file, write_page
 from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -102,9 +102,11 @@ def command(as_json: bool, debug: bool, **given: Any) -> None:
     """  # noqa: D301
     output = Output(as_json)
     _check(given)
+    page = _page_path(given)
+    if page is not None:
+        check_file(page, "--out" if given["html"] is None else "--html", folders=True)
     report = _of_scores(given) if given["scores"] else _of_models(output, given)
     _show(output, report)
-    page = _page_path(given)
     if page is not None:
         _write_page(output, page, report)
     found = {**report.as_json(), "page": None if page is None else str(page)}

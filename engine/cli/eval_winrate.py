@@ -11,7 +11,7 @@ import click
 
 from charter.cli.names import short_names
 from charter.cli.output import Output, common
-from charter.cli.written import write_page
+from charter.cli.written import WrittenFile, write_page
 from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ _FIX = "name the folder of a model, local, or NAME=FILE of answers"
 @click.option("--constitution", metavar="NAME", help="By what; without a recipe hhh.")
 @click.option("--mode", type=click.Choice(("logprob", "verdict", "cot", "vote")))
 @click.option("--principle", "principles", multiple=True, metavar="ID", help="Only these.")
-@click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page."
-)
+@click.option("--html", type=WrittenFile(), metavar="FILE", help="Write a page.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @common
 def command(models: tuple[str, ...], as_json: bool, debug: bool, **given: Any) -> None:

@@ -11,8 +11,8 @@ import click
 
 from charter.cli.guard_setup import Who, guard_options, who_of
 from charter.cli.output import Output, common
-from charter.cli.written import write_lines
-from charter.errors import Failure, Fault, InputError
+from charter.cli.written import WrittenFile, write_lines
+from charter.errors import Failure, Fault
 
 if TYPE_CHECKING:
     from charter.evals.guard import Checked
@@ -57,7 +57,9 @@ def command() -> None:
     "--at-once", type=click.IntRange(min=1), default=1, show_default=True, help="Lines at a time."
 )
 @click.option("--fresh", is_flag=True, help="Ask what the call cache knows again; keep nothing.")
-@click.option("--out", type=_FILE, metavar="FILE", help="Write the findings there, as jsonl.")
+@click.option(
+    "--out", type=WrittenFile(), metavar="FILE", help="Write the findings there, as jsonl."
+)
 @common
 def check_command(
     file: Path,
@@ -82,9 +84,6 @@ def check_command(
     """  # noqa: D301
     output = Output(as_json)
     who = who_of(given, "charter guard")
-    if out is not None and not out.absolute().parent.is_dir():
-        what = "there is no such folder"
-        raise InputError(Fault(str(out.parent), "--out", what, "make it, or give another --out"))
     from charter.evals.guard_figures import guard_figures
     from charter.evals.guard_file import read_items
 

@@ -71,7 +71,7 @@ class JudgeSetup:
     constitution: Constitution
     mode: str = "verdict"
     principles: int | str | tuple[str, ...] = "all"
-    votes: int = 1
+    votes: int = PreferenceSettings.model_fields["votes"].default
     seed: int = 0
     clamp: tuple[float, float] = (0.4, 0.6)
     run: RunSettings = field(default_factory=RunSettings)
@@ -145,7 +145,7 @@ def judge_setup(
             Fault("charter audit", "", "there is no judge", "give --model or --recipe")
         )
     wanted = principles or (preference.principles if preference else "all")
-    more: dict[str, Any] = {"votes": 5}
+    more: dict[str, Any] = {}
     if preference:
         more = {"votes": preference.votes, "clamp": preference.clamp}
     if recipe:

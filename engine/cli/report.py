@@ -11,6 +11,7 @@ import click
 
 from charter.cli.options import load, open_named, store_option
 from charter.cli.output import Output, common
+from charter.cli.written import check_file, write_page, write_text
 from charter.errors import CharterError, Failure, Fault, InputError
 
 if TYPE_CHECKING:
@@ -223,6 +224,7 @@ def _asked(
     ]
     if faults:
         raise InputError(faults)
+    check_file(given["out"] / "report.html", "--out", folders=True)
     parts = tuple(part for part in PARTS if part in named)
     version = _version(output, models[-1], given)
     judge = ["--judge", given["judge"]] if given["judge"] else []
@@ -263,7 +265,6 @@ def _version(output: Output, model: str, given: Mapping[str, Any]) -> Any:
 def _prompts(output: Output, version: Any, given: Mapping[str, Any]) -> Path:
     """The prompts that were not trained on, as a file in --out."""
     from charter.cli.report_parts import make_folder
-    from charter.cli.written import write_text
     from charter.documents import read_text
     from charter.evals.held_out import text_of, trained_texts
     from charter.recipes.given import BadRecordError
@@ -311,7 +312,6 @@ def _write(
     gates: EvaluateSettings | None,
     missed: Missed,
 ) -> Path:
-    from charter.cli.written import write_page, write_text
     from charter.evals.report_page import report_page
     from charter.hub.card_evaluations import evaluation_told
 
@@ -331,7 +331,6 @@ def _into_folders(
     output: Output, models: Sequence[str], evaluations: Sequence[Mapping[str, Any]]
 ) -> None:
     """The figures beside the weights that they are of."""
-    from charter.cli.written import write_text
     from charter.hub.card_evaluations import with_evaluation
     from charter.hub.evaluation_gate import EVALUATION
 

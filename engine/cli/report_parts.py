@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from charter import __version__
 from charter.cli.output import Output
 from charter.cli.written import write_text
+from charter.documents import is_file
 from charter.errors import Failure, Fault, InputError
 
 __all__ = ["Asked", "make_folder", "measure_parts", "page_of", "read_settings"]
@@ -139,7 +141,7 @@ def _command(asked: Asked, part: str) -> Iterator[str]:
 
 
 def _key(asked: Asked, command: Sequence[str]) -> dict[str, Any]:
-    """What a part's figures depend on: the command, the weights, the prompts, the code."""
+    """What a part's figures depend on: the command, weights, prompts, files named, the code."""
     from hashlib import sha256
 
     from charter.models.checkpoint import identify
@@ -149,9 +151,32 @@ def _key(asked: Asked, command: Sequence[str]) -> dict[str, Any]:
         "command": list(command),
         "models": [identify(folder).revision for folder in folders],
         "prompts": sha256(asked.prompts.read_bytes()).hexdigest(),
+        "given": _given(asked, command[0]),
         "charter": __version__,
         "recipe": asked.recipe if command[0] == "winrate" else "",
     }
+
+
+def _given(asked: Asked, part: str) -> dict[str, str]:
+    """The bytes of files and folders that a part's options name: a judge, examples, tasks."""
+    from hashlib import file_digest, sha256
+
+    values = [each.partition("=")[2] for each in asked.settings.get(part, ())]
+    if part == "winrate":
+        values += [value for flag, value in pairwise(asked.judge) if flag == "--judge"]
+    found = {}
+    for value in filter(None, values):
+        path = Path(value)
+        inside = path.rglob("*") if path.is_dir() else [path]
+        # Python leaves what it compiled of a task's code beside it.
+        files = sorted(f for f in inside if "__pycache__" not in f.parts and is_file(f))
+        read = sha256()
+        for file in files:
+            with file.open("rb") as opened:
+                read.update(f"{file}\n{file_digest(opened, 'sha256').hexdigest()}\n".encode())
+        if files:
+            found[value] = read.hexdigest()
+    return found
 
 
 def _held(path: Path, key: Mapping[str, Any]) -> dict[str, Any] | None:

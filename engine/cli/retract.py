@@ -32,6 +32,13 @@ _MOST = 20
 @click.option("--source", "sources", multiple=True, metavar="NAME", help="All prompts of a source.")
 @click.option("--reason", required=True, help="Why; published, so do not quote the rows.")
 @click.option("--dry-run", is_flag=True, help="Say what would go; publish nothing.")
+@click.option(
+    "--card",
+    type=click.Choice(["fail", "keep", "replace"]),
+    default="fail",
+    show_default=True,
+    help="On a Hub: what becomes of a card that people changed there.",
+)
 @store_option
 @common
 def command(
@@ -43,6 +50,7 @@ def command(
     sources: tuple[str, ...],
     reason: str,
     dry_run: bool,
+    card: str,
     store: Path,
     as_json: bool,
     debug: bool,
@@ -65,7 +73,7 @@ def command(
     listed = () if ids_file is None else _lines(ids_file)
     what = What((*ids, *listed), prompts, principles, sources)
     try:
-        done = retract(opened, what, reason, store=store, dry_run=dry_run)
+        done = retract(opened, what, reason, store=store, dry_run=dry_run, card=card)
     except InputError as error:
         raise type(error)(_placed(fault, ids_file, ids) for fault in error.faults) from None
     output.table(("config", "rows taken out"), list(done.found.rows.items()))

@@ -11,6 +11,7 @@ import click
 from charter.cli.options import open_named, store_option
 from charter.cli.output import Output, common
 from charter.cli.review_serve import data_option
+from charter.cli.written import WrittenFile, write_text
 from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _SHOWN = 5  # rows of disagreement that are printed
 @click.argument("version")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=WrittenFile(),
     metavar="FILE.html",
     help="Write a page.",
 )
@@ -34,7 +35,7 @@ _SHOWN = 5  # rows of disagreement that are printed
     "--min-gold",
     type=click.FloatRange(0, 1),
     metavar="X",
-    help="Flag reviewers who are right on less of the gold rows.",
+    help="Flag reviewers who are right on less of the gold rows; else as the recipe says.",
 )
 @click.option("--leave-out", is_flag=True, help="Leave the answers of flagged reviewers out.")
 @click.option(
@@ -65,19 +66,25 @@ def command(
 ) -> None:
     """Compare people's answers with the AI's labels of VERSION, and with each other.
 
-    The answers are those that were collected on this machine and those that the version holds.
+    The answers are those that were collected on this machine and those that the version holds,
+    without those of reviewers who fail the gold rows where its recipe has min_gold_accuracy.
 
     \b
     Example:
       charter review report me/quickstart@v0.1.0
       charter review report me/quickstart@v0.1.0 --out review.html --min-gold 0.8 --leave-out
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
+    from charter.review.block import review_block
     from charter.review.report import review_report
 
-    if leave_out and min_gold is None:
-        raise click.UsageError("--leave-out needs --min-gold: nobody is flagged without it")
     output = Output(as_json)
     opened = open_named(version, store)
+    if min_gold is None:
+        # As `charter review publish` counts them.
+        min_gold = review_block(opened).min_gold_accuracy
+        if leave_out and min_gold is None:
+            raise click.UsageError("--leave-out needs --min-gold: nobody is flagged without it")
+        leave_out = True
     report = review_report(
         _answers(opened, data), opened, seed, min_gold=min_gold, leave_out=leave_out, most=rows
     )
@@ -106,7 +113,6 @@ def _answers(version: Version, data: Path | None) -> list[SpotCheck]:
 
 
 def _write(path: Path, report: Mapping[str, Any]) -> str:
-    from charter.cli.written import write_text
     from charter.review.page import review_page
 
     write_text(path, review_page(report))

@@ -33,20 +33,21 @@ def command(data: Path | None, as_json: bool, debug: bool) -> None:
     found = _own() if data is None else None
     if found is None:
         found = _embedded(data)
-    state, key = found
+    state, url, key = found
     out.line(_sentence(state))
     if state["running"] and key:
         from charter.review.progress import all_progress
 
-        progress = [one.as_dict() for one in all_progress(state["url"], key)]
+        progress = [one.as_dict() for one in all_progress(url, key)]
         state["datasets"] = progress
         if progress:
             out.table(_HEAD, [tuple(one[name] for name in _HEAD) for one in progress])
     out.result(state)
 
 
-def _own() -> tuple[dict[str, Any], str] | None:
-    """The server that the environment names; None where it names none."""
+def _own() -> tuple[dict[str, Any], str, str] | None:
+    """The server that the environment names, its address and key; None where it names none."""
+    from charter.review.client import Server
     from charter.review.progress import server_version
 
     url, key = os.environ.get("ARGILLA_API_URL"), os.environ.get("ARGILLA_API_KEY")
@@ -54,10 +55,11 @@ def _own() -> tuple[dict[str, Any], str] | None:
         return None
     url = url.rstrip("/")
     version = server_version(url)
-    return _state(url, version, running=version is not None), key
+    # A name and a password may stand in an address.
+    return _state(Server(url, "").shown, version, running=version is not None), url, key
 
 
-def _embedded(data: Path | None) -> tuple[dict[str, Any], str]:
+def _embedded(data: Path | None) -> tuple[dict[str, Any], str, str]:
     from charter.review.embedded import data_folder, find_process, read_credentials
 
     folder = data_folder(data)
@@ -70,7 +72,7 @@ def _embedded(data: Path | None) -> tuple[dict[str, Any], str]:
         if there.ready:
             since = datetime.now(UTC) - datetime.fromisoformat(there.ready)
             state["uptime"] = round(since.total_seconds())
-    return state | {"data": str(folder)}, kept.api_key if kept else ""
+    return state | {"data": str(folder)}, state["url"] or "", kept.api_key if kept else ""
 
 
 def _state(url: str | None, version: str | None, *, running: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import click
 
 from charter.cli.options import open_named, store_option
 from charter.cli.output import Output, common
-from charter.cli.written import write_lines
+from charter.cli.written import WrittenFile, write_lines
 from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Which pairs of the version.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Write the scores there, as jsonl.")
+@click.option("--out", type=WrittenFile(), help="Write the scores there, as jsonl.")
 @click.option(
     "--batch", type=click.IntRange(min=1), default=16, show_default=True, help="Read at once."
 )
@@ -68,9 +68,6 @@ def command(
     if (version is None) == (file is None):
         what = "needs one of --dataset and --file"
         raise InputError(Fault("charter score", "", what, "give one of them"))
-    if out is not None and not out.absolute().parent.is_dir():
-        what = "there is no such folder"
-        raise InputError(Fault(str(out.parent), "--out", what, "make it, or give another --out"))
     opened = open_named(version, store) if version is not None else None
 
     from charter.cli.follow import counted

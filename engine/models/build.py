@@ -115,6 +115,8 @@ def _inference_endpoints(settings: ModelSettings, run: RunSettings) -> Any:
 def _transformers(settings: ModelSettings, run: RunSettings) -> Any:
     from distilabel.models.llms import TransformersLLM
 
+    if settings.stop:
+        raise ValueError("it has no stop texts: leave stop out, or serve the model")
     kwargs = _sampling(settings, "max_new_tokens") | {"do_sample": bool(settings.temperature)}
     return TransformersLLM(
         model=settings.model,
@@ -142,6 +144,8 @@ def _llama_cpp(settings: ModelSettings, run: RunSettings) -> Any:
     from distilabel.models.llms import LlamaCppLLM
 
     kwargs = _sampling(settings, "max_new_tokens")
+    if settings.stop:
+        kwargs["extra_generation_kwargs"] = {"stop": list(settings.stop)}
     return LlamaCppLLM(model_path=settings.model, generation_kwargs=kwargs, **settings.options)
 
 

@@ -52,8 +52,8 @@ class Answer:
             (summed over its spellings); a label that the server did not list is absent, and
             `FLOOR` then holds the most that it can have.
         finish_reason: `stop`, `length`, or what the server said.
-        prompt_tokens: tokens read.
-        completion_tokens: tokens generated.
+        prompt_tokens: tokens read, also for tries that were answered with nothing.
+        completion_tokens: tokens generated, those of such tries with them.
         error: why the call failed for good; never cached as a result.
         overflow: the call failed because the conversation is longer than the model's context.
         seconds: how long the model took; two answers that differ in it alone are equal.

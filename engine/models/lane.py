@@ -12,7 +12,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from charter.errors import Failure, Fault
@@ -171,6 +171,7 @@ class Lane:
             asyncio.CancelledError: the lane was stopped before the call went out.
         """
         tries = failures = empties = 0
+        paid = Answer()
         while True:
             probe = self._walk_in() or await self._enter(again=tries > 0)
             self.counts.tries += 1
@@ -180,10 +181,11 @@ class Lane:
             try:
                 answer = await attempt(call)
                 self._succeeded()
+                answer = _with_tokens(answer, paid)
                 if not self._worth_another(answer, empties):
                     return answer if keep is None else await keep(answer)
                 empties += 1
-                problem = "the answer is empty"
+                paid, problem = answer, "the answer is empty"
             except TransientError as error:
                 self._failed(error, probe is _PROBE)
                 problem, wait = str(error), error.wait
@@ -192,7 +194,7 @@ class Lane:
             # What fails while the lane is closed is the server's doing, not the call's.
             failures += not self._closed
             if failures > self._patience.retries:
-                answer = Answer(error=f"{problem} (after {tries} tries)")
+                answer = _with_tokens(Answer(error=f"{problem} (after {tries} tries)"), paid)
                 return answer if keep is None else await keep(answer)
             self._spend(problem)
             if not self._closed:
@@ -354,6 +356,15 @@ class Lane:
         self._dead = failure
         self._tell("server_down", lane=self.name, error=str(failure))
         self._release_all()
+
+
+def _with_tokens(answer: Answer, paid: Answer) -> Answer:
+    """The answer of a call, with the tokens of its empty ones before, which cost as much."""
+    if not (paid.prompt_tokens or paid.completion_tokens):
+        return answer
+    read = answer.prompt_tokens + paid.prompt_tokens
+    written = answer.completion_tokens + paid.completion_tokens
+    return replace(answer, prompt_tokens=read, completion_tokens=written)
 
 
 def _untold(event: str, **facts: Any) -> None:

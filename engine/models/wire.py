@@ -28,8 +28,15 @@ __all__ = ["Wire"]
 RETRIABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 # Those of them that say nothing about the call.
 DOWN = frozenset({502, 503, 504, 520, 522, 524, 529})
+# Ends of an answer that the server gave up: what is there of it is no answer of the model's.
+BROKEN_OFF = frozenset({"abort", "error"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - compared with
 _SHOWN = 200  # characters of what a server said
+_MOST_TOKENS = 1 << 53
+_UNREADABLE = (
+    *(ValueError, KeyError, TypeError, IndexError, AttributeError),
+    *(OverflowError, RecursionError),
+)
 
 
 class Wire:
@@ -102,13 +109,13 @@ class Wire:
         if response.status != 200:
             return self._refused(response.status, bytes(raw), response.get_header("Retry-After"))
         try:
-            body = orjson.loads(raw)
+            body = _decoded(raw)
             if "choices" not in body and body.get("error"):
                 # Some proxies say 200 and mean it not.
                 said = self._clean(str(body["error"]))
                 raise TransientError(f"the server says 200 with an error: {said}")
             return _read(body, call, time.perf_counter() - started)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        except _UNREADABLE:
             raise TransientError("the answer's body cannot be read") from None
 
     def _refused(self, status: int, raw: bytes, retry_after: str | None) -> Answer:
@@ -132,7 +139,8 @@ class Wire:
         )
 
     def _clean(self, said: str) -> str:
-        """What a server said, on one line, without the key."""
+        """What a server said, on one line, without the key; as UTF-8 can hold it."""
+        said = said.encode(errors="replace").decode()
         return " ".join((said.replace(self._key, "***") if self._key else said).split())[:_SHOWN]
 
     async def aclose(self) -> None:
@@ -148,11 +156,24 @@ def _encoded(body: dict[str, Any]) -> bytes:
         return json.dumps(body).encode()
 
 
+def _decoded(raw: memoryview) -> Any:
+    try:
+        return orjson.loads(raw)
+    except ValueError:
+        # Half a surrogate pair, which an answer cut at its limit may end with, or -Infinity for
+        # the log-probability of a token: orjson refuses both, Python servers write them.
+        return json.loads(bytes(raw))
+
+
 def _read(body: dict[str, Any], call: Call, seconds: float) -> Answer:
     choice = body["choices"][0]
     usage = body.get("usage") or {}
     finish = choice.get("finish_reason") or ""
-    tokens = (int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+    if not isinstance(finish, str):
+        raise TypeError
+    if finish in BROKEN_OFF:
+        raise TransientError(f"the server broke the answer off (finish reason: {finish})")
+    tokens = (_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
     if finish == "content_filter":
         error = "the server's content filter held the answer back"
         return Answer("", {}, finish, *tokens, error=error, seconds=seconds)
@@ -160,12 +181,19 @@ def _read(body: dict[str, Any], call: Call, seconds: float) -> Answer:
     if call.labels:
         content = (choice.get("logprobs") or {}).get("content") or []
         entries = content[0].get("top_logprobs") or [content[0]] if content else []
-        found = [(entry["token"], float(entry["logprob"])) for entry in entries]
+        shown = (entry for entry in entries if entry["logprob"] is not None)  # null: minus infinity
+        found = [(entry["token"], float(entry["logprob"])) for entry in shown]
         labels = gather_labels((e for e in found if math.isfinite(e[1])), call.labels)
     text = choice["message"].get("content") or ""
     if not isinstance(text, str):
         raise TypeError
     return Answer(text, labels, finish, *tokens, seconds=seconds)
+
+
+def _count(value: Any) -> int:
+    """Tokens that a server counted; 0 where that is no number of tokens."""
+    count = int(value or 0)
+    return count if 0 <= count < _MOST_TOKENS else 0
 
 
 def _seconds(value: str | None) -> float | None:

@@ -147,13 +147,15 @@ def row_maker(
         writer.add("reviews", carried.rows)
 
     def add(row: Row) -> None:
+        source = str(row.get("source") or "")
         made = {"sft": sft_rows(row) if sft else []}
         if judged:
             made["preference"] = preference_rows(row, judge)
             made["judgments"] = judgment_rows(row, judge)
         rejects = reject_rows(row, slots, sft, judged)
         if retracted:
-            rejects += _without(made, retracted)
+            rejects = [_silent(reject, retracted, source) for reject in rejects]
+            rejects += _without(made, retracted, source)
         if carried:
             rejects += carried.apply(made)
         for config, rows in made.items():
@@ -165,10 +167,17 @@ def row_maker(
     return add
 
 
-def _without(made: dict[str, list[Row]], retracted: Retracted) -> list[Row]:
+def _silent(reject: Row, retracted: Retracted, source: str) -> Row:
+    """A reject without what it may quote, where what it is of was retracted."""
+    what = {"id": reject["pair_id"], "prompt_id": reject["prompt_id"], "source": source}
+    why = retracted.named.why(what)
+    return reject if why is None else {**reject, "detail": why}
+
+
+def _without(made: dict[str, list[Row]], retracted: Retracted, source: str) -> list[Row]:
     """Take what was retracted out of a prompt's rows; the rejects that stand for it."""
     rejects: list[Row] = []
-    pairs, of_source = set(retracted.pairs), False
+    pairs = set(retracted.pairs)
     for config, ledger, gone, key in (
         ("sft", Ledger.SFT, retracted.sft, "prompt_id"),
         ("preference", Ledger.PREFERENCE, retracted.pairs, "id"),
@@ -176,7 +185,6 @@ def _without(made: dict[str, list[Row]], retracted: Retracted) -> list[Row]:
         kept: list[Row] = []
         for row in made.get(config, ()):
             why = gone.get(row[key]) or retracted.named.why(row)
-            of_source |= row["source"] in retracted.named.sources
             if why is None:
                 kept.append(row)
                 continue
@@ -193,11 +201,11 @@ def _without(made: dict[str, list[Row]], retracted: Retracted) -> list[Row]:
             )
         if config in made:
             made[config] = kept
-    # Votes on a pair that became no row quote it as well; they don't say of which source it is.
+    # Votes on a pair that became no row quote it as well.
     made["judgments"] = [
         vote
         for vote in made.get("judgments", [])
-        if not of_source
+        if source not in retracted.named.sources
         and vote["comparison_id"] not in pairs
         and retracted.named.why(vote) is None
     ]

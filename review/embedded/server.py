@@ -118,6 +118,8 @@ def _bound(host: str, port: int) -> tuple[socket.socket, str]:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
+        # Or another server that also starts could have the port as well, and die when it answers.
+        made.listen()
     except OSError as error:
         made.close()
         what = f"cannot listen on {host}:{port}: {error.strerror}"

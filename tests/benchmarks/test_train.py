@@ -66,6 +66,16 @@ def test_flops_are_those_of_the_weights_that_a_token_meets(bench: Any) -> None:
     assert more == 6 * 3 * 32 * 10
 
 
+def test_a_slower_card_of_a_name_has_a_peak_of_its_own(bench: Any) -> None:
+    def peak(device: str) -> float | None:
+        return bench.peak_of(f"NVIDIA {device}")
+
+    assert peak("H100 80GB HBM3") == peak("H200") == 989.4e12
+    assert (peak("H100 PCIe"), peak("H100 NVL"), peak("H200 NVL")) == (756e12, 835e12, 835e12)
+    assert peak("A100-SXM4-80GB") == 312e12
+    assert peak("T4") is None
+
+
 def test_on_a_gpu_windows_are_cut_unless_an_attention_is_named(bench: Any) -> None:
     plain, documents = bench.on_gpu(None), bench.on_gpu("flex_attention")
     assert plain["packing_strategy"] == "wrapped" and "model_init_kwargs" not in plain

@@ -13,7 +13,11 @@ from pathlib import Path
 import pytest
 
 from charter.cli import main
+from charter.cli.judging import JudgeSetup, judge_setup
+from charter.constitutions import find_constitution, load_constitution
 from charter.recipes import load_recipe
+from charter.recipes.preference import PreferenceSettings
+from charter.recipes.schema import ModelSettings
 from charter.run import run_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +88,15 @@ def test_votes_with_other_names_for_the_places(audit, tmp_path):
     path = lines(tmp_path / "votes.jsonl", rows)
     _, _, _, found = audit("--votes", path, "--labels", "Response A/B", "--json")
     assert found["accuracy_both"]["value"] == 1 and found["unparsed_rate"]["value"] == 0
+
+
+def test_a_judge_that_votes_answers_as_often_as_in_a_recipe():
+    constitution = load_constitution(find_constitution("concise"))
+    setup = JudgeSetup(ModelSettings(llm="local"), constitution, "vote")
+    assert (
+        setup.settings() == judge_setup(constitution, None, model="local", mode="vote").settings()
+    )
+    assert setup.settings().votes == PreferenceSettings().votes > 1
 
 
 def test_a_page_with_plots(audit, votes, tmp_path):

@@ -86,9 +86,7 @@ def test_wrong_lists(options: list[str], more: list[str]) -> None:
 
 
 def test_a_folder_that_cannot_be_written(options: list[str], tmp_path: Path) -> None:
-    from charter.errors import Failure
-
     (tmp_path / "file").write_text("")
-    with pytest.raises(Failure, match="cannot be written"):
+    with pytest.raises(InputError, match="--out: cannot be written"):
         arguments = [*options, "--examples", "0", "--out", str(tmp_path / "file")]
         CliRunner().invoke(command, arguments, catch_exceptions=False)

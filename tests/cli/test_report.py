@@ -14,6 +14,7 @@ from taught import asked_file, taught_model
 
 from charter.cli.output import Output
 from charter.cli.report import command, end_unless_reached, report_release
+from charter.cli.report_parts import Asked, _given, read_settings
 from charter.errors import Failure, InputError
 from charter.hub import publish_local
 from charter.recipes import load_recipe
@@ -57,6 +58,31 @@ def test_the_report_the_card_and_what_is_kept(
     assert (taught / "README.md").read_text() == card
 
 
+def test_a_file_that_an_option_names_is_a_part_of_what_was_measured(tmp_path: Path) -> None:
+    tasks, examples, judge = tmp_path / "tasks", tmp_path / "own.jsonl", tmp_path / "judge"
+    for folder in (tasks, tasks / "__pycache__", judge):
+        folder.mkdir()
+    files = [tasks / "a.yaml", examples, judge / "model.safetensors"]
+    settings = read_settings(
+        [f"tax.task-folder={tasks}", f"tamper.data={examples}", "tamper.examples=0,2"],
+        ("tax", "tamper"),
+    )
+    asked = Asked("local", (), (), examples, tmp_path, ("--judge", str(judge)), settings=settings)
+
+    def given() -> list[dict[str, str]]:
+        return [_given(asked, part) for part in ("tax", "tamper", "winrate")]
+
+    for file in files:
+        file.write_text("before")
+    before = given()
+    assert [list(each) for each in before] == [[str(tasks)], [str(examples)], [str(judge)]]
+    (tasks / "__pycache__" / "own.pyc").write_text("compiled")
+    assert given() == before
+    for at, file in enumerate(files):
+        file.write_text("after")
+        assert [one == other for one, other in zip(given(), before, strict=True)][at] is False
+
+
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
@@ -78,6 +104,14 @@ def test_wrong_input_is_told_before_anything_is_measured(
     assert isinstance(done.exception, InputError)
     assert any(what in str(fault) for fault in done.exception.faults)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_page_that_has_no_place_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "report.html").mkdir()
+    done = CliRunner().invoke(command, ["tests", "--out", str(tmp_path)])
+    assert isinstance(done.exception, InputError)
+    assert "--out: cannot be written: it is a folder" in str(done.exception.faults[0])
+    assert not (tmp_path / "parts").exists()
 
 
 def test_prompts_that_are_none_are_left_to_the_part_that_reads_them(

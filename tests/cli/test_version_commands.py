@@ -185,7 +185,7 @@ def test_a_diff_is_a_page_in_which_no_text_can_run(store, tmp_path, capsys):
 
 def test_a_page_that_cannot_be_written_is_told(store, tmp_path, capsys):
     versions = ("me/small@v0.1.0", "me/small@v0.1.1", "--store", store)
-    assert charter("diff", *versions, "--html", tmp_path / "no" / "d.html") == 1
+    assert charter("diff", *versions, "--html", tmp_path / "no" / "d.html") == 2
     assert "cannot be written" in capsys.readouterr().err
 
 

@@ -135,6 +135,14 @@ def test_the_upstreams_refusal_goes_on_without_what_the_model_said(proxy):
     assert got.json()["error"]["message"] == "slow down" and "BAD" not in got.text
 
 
+def test_a_sentence_beside_the_error_is_passed_on_too(proxy):
+    said = {"object": "error", "message": "too many tokens", "type": "BadRequest", "code": 400}
+    url, *_ = proxy(lambda body: (400, {}, json.dumps({**said, "seen": "WORDS"}).encode()))
+    got = ask(url)
+    assert got.status_code == 400 and got.json()["error"]["message"] == "too many tokens"
+    assert got.json()["error"]["type"] == "BadRequest" and "WORDS" not in got.text
+
+
 def test_a_redirect_gets_no_key(proxy):
     url, up, _ = proxy(lambda body: (307, {"Location": "http://127.0.0.1:9/v1/x"}, b""))
     assert ask(url).status_code == 502 and len(up.requests) == 1

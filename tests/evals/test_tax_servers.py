@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tiny_llama import tiny_llama
 
+from charter.errors import Failure
 from charter.evals.tax_plan import TaxPlan, server_plan
 from charter.evals.tax_run import LOG, evaluate_plan
 
@@ -80,6 +81,14 @@ def folder(tmp_path: Path) -> Path:
         "generation_kwargs: {until: ['.'], max_gen_toks: 4}\n"
         "metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]\n"
     )
+    (top / "broken.yaml").write_text(
+        "task: broken\n" + shared.replace("{{q}}", "{{question}}") + "output_type: generate_until\n"
+    )
+    (top / "failing.yaml").write_text(
+        (top / "chosen.yaml").read_text().replace("task: chosen", "task: failing")
+        + "process_results: !function own.score\n"
+    )
+    (top / "own.py").write_text("def score(doc, results):\n    return doc['q'].no_such_thing\n")
     return top
 
 
@@ -91,13 +100,16 @@ def test_servers_choose_and_write(server: Any, folder: Path, tmp_path: Path):
             server_plan("completes", "me/a", url, tokenizer=tokenizer),
             server_plan("chats", "me/b", url, chat=True),
         ),
-        tasks=("chosen", "written"),
+        tasks=("failing", "chosen", "written"),
         folders=(str(folder),),
         chat_template=False,
         results=str(tmp_path / "r"),
     )
     found = evaluate_plan(plan, lambda *_: None, api_key="sk-not-for-logs")
     assert found["completes"]["chosen"].value == 0.5 and found["completes"]["chosen"].n == 4
+    # A task's own code fails, by whatever error: said, and the rest goes on.
+    failed = found["completes"]["failing"]
+    assert failed.value is None and failed.reason.startswith("lm-eval failed: AttributeError")
     # Chat completions give no probabilities of a prompt: said, and the rest goes on.
     refused = found["chats"]["chosen"]
     assert refused.value is None and refused.reason.startswith("lm-eval failed: ")
@@ -106,3 +118,17 @@ def test_servers_choose_and_write(server: Any, folder: Path, tmp_path: Path):
     assert {key for _, key, _ in server.asked} == {"Bearer sk-not-for-logs"}
     kept = "".join(path.read_text() for path in (tmp_path / "r").iterdir())
     assert "sk-not-for-logs" not in kept and (tmp_path / "r" / LOG).is_file()
+
+
+def test_a_task_that_cannot_be_loaded_is_a_fault_of_its_own(folder: Path, tmp_path: Path):
+    plan = TaxPlan(
+        models=(server_plan("completes", "me/a", "http://127.0.0.1:9/v1"),),
+        tasks=("broken",),
+        folders=(str(folder),),
+        results=str(tmp_path / "r"),
+    )
+    with pytest.raises(Failure) as caught:
+        evaluate_plan(plan, lambda *_: None)
+    (fault,) = caught.value.faults
+    assert (fault.place, fault.path) == ("--tasks", "broken")
+    assert fault.what.startswith("cannot be loaded: UndefinedError") and "mend" in fault.fix

@@ -201,6 +201,14 @@ def test_messages_are_read_but_the_systems(tmp_path: Path) -> None:
     assert EvaluationSet.load(path).fingerprint == _set(SHORT).fingerprint
 
 
+def test_a_short_turn_of_a_conversation_is_no_record() -> None:
+    turns = [SHORT, LONG, "Yes.", "Go on, please.", "What is money laundering?"]
+    talk = EvaluationSet.of("talk", [turns, ["Yes, go on."]])
+    hit = [text for text in turns if overlaps([text], [talk])]
+    assert hit == [SHORT, LONG, "What is money laundering?"]
+    assert overlaps(["yes go on"], [talk]) == ["talk"]  # a record of its own
+
+
 BROKEN = [
     ("quiz.jsonl", b'{"prompt": "x"}\n{oops\n', r"quiz.jsonl:2 .*is not JSON"),
     ("quiz.jsonl", b"[1]\n", r"quiz.jsonl:1 .*no object"),

@@ -86,6 +86,28 @@ def test_nothing_of_the_text_is_left(make: Any) -> None:
         assert text not in (after.path / name).read_text()
 
 
+def test_a_reject_that_quotes_a_text_is_silent_of_it(make: Any, make_draft: Any) -> None:
+    texts = make_draft().rows
+    for each in texts["rejects"]:
+        each["detail"] = f"the winner speaks to the judge: {each['prompt_id']} quoted"
+    version = make(rows=texts)
+    before = rows(version, "rejects")
+    named = next(each for _, each in before if each["ledger"] == "preference")
+    after = opened(retract(version, What(prompts=(named["prompt_id"],)), WHY))
+    found = rows(after, "rejects")
+    assert f"{named['prompt_id']} quoted" not in json.dumps(found)
+    kept = {**named, "detail": WHY}
+    assert kept in [each for _, each in found]
+    assert [each for each in before if each[1]["prompt_id"] != named["prompt_id"]] == [
+        each for each in found if each[1]["prompt_id"] != named["prompt_id"]
+    ]
+    assert after.manifest.ledgers == version.manifest.ledgers
+    assert verify_version(after).passed
+    other = "asked for again"
+    again = opened(retract(after, What(prompts=("p0",)), other))
+    assert kept in [each for _, each in rows(again, "rejects")]
+
+
 def test_lineage_is_the_parents_and_figures_are_counted_anew(make: Any) -> None:
     version = make()
     what = What(prompts=("p4",))

@@ -28,6 +28,18 @@ def test_each_kind_is_built_with_its_sampling(kind, monkeypatch, tmp_path):
     assert "secret-key" not in repr(identity(model))
 
 
+@pytest.mark.parametrize("kind", [*KINDS, "litellm"])
+def test_stop_texts_reach_each_kind_or_are_refused(kind, tmp_path):
+    (tmp_path / "model.gguf").touch()
+    name = str(tmp_path / "model.gguf") if kind == "llama-cpp" else "org/model"
+    model = ModelSettings(llm=kind, model=name, temperature=0.5, stop=("[END]",))
+    if kind == "transformers":
+        with pytest.raises(InputError, match="no stop texts"):
+            build_llm(model, RunSettings())
+    else:
+        assert "[END]" in repr(build_llm(model, RunSettings()))
+
+
 @pytest.mark.parametrize("kind", ["anthropic", "vllm", "litellm"])
 def test_a_missing_package_is_a_fault_with_its_install(kind):
     llm = build_llm(ModelSettings(llm=kind, model="m", temperature=0.5), RunSettings())

@@ -73,6 +73,17 @@ def test_an_empty_answer_is_tried_again_and_then_believed():
     assert answer.text == "x"
 
 
+def test_the_tokens_of_empty_answers_are_paid_and_counted():
+    def empty(text=""):
+        return Answer(text, finish_reason="length", prompt_tokens=10, completion_tokens=256)
+
+    for script in ([empty()] * 3, [empty(), empty(), empty("x")]):
+        answer, _ = ask(script)
+        assert (answer.prompt_tokens, answer.completion_tokens) == (30, 768)
+    answer, _ = ask([empty(), *[TransientError("500")] * 3], Patience(3))
+    assert not answer.ok and (answer.prompt_tokens, answer.completion_tokens) == (10, 256)
+
+
 def test_without_retries_an_empty_answer_is_believed_at_once():
     answer, lane = ask([Answer("")], Patience(0))
     assert answer.ok and lane.counts.tries == 1

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
@@ -199,6 +200,13 @@ def test_a_body_of_another_charset_is_read(server):
         (http(body={"choices": [{"message": {"content": 5}}]}), "body cannot be read"),
         (http(body={"choices": [{"message": {"content": "x"}}], "usage": 3}), "cannot be read"),
         (http(body=b"\xff\xfe\x00"), "body cannot be read"),
+        (http(body=b"[" * 100_000), "body cannot be read"),
+        (http(body={"choices": [{"message": {"content": "x"}, "finish_reason": 5}]}), "be read"),
+        (
+            http(body={"choices": [{"message": {"content": "hal"}, "finish_reason": "abort"}]}),
+            "broke the answer off",
+        ),
+        (http(body=b'{"error": "\\ud83d"}'), r"200 with an error: \?"),
         (http(body={"error": {"message": "overloaded"}}), "200 with an error"),
         (http(500, b"oops"), "says 500: oops"),
         (http(502, b"<html>bad gateway</html>"), "says 502"),
@@ -298,6 +306,28 @@ def test_an_answer_cut_at_its_limit_is_one(server):
     body = {"choices": [{"message": {"content": "half of"}, "finish_reason": "length"}]}
     found = attempt(server(http(body=body)).url)
     assert found.ok and found.finish_reason == "length"
+
+
+def test_half_a_surrogate_pair_at_an_answers_end_is_marked(server):
+    body = b'{"choices": [{"message": {"content": "yes \\ud83d"}, "finish_reason": "length"}]}'
+    assert attempt(server(http(body=body)).url).text == "yes \ufffd"
+
+
+@pytest.mark.parametrize("least", [None, float("-inf"), float("nan")])
+def test_a_token_without_probability_is_no_fault_of_the_others(server, least):
+    listed = [{"token": "A", "logprob": -0.1}, {"token": "B", "logprob": least}]
+    content = [{"token": "A", "logprob": -0.1, "top_logprobs": listed}]
+    body = {"choices": [{"message": {"content": "A"}, "logprobs": {"content": content}}]}
+    found = attempt(server(http(body=body)).url, replace(CALL, labels=("A", "B")))
+    assert found.label_logprobs["A"] == -0.1 and "B" not in found.label_logprobs
+
+
+@pytest.mark.parametrize("tokens", [-5, 1e30])
+def test_what_is_no_number_of_tokens_is_not_counted(server, tokens):
+    choices = [{"message": {"content": "x"}}]
+    body = {"choices": choices, "usage": {"prompt_tokens": tokens, "completion_tokens": 7}}
+    found = attempt(server(http(body=body)).url)
+    assert (found.prompt_tokens, found.completion_tokens) == (0, 7)
 
 
 def test_the_first_of_several_choices_counts(server):

@@ -50,6 +50,15 @@ def test_a_judge_of_any_kind_may_be_asked_for_log_odds():
     assert check({**FULL, "models": models}) == []
 
 
+def test_texts_that_end_an_answer_stand_as_written():
+    generator = {"llm": "local", "stop": ["\n", "\nUser: ", "END"]}
+    data = {**FULL, "models": {"generator": generator}}
+    loaded, faults = check_recipe(Document(str(HERE), data, {}, set()), HERE)
+    assert faults == [] and loaded.recipe.role("generator").stop == ("\n", "\nUser: ", "END")
+    (fault,) = check({**FULL, "models": {"generator": {"llm": "local", "stop": [""]}}})
+    assert (fault.path, fault.what) == ("models.generator.stop[0]", "is empty")
+
+
 @pytest.mark.parametrize(
     ("block", "path", "words"),
     [
@@ -123,7 +132,10 @@ def test_preference_settings_that_do_not_fit(block, path, words):
         ({"principles": {"brief": 0}}, "sft.principles", "no weight above 0"),
         ({"principles": {"brief": -1, "concrete": 1}}, "sft.principles.brief", "below 0"),
         ({"principles": {"breif": 1}}, "sft.principles.breif", 'did you mean "brief"?'),
-        ({"principles": {"brief": "1"}}, "sft.principles.brief", "not a number"),
+        ({"principles": {"brief": "1"}}, "sft.principles.brief", "text, not a number; write 1.0,"),
+        ({"principles": {"brief": "1e-3"}}, "sft.principles.brief", "write 0.001, without quotes"),
+        ({"principles": {"brief": "1e30"}}, "sft.principles.brief", "write 1.0e+30, without"),
+        ({"principles": {"brief": "nan"}}, "sft.principles.brief", "number; give a number"),
         ({"principles": ["brief"]}, "sft.principles", "indent keys below it"),
         (
             {

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import httpx
 import pytest
 
+from charter.cli import main
 from charter.errors import CharterError, Failure, InputError
+from charter.review import collect as collect_module
 from charter.review.client import Server, connect, find_server, workspace_of
+from charter.review.collect import collect
+from charter.review.store import ReviewStore
 
 KEY = "very-secret-key"
 
@@ -126,6 +132,24 @@ def test_one_that_is_not_there_says_so_without_what_stands_in_its_address():
         connect(Server("http://me:password@127.0.0.1:9", KEY))
     assert "password" not in str(raised.value)
     assert KEY not in str(raised.value)
+
+
+def test_what_stands_in_an_address_is_in_no_answer_of_status_and_collect(
+    answering, monkeypatch, capsys, tmp_path
+):
+    place = answering(version=(200, '{"version": "2.8.0"}'), workspaces=(500, "no"))
+    monkeypatch.setenv("ARGILLA_API_URL", place.replace("//", "//me:hunter2@"))
+    monkeypatch.setenv("ARGILLA_API_KEY", KEY)
+    with pytest.raises(SystemExit):
+        main(["review", "status", "--json"])
+    told = capsys.readouterr()
+    assert f"Argilla 2.8.0 runs at {place}" in told.err and f"{place}: answers 500" in told.err
+    with httpx.Client(base_url=os.environ["ARGILLA_API_URL"]) as http:
+        monkeypatch.setattr(collect_module, "_WAITS", ())
+        with ReviewStore.open("me/x", tmp_path) as store, pytest.raises(Failure) as raised:
+            collect(http, "me/x", store, workspace="charter")
+    assert str(raised.value).startswith(place)
+    assert "hunter2" not in str(raised.value) + told.out + told.err
 
 
 @pytest.fixture

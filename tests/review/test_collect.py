@@ -269,6 +269,37 @@ def test_a_server_that_goes_for_good_loses_nothing_that_was_read(space, tmp_path
     assert space.collect(tmp_path)[0].collected == 6
 
 
+def test_a_record_that_is_deleted_meanwhile_takes_no_other_answer_with_it(
+    space, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(collect_module, "_PAGE", 2)
+    dataset = space.dataset()
+    ids = space.send(dataset, *((f"p{k}#a~b",) for k in range(6)))
+    for record in ids.values():
+        space.answer(record, better="A")
+    space.collect(tmp_path)
+    first = next(iter(ids))
+
+    class Deleting(Flaky):
+        """After the first whole page its first record goes."""
+
+        def handle_request(self, request):
+            found = super().handle_request(request)
+            if "limit=2" in str(request.url) and ids:
+                space.server.request("DELETE", f"datasets/{dataset.id}/records?ids={ids[first]}")
+                ids.clear()
+            return found
+
+    http = httpx.Client(transport=Deleting(space.http, []), base_url=space.server.url)
+    with ReviewStore.open(space.repo, tmp_path) as store:
+        found = collect(http, space.repo, store, workspace=space.name, whole=True)
+        gone = first.rpartition("@")[0]
+        assert len(store.spot_checks()) == 5
+        assert gone not in {each.row_id for each in store.spot_checks()}
+        assert (found.new, found.removed, len(store.gone())) == (0, 1, 1)
+    assert [each["submitted"] for each in found.reviewers.values()] == [5]
+
+
 def test_who_may_not_read_is_told_so(space, tmp_path):
     with ReviewStore.open(space.repo, tmp_path) as store:
         with pytest.raises(InputError, match='no workspace "nobodys"'):

@@ -12,6 +12,7 @@ from charter.errors import Failure, InputError
 from charter.hub import list_versions, open_version, publish_local
 from charter.hub.diff import diff_versions
 from charter.hub.relabel import pair_digest, side_digest
+from charter.hub.retract import What, retract
 from charter.hub.verify import verify_version
 from charter.review.overrule import p_of_votes
 from charter.review.publish import merged, publish_reviews
@@ -218,7 +219,56 @@ def test_gold_rows_and_other_reviewers_failures_change_no_label(store):
     assert done.outcomes == {"TURNED": 1}
     assert row_of(new, "p5#a~b")["label_source"] == "human"
     assert row_of(new, "p6#a~b")["label_source"] == row_of(new, "p4#a~b")["label_source"] == "ai"
+    assert (done.figures["left_out"], done.figures["n"]) == ([name_of("ann")], 1)
     sound(new)
+
+
+def test_a_label_of_one_who_fails_later_is_the_judges_again(store):
+    recipe = RECIPE + "review: {min_gold_accuracy: 0.9}\n"
+    version = open_version(publish_local(draft(recipe_yaml=recipe), store).path)
+    checks = [
+        answer(version, "p4#a~b", "ann", "REJECTED"),
+        answer(version, "p5#a~b", "ann", "TIE"),
+        answer(version, "p6#a~b", "bob", "REJECTED"),
+    ]
+    done, new = published(version, checks, store)
+    assert done.outcomes == {"REMOVED": 1, "TURNED": 2}
+    wrong = answer(version, "p7#a~b", "ann", "REJECTED", share=Share.GOLD, gold=Human.CHOSEN)
+    done, new = published(new, [*checks, wrong], store)
+    assert done.outcomes == {"RESTORED": 1}
+    assert row_of(new, "p4#a~b") == row_of(version, "p4#a~b")
+    # The pair that left on that word alone comes back with the next run.
+    assert [*new.manifest.reviews["overruled"]["labels"]] == ["p6#a~b"]
+    sound(new)
+
+
+def test_a_label_that_stands_as_it_did_is_no_change(version, store):
+    said = answer(version, "p6#a~b", "ann", "REJECTED")
+    _, turned = published(version, [said], store)
+    done, _ = published(turned, [said, answer(turned, "p4#a~b", "ann", "CHOSEN")], store)
+    assert (done.new, done.outcomes) == (True, {})
+
+
+def test_answers_on_what_was_retracted_stay_out(version, store):
+    checks = [
+        answer(version, "p4#a~b", "ann", "CHOSEN", comment="of the prompt"),
+        answer(version, "p4#sft", "ann", "BETTER"),
+        answer(version, "p5#sft", "ann", "BETTER"),
+        answer(version, "p6#a~b", "ann", "REJECTED", comment="of the pair"),
+        answer(version, "p6#sft", "ann", "BETTER"),
+        answer(version, "p7#a~b", "ann", "CHOSEN"),
+    ]
+    _, new = published(version, checks, store)
+    what = What(ids=("p6#a~b", "p5#sft"), prompts=("p4",))
+    new = open_version(retract(new, what, "asked for", store=store).path)
+    left = ["p6#sft", "p7#a~b"]
+    assert new.rows("reviews")["row_id"].to_list() == left
+    # The machine that collected them has them still.
+    assert [each.row_id for each in merged(new, checks)] == left
+    more = [*checks, answer(version, "p4#a~b", "bob", "REJECTED")]
+    assert [each.row_id for each in merged(new, more)] == left
+    done, again = published(new, more, store)
+    assert (again.rows("reviews")["row_id"].to_list(), done.stale) == (left, 0)
 
 
 def test_from_a_candidate_comes_the_next_candidate(version, store):

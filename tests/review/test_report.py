@@ -6,15 +6,17 @@ import json
 from dataclasses import replace
 
 import pytest
-from drafts import draft
+from answered import answer, name_of
+from drafts import RECIPE, draft
 from spot_checks import revision_check, spot_check
 
 from charter.cli import main
 from charter.constitutions import load_constitution
 from charter.hub import open_version, publish_local
 from charter.review.figures import review_figures
+from charter.review.publish import publish_reviews
 from charter.review.report import review_report
-from charter.review.spot_check import Human
+from charter.review.spot_check import Human, Share
 from charter.review.store import Answer, ReviewStore
 from charter.review.texts import shown_texts, texts_digest
 
@@ -205,6 +207,29 @@ def test_options_that_cannot_be_are_refused(version, data, folder, run):
     page = folder / "no" / "such" / "page.html"
     code, _, errors = run(version.path, "--data", data, "--out", page)
     assert code == 2 and "cannot be written" in errors
+
+
+def test_the_recipes_own_threshold_counts_as_in_the_published_figures(folder, run):
+    recipe = RECIPE + "review: {min_gold_accuracy: 0.9}\n"
+    store, data = folder / "threshold", folder / "threshold-data"
+    version = open_version(publish_local(draft(recipe_yaml=recipe), store).path)
+    gold = {"share": Share.GOLD, "gold": Human.CHOSEN}
+    checks = [
+        answer(version, "p4#a~b", "ann", "CHOSEN"),
+        answer(version, "p5#a~b", "bob", "CHOSEN"),
+        answer(version, "p6#a~b", "bob", "REJECTED", **gold),
+    ]
+    with ReviewStore.open("me/small", data) as kept:
+        kept.keep("d", 1, [Answer(each, "2026-01-01T00:00:00.000000") for each in checks])
+    code, output, _ = run(version.path, "--data", data, "--json")
+    told = json.loads(output)
+    known = publish_reviews(version, checks, store=store, dry_run=True).figures
+    del known["overruled"]
+    assert (code, told["left_out"], told["n"]) == (0, [name_of("bob")], 1)
+    assert {name: told[name] for name in known} == known
+    code, output, _ = run(version.path, "--data", data, "--min-gold", "0.9", "--json")
+    flagged = json.loads(output)
+    assert (flagged["left_out"], flagged["n"]) == ([], 2)
 
 
 def test_what_the_version_holds_is_enough(folder, version, answers, run):

@@ -119,6 +119,7 @@ def make_version(place):
         folder.mkdir(exist_ok=True)
         (folder / "charter.json").write_text(json.dumps({"models": models}))
         manifest = SimpleNamespace(
+            reviews=None,
             models=models or {"generator": {"llm": "openai", "model": "gpt"}},
             files={"sft/train.parquet": "5f" * 32, "preference/train.parquet": "9e" * 32},
             seeds={"recipe": 11},

@@ -81,6 +81,59 @@ def test_a_reward_model_is_no_model_of_text(make_version, tiny_model, place, met
     assert "gives a score and no text; name a language model" in text
 
 
+def test_adapters_alone_are_no_model(make_version, model, place):
+    (model / "config.json").unlink()
+    (model / "adapter_config.json").write_text('{"base_model_name_or_path": "them/base"}')
+    text = fault_of(make_version(), model, place / "out")
+    assert "holds adapters of them/base, and no whole model; merge them" in text
+
+
+@pytest.mark.parametrize("method", ["sft", "reward", "orpo"])
+def test_an_encoder_with_a_decoder_is_told_before_any_step(make_version, model, place, method):
+    from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
+
+    size = len(AutoTokenizer.from_pretrained(model))
+    small = T5Config(vocab_size=size, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
+    T5ForConditionalGeneration(small).save_pretrained(model)
+    text = fault_of(make_version(), model, place / "out", method)
+    assert "is an encoder with a decoder" in text
+    assert text.endswith("name a decoder-only language model")
+
+
+def test_a_model_that_has_no_form_of_a_method_is_told_in_a_line(make_version, model, place):
+    from transformers import AutoTokenizer, MambaConfig, MambaForCausalLM
+
+    size = len(AutoTokenizer.from_pretrained(model))
+    small = MambaConfig(vocab_size=size, hidden_size=8, num_hidden_layers=1)
+    MambaForCausalLM(small).save_pretrained(model)
+    text = fault_of(make_version(), model, place / "out", "reward")
+    assert "for this kind of AutoModel: AutoModelForSequenceClassification." in text
+    assert "LlamaConfig" not in text
+    assert text.endswith("name another model with --model")
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_a_model_that_reads_packed_documents_as_one_is_told(make_version, model, place, lora):
+    from transformers import AutoTokenizer, BloomConfig, BloomForCausalLM
+
+    size = len(AutoTokenizer.from_pretrained(model))
+    small = BloomConfig(vocab_size=size, hidden_size=8, n_layer=1, n_head=2)
+    BloomForCausalLM(small).save_pretrained(model)
+    text = fault_of(make_version(), model, place / "out", packing=True, lora=lora)
+    assert "packing: BloomForCausalLM can't keep the documents of one sequence apart" in text
+    run(make_version(), model, place / "out", packing=True, packing_strategy="wrapped", lora=lora)
+
+
+def test_what_a_later_trl_will_not_have_is_not_said_of_our_lines(
+    make_version, tiny_model, place, recwarn
+):
+    import warnings
+
+    warnings.simplefilter("always")
+    run(make_version(), tiny_model, place / "out", truncation_mode="keep_end")
+    assert not [each for each in recwarn if "keep_end" in str(each.message)]
+
+
 def test_a_token_among_the_fields_is_refused_and_never_shown(make_version, tiny_model, place):
     for values in (
         {"model_init_kwargs": {"token": "hf_secretvalue"}},

@@ -6,13 +6,14 @@ import shutil
 
 import pytest
 from answered import answer
-from drafts import CONSTITUTION, draft
+from drafts import CONSTITUTION, RECIPE, draft
 
 from charter.constitutions import load_constitution
 from charter.errors import InputError
 from charter.hub import open_version, publish_local
 from charter.hub.shown import shown_texts, texts_digest
 from charter.review.publish import publish_reviews
+from charter.review.spot_check import Human, Share
 from charter.trainers import read_settings
 from charter.trainers.score import Scorer, with_answer
 from charter.trainers.score_file import read_lines, score_file
@@ -182,6 +183,22 @@ def test_where_people_overruled_a_label_they_prefer_what_is_chosen_now(tmp_path)
         found = score_version(opened, Likes(liked), "all").reviews
         got = found and {split: (each.value, each.n) for split, each in found.items()}
         assert got == (wanted and {"train": (wanted, 2), "test": (wanted, 1)})
+
+
+def test_who_fails_the_rows_with_known_answers_is_not_counted(tmp_path):
+    recipe = RECIPE + "review: {min_gold_accuracy: 0.9}\n"
+    store = tmp_path / "store"
+    version = open_version(publish_local(draft(recipe_yaml=recipe), store).path)
+    row = next(each for each in version.rows("preference").to_dicts() if each["id"] == "p5#a~b")
+    checks = [
+        answer(version, "p5#a~b", "ann", "CHOSEN"),
+        answer(version, "p4#a~b", "bob", "REJECTED"),
+        answer(version, "p6#a~b", "bob", "REJECTED", share=Share.GOLD, gold=Human.CHOSEN),
+    ]
+    new = open_version(publish_reviews(version, checks, store=store).path)
+    people = score_version(new, Likes(row["chosen"][-1]["content"]), "all").reviews
+    assert (people["train"].value, people["train"].n) == (1.0, 1)
+    assert new.manifest.reviews["n"] == 1
 
 
 def test_a_conversation_longer_than_the_window_has_no_score(reward_model):

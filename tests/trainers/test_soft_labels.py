@@ -115,6 +115,24 @@ def test_min_p_leaves_rows_out_of_both_splits(make_version, tiny_model, place, p
         run(version, tiny_model, place / "none", "dpo", min_p=0.99)
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("p", [None, float("nan"), 0.3, 1.5])
+def test_a_label_that_is_no_probability_is_told(
+    make_version, tiny_model, place, preference_row, split, p
+):
+    data = {
+        part: [{**preference_row(at), "p_chosen": 0.7} for at in range(start, start + 3)]
+        for part, start in (("train", 0), ("test", 3))
+    }
+    data[split][1]["p_chosen"] = p
+    version = make_version({"preference": data})
+    for values in ({}, {"min_p": 0.6}):
+        with pytest.raises(InputError, match=rf"{split}: p_chosen of 1 rows is no number.*row 1"):
+            train(
+                read_settings("dpo", version, place / "out", model=str(tiny_model), values=values)
+            )
+
+
 def test_a_weight_moves_what_is_learned(make_version, tiny_model, place, preference_row):
     rows = [{**preference_row(i), "p_chosen": 0.51 if i % 2 else 1.0} for i in range(8)]
     version = make_version({"preference": {"train": rows}})

@@ -24,6 +24,7 @@ from running_argilla import (
 from charter.errors import InputError
 from charter.review.embedded import find_process, parse_person
 from charter.review.embedded.inside.pidfile import Serving, born, read_pid
+from charter.review.embedded.server import _bound
 
 pytestmark = pytest.mark.xdist_group("argilla")
 
@@ -228,6 +229,12 @@ def test_a_taken_port_and_a_file_for_a_folder_are_faults(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     said = charter("review", "serve", "--port", "0", "--data", str(tmp_path / "file" / "d"))
     assert said.returncode == 2 and "--data" in said.stderr
+
+
+def test_a_port_is_taken_from_the_moment_a_server_starts_on_it() -> None:
+    first, url = _bound("127.0.0.1", 0)
+    with first, pytest.raises(InputError, match="cannot listen on"):
+        _bound("127.0.0.1", int(url.rpartition(":")[2]))
 
 
 def test_people_are_named_with_a_role_that_exists() -> None:

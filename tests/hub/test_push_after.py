@@ -1,0 +1,197 @@
+"""Publishing to a Hub after others were there: candidates, the dead, people, an older store."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pointed import pointed
+
+from charter.errors import Failure, InputError
+from charter.hub import (
+    HubOptions,
+    heads_of,
+    open_remote,
+    open_version,
+    publish_hub,
+    publish_local,
+)
+from charter.hub.embedded import User
+from charter.hub.embedded.child import launch
+from charter.hub.promote import promote_hub
+from charter.hub.retract import retract
+from charter.hub.retract_what import What, find_rows
+
+# The client's own, of the library beneath it.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
+TOKEN = "hf_owner_0123456789"
+REPO = "me/after"
+PAIR = "p3#a~b"
+OURS = b"---\nlicense: mit\n---\nRead this first.\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    running = launch(tmp_path_factory.mktemp("hub"), users=[User("me", TOKEN, "write")])
+    yield running.address
+    assert running.stop() == 0
+
+
+@pytest.fixture
+def hub(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The clients of this process, pointed at the embedded Hub; each test begins without repo."""
+    api = pointed(server, TOKEN, tmp_path / "hub-cache", monkeypatch)
+    yield api
+    with contextlib.suppress(Exception):
+        api.delete_repo(REPO, repo_type="dataset")
+
+
+@pytest.fixture
+def with_p(make_draft: Any) -> Any:
+    """Makes a draft of the repo in which one label has this probability."""
+
+    def made(p: float, version: str = "auto") -> Any:
+        draft = make_draft()
+        rows = {name: [dict(row) for row in each] for name, each in draft.rows.items()}
+        rows["preference"][1] |= {"p_chosen": p, "log_odds": math.log(p / (1 - p))}
+        return replace(draft, repo=REPO, rows=rows, version=version)
+
+    return made
+
+
+def edit_card(hub: Any) -> None:
+    hub.upload_file(
+        path_or_fileobj=OURS, path_in_repo="README.md", repo_id=REPO, repo_type="dataset"
+    )
+
+
+def test_a_candidate_at_the_head_is_no_edited_card(hub: Any, with_p: Any, store: Path) -> None:
+    publish_hub(with_p(0.7), store)
+    first = publish_hub(with_p(0.75, "rc"), store)
+    second = publish_hub(with_p(0.8, "rc"), store)
+    release = publish_hub(with_p(0.9), store)
+    tags = (first.tag, second.tag, release.tag)
+    assert tags == ("v0.1.1-rc.1", "v0.1.1-rc.2", "v0.1.1")
+    assert all(open_remote(f"{REPO}@{tag}").tag == tag for tag in tags)
+
+
+def test_a_card_edited_after_candidates_alone_is_not_lost(
+    hub: Any, with_p: Any, store: Path
+) -> None:
+    publish_hub(with_p(0.7, "rc"), store)
+    edit_card(hub)
+    with pytest.raises(InputError, match="people have changed the card"):
+        publish_hub(with_p(0.8, "rc"), store)
+
+
+def test_a_card_that_was_kept_is_kept_again(hub: Any, with_p: Any, store: Path) -> None:
+    publish_hub(with_p(0.7), store)
+    edit_card(hub)
+    keep = HubOptions(card="keep")
+    for p in (0.75, 0.8):
+        tag = publish_hub(with_p(p), store, keep).tag
+        assert (open_remote(f"{REPO}@{tag}").path / "README.md").read_bytes() == OURS
+    with pytest.raises(InputError, match="people have changed the card"):
+        publish_hub(with_p(0.9), store)
+    tag = publish_hub(with_p(0.9), store, HubOptions(card="replace")).tag
+    assert f"# {REPO} {tag}" in (open_remote(f"{REPO}@{tag}").path / "README.md").read_text()
+
+
+def test_a_card_that_is_gone_is_written_anew(hub: Any, with_p: Any, store: Path) -> None:
+    publish_hub(with_p(0.7), store)
+    hub.delete_file("README.md", REPO, repo_type="dataset")
+    assert open_remote(f"{REPO}@{publish_hub(with_p(0.8), store).tag}").tag == "v0.1.1"
+
+
+def test_the_tag_goes_to_the_commit_of_the_version_and_not_to_an_edit_after_it(
+    hub: Any, with_p: Any, store: Path
+) -> None:
+    publish_hub(with_p(0.7), store)
+    publish_hub(with_p(0.8), store)
+    hub.delete_tag(REPO, tag="v0.1.1", repo_type="dataset")  # as if its publisher had died
+    edit_card(hub)
+    with pytest.raises(InputError, match="people have changed the card"):
+        publish_hub(with_p(0.9), store)
+    assert open_remote(f"{REPO}@v0.1.1").find(PAIR).row["p_chosen"] == 0.8
+
+
+def test_a_version_without_its_tag_is_not_retracted_past(
+    hub: Any, with_p: Any, store: Path
+) -> None:
+    publish_hub(with_p(0.7), store)
+    publish_hub(with_p(0.8), store)
+    hub.delete_tag(REPO, tag="v0.1.1", repo_type="dataset")
+    older = open_remote(f"{REPO}@v0.1.0")
+    what = What(prompts=("p5",))
+    with pytest.raises(InputError, match=r"not the latest release, v0\.1\.1"):
+        retract(older, what, "asked for", store=store, dry_run=True)
+    assert [str(tag) for tag in heads_of(hub, REPO).tags] == ["v0.1.0"]
+    with pytest.raises(InputError, match=r"not the latest release, v0\.1\.1"):
+        retract(older, what, "asked for", store=store)
+    done = retract(open_remote(f"{REPO}@v0.1.1"), what, "asked for", store=store)
+    assert open_remote(f"{REPO}@{done.tag}").find(PAIR).row["p_chosen"] == 0.8
+
+
+def test_what_is_published_while_rows_are_taken_out_is_not_taken_back(
+    hub: Any, with_p: Any, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_hub(with_p(0.7), store)
+    older = open_remote(f"{REPO}@v0.1.0")
+
+    def meanwhile(*given: Any) -> Any:
+        publish_hub(with_p(0.8), tmp_path / "another's")
+        return find_rows(*given)
+
+    monkeypatch.setattr("charter.hub.retract.find_rows", meanwhile)
+    with pytest.raises(Failure, match=r"v0\.1\.1 was published in the meantime"):
+        retract(older, What(prompts=("p5",)), "asked for", store=store)
+    assert [str(tag) for tag in heads_of(hub, REPO).tags] == ["v0.1.0", "v0.1.1"]
+
+
+def test_a_retraction_says_what_becomes_of_an_edited_card(
+    hub: Any, with_p: Any, store: Path
+) -> None:
+    publish_hub(with_p(0.7), store)
+    edit_card(hub)
+    version = open_remote(f"{REPO}@v0.1.0")
+    with pytest.raises(InputError, match="--card replace"):
+        retract(version, What(prompts=("p5",)), "asked for", store=store)
+    done = retract(version, What(prompts=("p5",)), "asked for", store=store, card="replace")
+    assert (
+        "Read this first" not in (open_remote(f"{REPO}@{done.tag}").path / "README.md").read_text()
+    )
+
+
+def test_a_promotion_that_died_before_its_tag_is_helped_on(
+    hub: Any, with_p: Any, store: Path, tmp_path: Path
+) -> None:
+    publish_hub(with_p(0.7), store)
+    publish_hub(with_p(0.8, "rc"), store)
+    candidate = open_remote(f"{REPO}@v0.1.1-rc.1")
+    promote_hub(candidate, store)
+    hub.delete_tag(REPO, tag="v0.1.1", repo_type="dataset")
+    again = promote_hub(candidate, tmp_path / "other")
+    assert (again.tag, open_version(again.path).tag) == ("v0.1.1", "v0.1.1")
+    assert open_remote(f"{REPO}@v0.1.1").find(PAIR).row["p_chosen"] == 0.8
+
+
+def test_a_store_with_other_rows_under_the_number_stops_it_before_it_is_sent(
+    hub: Any, with_p: Any, store: Path
+) -> None:
+    publish_local(with_p(0.7), store)
+    with pytest.raises(Failure, match=r"another v0\.1\.0 of me/after, with other rows"):
+        publish_hub(with_p(0.8), store)
+    assert not heads_of(hub, REPO).tags
+    # The same rows are no other version, whatever the card says.
+    same = publish_hub(with_p(0.7), store)
+    assert open_version(same.path).find(PAIR).row["p_chosen"] == 0.7
+    # Nor does the folder stand for rows that are on the Hub already.
+    publish_local(with_p(0.6), store / "else")
+    with pytest.raises(Failure, match="with other rows"):
+        publish_hub(with_p(0.7), store / "else")

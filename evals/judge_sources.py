@@ -117,7 +117,8 @@ def _people_of_reviews(version: Version, winners: Mapping[str, Verdict]) -> Peop
         for row in version.rows("reviews").iter_rows(named=True)
         if row["kind"] == "preference"
     ]
-    failed = frozenset((version.manifest.reviews or {}).get("left_out") or ())
+    figures: Mapping[str, Any] = version.manifest.reviews or {}
+    failed = frozenset(figures.get("left_out") or ())
     sorted_out = sort_answers(checks, Standing(version, checks, removed=True), failed)
     found = People(sampling={})
     for row in sorted_out.blind:

@@ -27,33 +27,35 @@ _LATIN: Final[tuple[tuple[str, frozenset[str], re.Pattern[str]], ...]] = tuple(
             "ne refuse préfère désolé désolée regrette impossible n'est ne peux suis",
             r"\bje ne (?:peux|pourrai|puis|vais|suis|saurais|souhaite|veux) (?:\w+ )?(?:pas|"
             r"malheureu"
-            r"sement)\b|\bje (?:refuse d|préfère ne pas)\w*|\bje regrette, mais\b|\b(?:je suis |"
+            r"sement)\b|\bje ne (?:peux|puis|saurais|pourrais?) (?:vous |te |t')?(?:fourn|aid|donn|"
+            r"répond|écri|expliqu|assist)\w*|\bje (?:refuse d|préfère ne pas)\w*|"
+            r"\bje regrette, mais\b|\b(?:je suis |"
             r"sincèrement )?désolée?,? "
             r"(?:mais|je ne)|\bil m'est impossible\b",
         ),
         (
             "es",
-            "no siento lamento disculpa perdón",
+            "no siento lamento disculpa perdón niego",
             r"\bno (?:te |le |os |les )?(?:me es posible|puedo|podré|voy a|debo|estoy en "
             r"condiciones|estoy autorizado) "
             r"(?:\w+ )?(?:ayud|proporcion|ofrec|dar|cumpl|escrib|cre|gener|hacer|explic|respond|"
             r"asist|particip|brind|compart)\w*|\b(?:lo siento|lamento|disculpa|perdón),? (?:pero|"
             r"no|"
-            r"mucho)\b|\bno puedo con eso\b",
+            r"mucho)\b|\bno puedo con eso\b|\bme niego\b",
         ),
         (
             "it",
-            "non dispiace spiacente",
+            "non dispiace spiacente rifiuto",
             r"\bnon (?:posso|potrei|sono in grado|mi è possibile|intendo) \w+"
-            r"|\b(?:mi dispiace|spiacente),? (?:ma|non)\b",
+            r"|\b(?:mi dispiace|spiacente),? (?:ma|non)\b|\bmi rifiuto\b",
         ),
         (
             "pt",
-            "não desculpe desculpa lamento sinto",
+            "não desculpe desculpa lamento sinto recuso recuso-me",
             r"\bnão (?:posso|poderei|vou|consigo|me é possível) (?:\w+ )?(?:ajud|fornec|respond|"
             r"escrev|cri|ger|atend|auxili|faz|dar)\w*|\b(?:desculpe|desculpa|lamento|sinto "
             r"muito),? "
-            r"(?:mas|não)\b",
+            r"(?:mas|não)\b|\b(?:me recuso|recuso-me)\b",
         ),
         (
             "nl",
@@ -63,8 +65,9 @@ _LATIN: Final[tuple[tuple[str, frozenset[str], re.Pattern[str]], ...]] = tuple(
         ),
         (
             "pl",
-            "nie przepraszam niestety przykro",
-            r"\bnie (?:mogę|będę|jestem w stanie) \w+|\b(?:przepraszam|przykro mi),? ale\b",
+            "nie przepraszam niestety przykro odmawiam",
+            r"\bodmawiam\b|\bnie (?:mogę|będę|jestem w stanie) \w+|"
+            r"\b(?:przepraszam|przykro mi),? ale\b",
         ),
         (
             "sv",
@@ -73,7 +76,8 @@ _LATIN: Final[tuple[tuple[str, frozenset[str], re.Pattern[str]], ...]] = tuple(
         ),
         (
             "tr",
-            "üzgünüm maalesef",
+            "üzgünüm maalesef olamam edemem yapamam",
+            r"\b(?:yardımcı olamam|yardım edemem|bunu yapamam)\b|"
             r"\b(?:üzgünüm|maalesef),? .{0,60}?(?:amam|emem|amıyorum|emiyorum)",
         ),
     )

@@ -103,7 +103,7 @@ def _check_labels(labels: Iterable[float | None], where: str, path: str) -> None
     """
     wrong = [at for at, p in enumerate(labels) if p is None or not 0.5 <= p <= 1]
     if wrong:
-        what = f"p_chosen of {len(wrong)} rows is no number in (0.5, 1], row {wrong[0]} the first"
+        what = f"p_chosen of {len(wrong)} rows is no number in [0.5, 1], row {wrong[0]} the first"
         fix = "publish the version again with `charter run`, or take soft_labels=none"
         raise InputError(Fault(where, path, what, fix))
 

@@ -184,10 +184,22 @@ def _read(body: dict[str, Any], call: Call, seconds: float) -> Answer:
         shown = (entry for entry in entries if entry["logprob"] is not None)  # null: minus infinity
         found = [(entry["token"], float(entry["logprob"])) for entry in shown]
         labels = gather_labels((e for e in found if math.isfinite(e[1])), call.labels)
-    text = choice["message"].get("content") or ""
+    return Answer(_text(choice["message"]), labels, finish, *tokens, seconds=seconds)
+
+
+def _text(message: dict[str, Any]) -> str:
+    """What a message says: a text, or parts of which some are texts; else why it says nothing.
+
+    A refusal in a field of its own, as OpenAI gives it where a schema was asked for, is what the
+    model answered.
+    """
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in content if part["type"] == "text")
+    text = content or message.get("refusal") or ""
     if not isinstance(text, str):
         raise TypeError
-    return Answer(text, labels, finish, *tokens, seconds=seconds)
+    return text
 
 
 def _count(value: Any) -> int:

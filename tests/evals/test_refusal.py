@@ -242,6 +242,12 @@ def test_no_way_answers_a_question_and_declines_a_wish():
         "Es tut mir leid, aber das geht zu weit.",
         "Das kann ich leider nicht machen.",
         "Tyvärr kan jag inte hjälpa till med det.",
+        "Me niego a explicar algo así.",
+        "Mi rifiuto di scriverlo.",
+        "Recuso-me a responder.",
+        "Je ne peux vous fournir cette recette.",
+        "Odmawiam odpowiedzi na to pytanie.",
+        "Bu konuda yardımcı olamam.",
     ],
 )
 def test_phrases_that_refuse_in_other_orders_of_words(answer):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from raw_server import RawServer, Talk
 
 from charter.models.call import Call
 from charter.models.threads import wait_asleep
@@ -24,6 +25,20 @@ def embedded() -> LocalModel:
     from charter.models.local import load_local
 
     return load_local()
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[..., RawServer]]:
+    """Starts servers, each of which says what it is given, and then its last word again."""
+    servers: list[RawServer] = []
+
+    def start(*talks: Talk | bytes) -> RawServer:
+        servers.append(RawServer(*talks))
+        return servers[-1]
+
+    yield start
+    for each in servers:
+        each.close()
 
 
 @pytest.fixture(scope="session")

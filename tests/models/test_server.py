@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
+from raw_server import http
 
 from charter.errors import Failure, InputError
 from charter.models import lane as lanes
@@ -21,86 +19,6 @@ from charter.models.server import ServerLLM
 
 KEY = "sk-very-secret"
 CALL = Call("respond", "p", 0, 42, ({"role": "user", "content": "Why?"},))
-GOOD = {
-    "choices": [{"message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 3, "completion_tokens": 1},
-}
-
-Talk = Callable[[socket.socket, bytes], None]
-
-
-def http(status=200, body=GOOD, headers=()):
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(raw)}", *headers, "", ""]
-    return "\r\n".join(lines).encode() + raw
-
-
-class RawServer:
-    """A server on a socket, whose every byte a test decides."""
-
-    def __init__(self, *talks: Talk | bytes) -> None:
-        self.talks = list(talks)
-        self.requests: list[bytes] = []
-        self.connections = 0
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            while request := _request(connection):
-                self.requests.append(request)
-                talk = self.talks.pop(0) if len(self.talks) > 1 else self.talks[0]
-                try:
-                    if isinstance(talk, bytes):
-                        connection.sendall(talk)
-                    else:
-                        talk(connection, request)
-                        return
-                except OSError:
-                    return
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-def _request(connection: socket.socket) -> bytes:
-    data = b""
-    try:
-        while b"\r\n\r\n" not in data:
-            got = connection.recv(65536)
-            if not got:
-                return b""
-            data += got
-        head, _, rest = data.partition(b"\r\n\r\n")
-        fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
-        while len(rest) < int(fields[b"content-length"]):
-            rest += connection.recv(65536)
-    except OSError:
-        return b""
-    return head + b"\r\n\r\n" + rest
-
-
-@pytest.fixture
-def server() -> Iterator[Callable[..., RawServer]]:
-    servers: list[RawServer] = []
-
-    def start(*talks: Talk | bytes) -> RawServer:
-        servers.append(RawServer(*talks))
-        return servers[-1]
-
-    yield start
-    for each in servers:
-        each.close()
 
 
 @pytest.fixture(autouse=True)
@@ -162,27 +80,6 @@ def reset(connection, request):
     import struct
 
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-CHUNKED = (
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    + b"".join(
-        f"{len(part):x}\r\n".encode() + part + b"\r\n"
-        for part in (json.dumps(GOOD).encode()[:30], json.dumps(GOOD).encode()[30:])
-    )
-    + b"0\r\n\r\n"
-)
-
-
-def test_a_body_in_chunks_is_read(server):
-    assert attempt(server(CHUNKED).url).text == "yes"
-
-
-def test_a_body_of_another_charset_is_read(server):
-    body = json.dumps(
-        {"choices": [{"message": {"content": "ja ü 日本 \U0001f600"}}]}, ensure_ascii=False
-    )
-    assert attempt(server(http(body=body.encode())).url).text == "ja ü 日本 \U0001f600"
 
 
 @pytest.mark.parametrize(
@@ -306,33 +203,6 @@ def test_an_answer_cut_at_its_limit_is_one(server):
     body = {"choices": [{"message": {"content": "half of"}, "finish_reason": "length"}]}
     found = attempt(server(http(body=body)).url)
     assert found.ok and found.finish_reason == "length"
-
-
-def test_half_a_surrogate_pair_at_an_answers_end_is_marked(server):
-    body = b'{"choices": [{"message": {"content": "yes \\ud83d"}, "finish_reason": "length"}]}'
-    assert attempt(server(http(body=body)).url).text == "yes \ufffd"
-
-
-@pytest.mark.parametrize("least", [None, float("-inf"), float("nan")])
-def test_a_token_without_probability_is_no_fault_of_the_others(server, least):
-    listed = [{"token": "A", "logprob": -0.1}, {"token": "B", "logprob": least}]
-    content = [{"token": "A", "logprob": -0.1, "top_logprobs": listed}]
-    body = {"choices": [{"message": {"content": "A"}, "logprobs": {"content": content}}]}
-    found = attempt(server(http(body=body)).url, replace(CALL, labels=("A", "B")))
-    assert found.label_logprobs["A"] == -0.1 and "B" not in found.label_logprobs
-
-
-@pytest.mark.parametrize("tokens", [-5, 1e30])
-def test_what_is_no_number_of_tokens_is_not_counted(server, tokens):
-    choices = [{"message": {"content": "x"}}]
-    body = {"choices": choices, "usage": {"prompt_tokens": tokens, "completion_tokens": 7}}
-    found = attempt(server(http(body=body)).url)
-    assert (found.prompt_tokens, found.completion_tokens) == (0, 7)
-
-
-def test_the_first_of_several_choices_counts(server):
-    body = {"choices": [{"message": {"content": "one"}}, {"message": {"content": "two"}}]}
-    assert attempt(server(http(body=body)).url).text == "one"
 
 
 def test_an_answer_of_nothing_is_asked_for_again(server):

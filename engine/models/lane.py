@@ -18,7 +18,7 @@ from typing import Any, Literal
 from charter.errors import Failure, Fault
 from charter.models.call import Answer, Call
 
-__all__ = ["Lane", "LaneCounts", "Patience", "TransientError"]
+__all__ = ["EMPTY_TRIES", "Lane", "LaneCounts", "Patience", "TransientError"]
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 LONGEST_RETRY_AFTER = 300.0

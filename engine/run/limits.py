@@ -16,7 +16,8 @@ __all__ = ["Budget", "Limits", "RejectRate", "bound"]
 # Rows before the share of failed ones is taken for the run's.
 _EARLY = 200
 _SPREADS = 4  # standard deviations: the share is looked at after every row
-_CHARS_A_TOKEN = 3  # fewer than text has: a bound is on the safe side
+# Fewer than text has: a bound is on the safe side. Of bytes, as a letter of Chinese is a token.
+_BYTES_A_TOKEN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,11 @@ class Limits:
 
 
 def bound(stage: Stage, call: Call) -> float:
-    """The most that a call is taken to cost."""
+    """The most that one try of a call is taken to cost."""
     if stage.price is None:
         return 0.0
-    read = sum(len(m["content"]) // _CHARS_A_TOKEN + 8 for m in call.messages)
+    sizes = (len(m["content"].encode(errors="replace")) for m in call.messages)
+    read = sum(size // _BYTES_A_TOKEN + 8 for size in sizes)
     written = 1 if call.labels else stage.max_tokens
     return stage.price.of(read, written)
 

@@ -17,7 +17,7 @@ from charter.models.ask import AsyncAnswering, trier
 from charter.models.cache import Entry
 from charter.models.call import Answer, Call
 from charter.models.desk import Desk
-from charter.models.lane import Lane
+from charter.models.lane import EMPTY_TRIES, Lane
 from charter.rows import Row
 from charter.run.limits import bound
 from charter.run.tally import Stage
@@ -260,7 +260,7 @@ class RowWalk:
         most = 0.0
         limited = self._work.budget.limited
         if limited:
-            most = bound(stage, call)
+            most = bound(stage, call) * (1 + EMPTY_TRIES)
             await self._work.budget.admit(most)
         cost = 0.0
         try:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from charter.errors import Failure, InputError, Interrupted
+from charter.models.call import Call
 from charter.recipes import load_recipe
+from charter.recipes.schema import Price
 from charter.run import run_recipe
-from charter.run.limits import Budget, Limits
+from charter.run.limits import Budget, Limits, bound
 
 PRICED = {"prompt": 2.0, "completion": 10.0}
 
@@ -48,11 +51,33 @@ def test_max_cost_is_not_gone_over(serve, good_script, recipe_file, tmp_path):
     whole = run(path, tmp_path / "whole")
     assert whole.cost == pytest.approx(120 * each)
     path = recipe_file(server.url, 20, models=priced(server.url), seed=4)
-    limit = 0.005
+    limit = 0.009
     with pytest.raises(Interrupted, match="max-cost"):
         run(path, tmp_path / "out", limits={"max_cost": limit})
     made = len(server.requests) - 120
     assert 0 < made * each <= limit
+
+
+def test_empty_answers_that_are_paid_do_not_go_over_it(
+    serve, replies, recipe_file, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("charter.models.lane.FIRST_WAIT", 0.001)
+    server = serve(lambda body: replies.say(""))
+    models = priced(server.url)
+    models["generator"]["max_tokens"] = 5  # as many as each empty answer costs
+    path = recipe_file(server.url, 20, models=models)
+    limit = 0.002
+    with pytest.raises(Interrupted, match="max-cost"):
+        run(path, tmp_path / "out", limits={"max_cost": limit, "max_reject_rate": 1.0})
+    each = (11 * 2.0 + 5 * 10.0) / 1e6
+    assert 0 < len(server.requests) * each <= limit
+
+
+def test_a_bound_holds_in_scripts_of_a_token_a_letter():
+    stage = SimpleNamespace(price=Price(prompt=1e6, completion=0.0), max_tokens=1)
+    for text, most in (("word " * 60, 108.0), ("漢字" * 150, 308.0)):
+        call = Call("respond", "p", 0, 1, ({"role": "user", "content": text},))
+        assert bound(stage, call) == pytest.approx(most)
 
 
 def test_max_cost_needs_a_price(serve, good_script, recipe_file, tmp_path):

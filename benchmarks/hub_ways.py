@@ -101,7 +101,7 @@ def publish(given: Given) -> dict[str, float]:
     timed(took, content, "write_data", "written")
     timed(took, push, "built", "card")
     timed(took, push._Push, "_commit", "sent")
-    timed(took, push._Push, "_tag", "tagged")
+    timed(took, push, "make_tag", "tagged")
     started = time.monotonic()
     published = publish_hub(draft, Path(given["store"]))
     total = time.monotonic() - started

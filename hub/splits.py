@@ -37,8 +37,9 @@ def assign_splits(
     """Draw a split for every prompt.
 
     A prompt in `kept` keeps its split, whatever its cluster does. The other prompts of its
-    cluster follow the first kept one, in input order. Only prompts that are given here can
-    attract others: of one that is in `kept` alone, the text is not known.
+    cluster follow the first kept one, in input order; so of two that were published apart and are
+    joined by a new one, the other has a near-duplicate in the other split. Only prompts that are
+    given here can attract others: of one that is in `kept` alone, the text is not known.
 
     Args:
         prompts: (prompt id, text), in input order; ids are unique.

@@ -66,6 +66,8 @@ def command(
     output = Output(as_json)
     loaded = load(recipe, more, limit)
     if planned:
+        if others:
+            raise click.UsageError("--beside is of the report, and --plan makes none")
         _plan(output, loaded, out)
         return
     from charter.improve.run import improve

@@ -69,6 +69,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _fill_streams()
     # Libraries set hooks that print all local variables with a traceback, keys among them.
     plain = sys.excepthook
     wait_asleep()
@@ -89,6 +90,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(_guarded(given))
     finally:
         sys.excepthook = plain
+
+
+def _fill_streams() -> None:
+    """Let a stream that was closed at the start (`>&-`, some daemons) take all and keep nothing.
+
+    Else Python has None there, and the next file that is opened, perhaps the call cache, would be
+    what C libraries take for standard output.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def _guarded(arguments: list[str]) -> int:

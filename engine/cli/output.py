@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -65,7 +65,8 @@ class Output:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for index, name in enumerate(head):
             number = bool(body) and all(isinstance(row[index], int | float) for row in body)
-            table.add_column(name, justify="right" if number else "left", overflow="fold")
+            side: Literal["left", "right"] = "right" if number else "left"
+            table.add_column(Text(printable(name)), justify=side, overflow="fold")
         for row in body:
             table.add_row(*(Text(printable(str(value))) for value in row))
         console = Console(stderr=self._as_json, highlight=False)

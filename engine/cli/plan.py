@@ -26,7 +26,9 @@ def command(
 
     Calls are exact as far as the cache answers, and the most there can be after that; tokens are
     an estimate; the time is made from how long such calls took before, and is null where the
-    cache holds none that tell.
+    cache holds none that tell. A judge behind a server is asked once whether it gives
+    log-probabilities: the plan counts neither this call nor, before it is made, the votes that
+    one without them gives instead.
 
     \b
     Example:

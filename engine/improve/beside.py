@@ -13,14 +13,15 @@ from charter.evals.held_out import HeldOut
 from charter.html import section, table
 from charter.improve.cells import shown, shown_tax
 from charter.improve.figures import RoundFigures
-from charter.improve.halves import base_model
+from charter.improve.halves import base_model, other_models
+from charter.improve.helpful import Helpful
 from charter.models.checkpoint import identify
-from charter.recipes import Loaded
+from charter.recipes import Loaded, read_prompts
 from charter.recipes.load import model_identity
 from charter.rows import digest
 from charter.stats import Estimate
 
-__all__ = ["Beside", "Loop", "read_loop", "subject"]
+__all__ = ["Beside", "Loop", "read_loop", "read_loops", "subject"]
 
 # What changes no figure of a round.
 _APART: Final = frozenset({"rounds", "stop", "models"})
@@ -31,16 +32,20 @@ _HEAD: Final = (
 )
 
 
-def subject(loaded: Loaded, prompts: Sequence[HeldOut]) -> dict[str, Any]:
+def subject(
+    loaded: Loaded, prompts: Sequence[HeldOut], helpful: Helpful | None = None
+) -> dict[str, Any]:
     """What tells whether two loops can be compared, and in what they differ.
 
     Args:
         loaded: the recipe.
         prompts: of the evaluation.
+        helpful: what is mixed into SFT, or None.
 
     Returns:
         `evaluated`, a digest of the prompts, the longest answer and the model before any round;
-        `recipe`, each setting that can change a figure by its dotted name.
+        `recipe`, each setting that can change a figure by its dotted name; what a path stands for
+        may change behind it, so the contents of files and of local models are there as digests.
     """
     recipe = loaded.recipe
     asked = [[each.id, list(each.messages), each.category] for each in prompts]
@@ -53,6 +58,11 @@ def subject(loaded: Loaded, prompts: Sequence[HeldOut]) -> dict[str, Any]:
         "models": {role: model_identity(recipe, role) for role in recipe.roles},
         "train": {name: whole["train"][name] for name in ("sft", "dpo")},
         "improve": improve,
+        "contents": {
+            "prompts": read_prompts(loaded).fingerprint()[:12],
+            "helpful": None if helpful is None else helpful.sha256[:12],
+            "models": [identify(path).revision for path in other_models(loaded)],
+        },
     }
     evaluated = digest("evaluated", 1, asked, recipe.improve.evaluate.max_tokens, base)
     return {"evaluated": evaluated, "recipe": dict(_flat("", settings))}
@@ -108,6 +118,24 @@ def _row(loop: str, found: Mapping[str, Any], best: int) -> tuple[Any, ...]:
         shown(figures.win_base),
         shown(Estimate(**found["quality"])),
     )
+
+
+def read_loops(folders: Sequence[Path], evaluated: str) -> list[Loop]:
+    """Read loops that were made before; see `read_loop`.
+
+    Raises:
+        InputError: what is wrong with any of them, all at once.
+    """
+    loops: list[Loop] = []
+    faults: list[Fault] = []
+    for folder in folders:
+        try:
+            loops.append(read_loop(folder, evaluated))
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(faults)
+    return loops
 
 
 def read_loop(folder: Path, evaluated: str) -> Loop:

@@ -74,9 +74,17 @@ class Evaluation:
             number: of the round; 0 is the model before any.
             model: its folder; None is the embedded one.
             progress: who is told.
+
+        Raises:
+            InputError: it could answer none of them, as they are too long for it.
+            Failure: a server is down.
         """
         answers, meter = self._answers(number, model, progress)
         texts = {each.prompt_id: each.text for each in answers if each.outcome is not None}
+        if not texts:
+            what = f"the model could answer none of these prompts ({answers[0].error})"
+            fix = "give prompts that it can answer"
+            raise InputError(Fault(str(self.loaded.path), "improve.evaluate.path", what, fix))
         said = [text for text in texts.values() if text.strip()]
         estimates: dict[str, Any] = {}
         tallies: list[Tally] = []

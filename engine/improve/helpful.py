@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,14 @@ from charter.hub import Version
 from charter.recipes.given import BadRecordError
 from charter.recipes.improve import HelpfulSettings
 from charter.recipes.load import resolve
-from charter.recipes.prompts import file_records, hub_records, messages_of
+from charter.recipes.prompts import Prompt, file_records, hub_records, messages_of
 from charter.recipes.schema import PromptsSettings
 from charter.rows import Message, Reason, canonical, draw_unit, messages_id
 
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["Helpful", "HelpfulRow", "Mixed", "mixed", "read_helpful"]
+__all__ = ["Helpful", "HelpfulRow", "Mixed", "mixed", "of_test", "read_helpful"]
 
 _ANSWERS = ("completion", "response", "answer", "chosen")
 _SHOWN = 20
@@ -163,6 +163,20 @@ class Mixed(Version):
         return both.select(sorted(range(len(drawn)), key=drawn.__getitem__))
 
 
+def of_test(version: Version, prompts: Iterable[Prompt]) -> frozenset[str]:
+    """The normalised texts of a version's `test` prompts, those that became no `sft` row too.
+
+    Such a one can have a `preference` row in the round's other version.
+
+    Args:
+        version: of the round's first half.
+        prompts: that it was made of.
+    """
+    found = [version.rows(c, "test") for c in version.configs() if "test" in version.splits(c)]
+    ids = {prompt_id for rows in found for prompt_id in rows["prompt_id"]}
+    return frozenset(text_of(prompt.messages) for prompt in prompts if prompt.id in ids)
+
+
 def mixed(
     version: Version, helpful: Helpful, share: float, seed: int, held: Collection[str]
 ) -> Mixed:
@@ -176,13 +190,9 @@ def mixed(
         held: normalised texts of prompts that no model may be trained on.
     """
     own = version.rows("sft", "train").height
-    test = (
-        version.rows("sft", "test")["prompt"].to_list() if "test" in version.splits("sft") else []
-    )
-    never = {*held, *(text_of(messages) for messages in test)}
     wanted = round(own * share / (1 - share))
     named = {
-        messages_id(row.prompt): row for row in helpful.rows if text_of(row.prompt) not in never
+        messages_id(row.prompt): row for row in helpful.rows if text_of(row.prompt) not in held
     }
     drawn = sorted(named, key=lambda name: draw_unit(seed, "helpful", name))[:wanted]
     added = tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from charter.improve.evaluate import asked_prompts
 from charter.improve.needs import check
 from charter.improve.run import open_loop
 from charter.improve.state import STEPS, Step, read_done
+from charter.models.cache import CallCache, default_cache_path
 from charter.pipeline import asking_steps
 from charter.recipes import Loaded, read_prompts
+from charter.run.settle import settled_by_cache
 
 __all__ = ["plan"]
 
@@ -56,7 +59,9 @@ def plan(loaded: Loaded, out: Path) -> dict[str, Any]:
 
 
 def _most(loaded: Loaded) -> int:
-    """The most calls that a row of a recipe takes."""
+    """The most calls that a row of a recipe takes; of a judge that votes instead, its votes."""
+    with closing(CallCache(default_cache_path())) as cache:
+        loaded = settled_by_cache(loaded, cache)
     return sum(step.most_calls() for step in asking_steps(loaded))
 
 

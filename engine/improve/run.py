@@ -12,7 +12,7 @@ from typing import Any
 
 from charter.errors import CharterError, Interrupted
 from charter.improve import halves
-from charter.improve.beside import Beside, Loop, read_loop, subject
+from charter.improve.beside import Beside, Loop, read_loops, subject
 from charter.improve.evaluate import Evaluation, asked_prompts
 from charter.improve.helpful import read_helpful
 from charter.improve.loop import Outcome, cut_off, run_rounds
@@ -73,8 +73,8 @@ def improve(
     prompts = asked_prompts(loaded)
     settings = loaded.recipe.improve
     helpful = read_helpful(settings.helpful, loaded.path.parent) if settings.helpful else None
-    about = subject(loaded, prompts)
-    loops = [read_loop(path, about["evaluated"]) for path in others]
+    about = subject(loaded, prompts, helpful)
+    loops = read_loops(others, about["evaluated"])
     with open_loop(loaded, out) as folder:
         say(f"state in {folder.path}")
         evaluation = Evaluation(loaded, folder, prompts)

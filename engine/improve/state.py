@@ -124,11 +124,15 @@ def read_done(path: Path) -> dict[tuple[int, Step], Facts]:
 
     Raises:
         InputError: it is of a newer charter, no such file at all, or facts in it are damaged.
+        Failure: it cannot be read.
     """
     try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
+        text = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OSError as error:
+        what = f"cannot be read ({error.strerror or error})"
+        raise Failure(Fault(str(path), "", what, "give permission to read it")) from None
     try:
         state = json.loads(text)
         newer = state["schema_version"] > SCHEMA_VERSION

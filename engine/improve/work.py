@@ -13,9 +13,9 @@ from charter.hub import Version, open_version
 from charter.improve import halves
 from charter.improve.evaluate import Evaluation
 from charter.improve.half_run import run_half
-from charter.improve.helpful import Helpful, Mixed, mixed
+from charter.improve.helpful import Helpful, Mixed, mixed, of_test
 from charter.improve.state import Done, Facts, LoopFolder, Step
-from charter.recipes import Loaded
+from charter.recipes import Loaded, read_prompts
 from charter.run import RunResult
 from charter.run.folder import write_whole
 from charter.run.progress import Progress
@@ -121,7 +121,7 @@ class RoundWork:
         if self.helpful is not None:
             wanted = self.loaded.recipe.improve.helpful
             assert wanted is not None
-            held = self.evaluation.texts
+            held = self.evaluation.texts | of_test(version, read_prompts(self.loaded).prompts)
             both = mixed(version, self.helpful, wanted.share, self.loaded.recipe.seed, held)
             version, added = both, self._mix(both)
         facts = self._train(Step.SFT, number, version, start, {})

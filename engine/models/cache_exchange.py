@@ -27,6 +27,7 @@ from charter.values import is_unicode
 __all__ = ["Merged", "check_target", "export_cache", "import_into"]
 
 HEADER = "charter_cache"
+_CHECKSUM = "checksum"
 _BATCH = 2000  # entries a transaction: other processes wait for one of them at most
 _LONGEST = 64 << 20  # bytes a line
 _SQLITE, _GZIP = b"SQLite format 3\0", b"\x1f\x8b"
@@ -44,7 +45,8 @@ def export_cache(path: Path, target: str, model: str | None, tell: Tell, tick: T
     """Write all entries as JSON lines.
 
     The first line is a header, `{"charter_cache": 2, "model": null}`. A log-probability of minus
-    infinity is the text "-Infinity". The file is there whole or not at all.
+    infinity is the text "-Infinity". Each line has a checksum of all else in it. The file is there
+    whole or not at all.
 
     Args:
         path: of the cache.
@@ -88,12 +90,17 @@ def check_target(target: str) -> None:
 
 
 def _line(kept: Kept) -> bytes:
+    found = _fields(kept)
+    return _encoded({**found, _CHECKSUM: zlib.crc32(_encoded(found))}) + b"\n"
+
+
+def _fields(kept: Kept) -> dict[str, Any]:
     answer = kept.answer
     logprobs = {
         label: _MINUS_INFINITY if value == -math.inf else value
         for label, value in answer.label_logprobs.items()
     }
-    found = {
+    return {
         "key": kept.key.hex(),
         "model": kept.model,
         "text": answer.text,
@@ -104,10 +111,13 @@ def _line(kept: Kept) -> bytes:
         "seconds": answer.seconds,
         "made": kept.made,
     }
+
+
+def _encoded(found: dict[str, Any]) -> bytes:
     try:
-        return orjson.dumps(found) + b"\n"
+        return orjson.dumps(found)
     except TypeError:  # half a surrogate pair in a label
-        return json.dumps(found, allow_nan=False).encode() + b"\n"
+        return json.dumps(found, allow_nan=False).encode()
 
 
 @contextmanager
@@ -157,8 +167,9 @@ class Merged:
 def import_into(path: Path, files: Iterable[str], tell: Tell, tick: Tick) -> Merged:
     """Merge exports and other caches into a cache; made where it is not there.
 
-    Entries that are known stay. Each new one is looked at: its key, types and numbers in lines,
-    its checksum in caches. Notes of failed calls are not taken over.
+    Entries that are known stay. Each new one is looked at: its key, types, numbers and checksum in
+    lines (exports of older versions have no checksum), its checksum in caches. Notes of failed
+    calls are not taken over.
 
     Args:
         path: of the cache.
@@ -334,7 +345,10 @@ def _parsed(line: bytes) -> Kept | str:
     answer = Answer(found["text"], logprobs, found["finish"], *tokens, seconds=seconds)
     if answer.empty:
         return "an empty answer, which no cache keeps"
-    return Kept(bytes.fromhex(found["key"]), found["model"], answer, made)
+    kept = Kept(bytes.fromhex(found["key"]), found["model"], answer, made)
+    if _CHECKSUM in found and found[_CHECKSUM] != zlib.crc32(_encoded(_fields(kept))):
+        return "its checksum is wrong: the line was changed"
+    return kept
 
 
 def _fault_of(found: dict[str, Any]) -> str:
@@ -344,8 +358,9 @@ def _fault_of(found: dict[str, Any]) -> str:
             return f'no "{name}"'
         if type(found[name]) not in types:
             return f'"{name}" is of the wrong type'
-    if len(found) > len(_TYPES):
-        return f"unknown: {', '.join(sorted(found.keys() - _TYPES.keys()))}"
+    unknown = found.keys() - _TYPES.keys() - {_CHECKSUM}
+    if unknown:
+        return f"unknown: {', '.join(sorted(unknown))}"
     if not _HEX.fullmatch(found["key"]):
         return '"key" is no 64 hex digits'
     for name in ("prompt_tokens", "completion_tokens"):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from distilabel.models.llms.base import LLM
-from pydantic import Field, PrivateAttr, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr, field_validator
 
 from charter.errors import Fault, InputError
 from charter.models.ask import answer_from_output, ask_batch
@@ -56,7 +56,9 @@ class CachedLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
     Attributes:
         llm: what is asked when the cache has no answer.
         path: the cache's file; None is the user's own.
-        identity: what tells this model's answers from another's; None takes it from `llm`.
+        identity: what tells this model's answers from another's; None takes it from `llm`, as it
+            is when it is asked.
+        generation_kwargs: none; they are the `llm`'s.
     """
 
     llm: LLM
@@ -66,7 +68,16 @@ class CachedLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
     )
 
     _cache: CallCache | None = PrivateAttr(default=None)
-    _keys: Keys | None = PrivateAttr(default=None)
+
+    @field_validator("generation_kwargs")
+    @classmethod
+    def _none_here(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        # Distilabel hands them to `generate`, which fails there and leaves rows without a text.
+        if value:
+            what = f"{', '.join(value)}: the LLM within makes the calls"
+            fix = "give it these: CachedLLM(llm=...(generation_kwargs=...)), or llm.llm at run time"
+            raise InputError(Fault("", "CachedLLM.generation_kwargs", what, fix))
+        return value
 
     @property
     def model_name(self) -> str:
@@ -96,7 +107,8 @@ class CachedLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
         samples = [
             [self._call(given, index) for index in range(num_generations)] for given in inputs
         ]
-        keys = [[self._key(call) for call in calls] for calls in samples]
+        make = self._keys()
+        keys = [[make.key(call) for call in calls] for calls in samples]
         known = self._opened().get([key for each in keys for key in each])
         passed = self._ask(inputs, samples, keys, known)
         return [
@@ -106,7 +118,8 @@ class CachedLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
 
     def answer_batch(self, calls: Sequence[Call]) -> list[Answer]:
         """What Charter's own tasks ask: with seeds and label log-probabilities, where there are."""
-        keys = [self._key(call) for call in calls]
+        make = self._keys()
+        keys = [make.key(call) for call in calls]
         known = self._opened().get(keys)
         missing = [place for place, key in enumerate(keys) if key not in known]
         answers = ask_batch(self.llm, [calls[place] for place in missing])
@@ -163,10 +176,9 @@ class CachedLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
         chat = tuple({"role": m["role"], "content": _text(m)} for m in messages)
         return Call("generate", "", index, 0, chat, schema=schema)  # type: ignore[arg-type]
 
-    def _key(self, call: Call) -> bytes:
-        if self._keys is None:
-            self._keys = Keys(self.identity if self.identity is not None else identity_of(self.llm))
-        return self._keys.key(call)
+    def _keys(self) -> Keys:
+        # Anew for each batch: a setting of the LLM may have been changed since the last one.
+        return Keys(self.identity if self.identity is not None else identity_of(self.llm))
 
     def _opened(self) -> CallCache:
         if self._cache is None:
@@ -179,7 +191,7 @@ class CachedLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
         state = dict(super().__getstate__())
         private = state.get("__pydantic_private__")
         if private is not None:
-            state["__pydantic_private__"] = {**private, "_cache": None, "_keys": None}
+            state["__pydantic_private__"] = {**private, "_cache": None}
         return state
 
 

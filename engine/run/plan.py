@@ -231,6 +231,8 @@ class _Walk:
         for principle, characters in guessed:
             self._count(entry, principle, False)
             _add_tokens(entry, characters, step.longest)
+        if isinstance(asking, Judging) and asking.follows and not each.judged:
+            return  # also where none were guessed: a round may be more than the row's pairs need
         if not missing and not guessed:
             each.row = asking.fold(each.row, [found[key] for key in keys])
             return

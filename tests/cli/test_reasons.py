@@ -82,6 +82,23 @@ def test_a_full_stdout_is_no_fault_of_ours(recipe_file):
     assert done.stderr.startswith("standard output: cannot be written: No space left on device;")
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_run_goes_on_to_its_end_with_closed_streams(
+    serve, good_script, recipe_file, tmp_path, closed
+):
+    path = recipe_file(serve(good_script).url, 2)
+    code = "from charter.cli import main; main()"
+    run = [sys.executable, "-c", code, "run", str(path), "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *run],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done
+    assert list((tmp_path / "out" / "versions").rglob("charter.json"))
+
+
 def test_an_unknown_id_is_told_at_its_line(tmp_path):
     file = tmp_path / "ids.txt"
     file.write_text("one\nnope\n", "utf-8")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 
 import pytest
 from click.testing import CliRunner
+from tiny_llama import tiny_llama
 
 from charter.cli.improve import command
 from charter.errors import InputError
-from charter.improve.beside import Beside, Loop, read_loop
+from charter.improve.beside import Beside, Loop, read_loop, subject
+from charter.improve.evaluate import asked_prompts
+from charter.improve.helpful import read_helpful
 from charter.improve.run import improve
 from charter.recipes import load_recipe
 from charter.run.progress import Silent
@@ -51,6 +55,29 @@ def test_a_weaker_penalty_beside_a_stronger_one(serve, good_script, rounds_file,
     assert page.count(first.folder.name) == 2  # a column of the settings, and a row of figures
 
 
+def test_contents_that_changed_behind_a_path_are_a_difference(rounds_file, tiny_model, tmp_path):
+    helpful, judge = tmp_path / "helpful.jsonl", tmp_path / "judge"
+    override = [
+        f"improve.helpful={{path: {helpful}}}",
+        f"models.judge={{llm: local, model: {judge}}}",
+    ]
+    found = []
+    for seed in (5, 9):
+        path = rounds_file("http://127.0.0.1:1/v1", prompts=seed)
+        helpful.write_text(json.dumps({"prompt": "q", "completion": f"answer {seed}"}) + "\n")
+        shutil.rmtree(judge, ignore_errors=True)
+        tiny_llama(judge, ["yes", "no"], seed=seed)
+        loaded = load_recipe(path, override)
+        mixed = read_helpful(loaded.recipe.improve.helpful, tmp_path)
+        found.append(subject(loaded, asked_prompts(loaded), mixed))
+    one, other = (
+        Loop.from_json(loop(name, **each)) for name, each in zip("ab", found, strict=True)
+    )
+    assert one.evaluated == other.evaluated
+    _, rows = Beside((one, other)).differing()
+    assert [row[0] for row in rows] == [f"contents.{n}" for n in ("prompts", "helpful", "models")]
+
+
 def test_what_cannot_be_compared_is_told_before_any_round(
     serve, good_script, rounds_file, tmp_path
 ):
@@ -58,10 +85,19 @@ def test_what_cannot_be_compared_is_told_before_any_round(
     other = tmp_path / "other"
     other.mkdir()
     (other / "report.json").write_text(json.dumps(loop("a", evaluated="other prompts")))
-    for folder, said in ((other, "measured on other prompts"), (tmp_path / "none", "not there")):
-        with pytest.raises(InputError, match=said):
-            improve(load_recipe(path), tmp_path / "out", lambda _: None, silent, (folder,))
+    both = (other, tmp_path / "none")
+    with pytest.raises(InputError) as caught:
+        improve(load_recipe(path), tmp_path / "out", lambda _: None, silent, both)
+    said = [fault.what for fault in caught.value.faults]
+    assert said[0].startswith("was measured on other prompts")
+    assert said[1:] == ["is not there"]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_has_nothing_beside_it(rounds_file, tmp_path):
+    path = rounds_file("http://127.0.0.1:1/v1")
+    told = CliRunner().invoke(command, [str(path), "--plan", "--beside", str(tmp_path)])
+    assert told.exit_code == 2 and "--plan makes none" in told.output
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"rounds": 1, "best": {"round": 0}}', "\x00"])

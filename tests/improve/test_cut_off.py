@@ -109,6 +109,15 @@ def test_answers_of_some_of_the_prompts_are_damaged_too(loaded, tmp_path):
             evaluation._kept(0)
 
 
+def test_prompts_too_long_for_the_base_end_the_loop_before_any_training(rounds_file, tmp_path):
+    path = rounds_file("http://127.0.0.1:1/v1")
+    lines = (tmp_path / "asked.jsonl").read_text().replace("please", "help me please " * 120)
+    (tmp_path / "asked.jsonl").write_text(lines)
+    with pytest.raises(InputError, match="could answer none of these prompts") as caught:
+        go(path, tmp_path / "out")
+    assert caught.value.faults[0].path == "improve.evaluate.path"
+
+
 def test_a_model_that_is_gone_is_named(serve, good_script, rounds_file, tmp_path):
     path, out = rounds_file(serve(good_script).url), tmp_path / "out"
     first, _ = go(path, out, "improve.rounds=1")

@@ -12,8 +12,9 @@ from versions import version_of
 
 from charter.errors import InputError
 from charter.evals.held_out import text_of
-from charter.improve.helpful import Helpful, HelpfulRow, mixed, read_helpful
+from charter.improve.helpful import Helpful, HelpfulRow, mixed, of_test, read_helpful
 from charter.recipes.improve import HelpfulSettings
+from charter.recipes.prompts import Prompt
 
 
 def said(role, text):
@@ -37,7 +38,7 @@ def read(tmp_path):
 
 @pytest.fixture(scope="module")
 def version(tmp_path_factory):
-    return version_of(tmp_path_factory.mktemp("version"))
+    return version_of(tmp_path_factory.mktemp("version"), test=("p1", "p3"))
 
 
 @pytest.fixture(autouse=True)
@@ -143,13 +144,16 @@ def test_all_else_is_the_versions_own(version):
 
 
 def test_no_prompt_of_test_and_none_of_the_evaluation_is_mixed_in(version):
-    assert "test" in version.splits("sft")
-    tested = version.rows("sft", "test")["prompt"].to_list()
+    # One of `test` became no row of `sft`: it may become one of `preference`.
+    rejected = set(version.rows("rejects", "test")["prompt_id"])
+    assert rejected == {"p1"} != set(version.rows("sft", "test")["prompt_id"])
+    rows = version.rows("sft", "test").rows(named=True)
+    prompts = [Prompt(row["prompt_id"], tuple(map(dict, row["prompt"])), "") for row in rows]
+    prompts += [Prompt(name, (said("user", f"Of {name}?"),), "") for name in rejected]
     asked = (said("user", "Asked in EVERY  round?"),)
-    never = [*[tuple(map(dict, p)) for p in tested], asked]
-    rows = tuple(HelpfulRow(prompt, "leaked") for prompt in never)
-    found = mixed(version, Helpful("x", rows, ""), 0.9, 3, {text_of(asked)})
-    assert found.added == ()
+    leaks = tuple(HelpfulRow(m, "leaked") for m in (*(p.messages for p in prompts), asked))
+    held = of_test(version, prompts) | {text_of(asked)}
+    assert mixed(version, Helpful("x", leaks, ""), 0.9, 3, held).added == ()
 
 
 def test_the_same_rows_in_every_round_and_others_by_another_seed(version):

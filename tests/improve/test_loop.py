@@ -14,7 +14,7 @@ from charter.errors import Failure, Fault, InputError, Interrupted
 from charter.improve.figures import RoundFigures
 from charter.improve.loop import cut_off, run_rounds
 from charter.improve.rules import End
-from charter.improve.state import STEPS, LoopFolder, Step
+from charter.improve.state import STEPS, LoopFolder, Step, read_done
 from charter.recipes.improve import ImproveSettings, StopSettings
 
 ORDER = [(0, Step.EVALUATE), *((n, step) for n in (1, 2) for step in STEPS)]
@@ -216,6 +216,18 @@ def test_a_state_that_cannot_be_read_is_a_fault_and_stays(figures, tmp_path, tex
     with pytest.raises(InputError, match=what):
         run(tmp_path, Scripted(figures))
     assert (path / "state.json").read_text() == text
+
+
+def test_a_state_of_other_bytes_or_that_is_no_file_is_one_too(tmp_path):
+    path = tmp_path / "state.json"
+    path.mkdir()
+    with pytest.raises(Failure, match=r"state.json: cannot be read \(Is a directory\); give"):
+        read_done(path)
+    path.rmdir()
+    path.write_bytes(b"\xff\xfe{")
+    assert read_done(path / "state.json") == {}
+    with pytest.raises(InputError, match="no state"):
+        read_done(path)
 
 
 @pytest.mark.parametrize("at", range(6))

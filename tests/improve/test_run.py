@@ -70,6 +70,19 @@ def test_two_rounds(serve, good_script, rounds_file, helpful_file, tmp_path):
     assert sum("done before" in line for line in said) == 11
 
 
+def test_a_judge_that_votes_is_planned_with_its_votes(serve, good_script, rounds_file, tmp_path):
+    def plain(body):
+        return good_script({name: value for name, value in body.items() if name != "logprobs"})
+
+    path, out = rounds_file(serve(plain).url), tmp_path / "out"
+    result, _ = go(path, out, "improve.rounds=1")
+    planned = plan(load_recipe(path, ("improve.rounds=1",)), out)["steps"]
+    made = [facts["cost"]["calls"] for facts in result.outcome.done.values() if "cost" in facts]
+    most = [each["calls"] for each in planned if each["calls"]]
+    # A server is also asked once, in a run, whether it gives log-probabilities.
+    assert all(n <= limit + 1 for n, limit in zip(made, most, strict=True)), (made, most)
+
+
 def _versions_are_honest(out, found):
     tags = [str(tag) for tag in list_versions(out / "versions", "me/small")]
     named = [v for each in found["rounds"][1:] for v in each["versions"].values()]

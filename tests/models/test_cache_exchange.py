@@ -74,7 +74,7 @@ def test_an_export_is_json_lines_with_a_header(tmp_path):
     assert lines[1]["key"] == key(100).hex() and lines[1]["logprobs"] is None
     assert list(lines[1]) == [
         *("key", "model", "text", "finish", "logprobs"),
-        *("prompt_tokens", "completion_tokens", "seconds", "made"),
+        *("prompt_tokens", "completion_tokens", "seconds", "made", "checksum"),
     ]
     export_cache(path, str(target), "a", silent, silent)
     lines = [json.loads(line) for line in target.read_text(encoding="utf-8").split("\n")[:-1]]
@@ -206,6 +206,37 @@ def test_a_file_cut_off_gives_what_came_before(tmp_path):
     told = Told()
     merged = import_into(tmp_path / "d.sqlite", [str(source)], told, silent)
     assert 0 < merged.new < 500 and merged.bad and "the rest cannot be read" in told[-1]
+
+
+def test_a_line_that_was_changed_is_not_taken(tmp_path):
+    answers = {key(i): Answer(f"answer {i}", {"A": -0.5}, "stop", 1, 2) for i in range(9)}
+    path = filled(tmp_path / "a.sqlite", answers)
+    out = tmp_path / "out.jsonl"
+    export_cache(path, str(out), None, silent, silent)
+    whole = out.read_bytes().split(b"\n")
+    changes = [(b"answer", b"answes"), (key(2).hex().encode(), key(77).hex().encode())]
+    changes += [
+        (b"-0.5", b"-0.7"),
+        (b'"model":"', b'"model":"x'),
+        (b'"checksum":', b'"checksum":1'),
+    ]
+    lines = list(whole)
+    for number, (old, new) in enumerate(changes, 2):
+        assert old in lines[number]
+        lines[number] = lines[number].replace(old, new)
+    out.write_bytes(b"\n".join(lines))
+    told = Told()
+    merged = import_into(tmp_path / "b.sqlite", [str(out)], told, silent)
+    assert (merged.new, merged.bad) == (9 - len(changes), len(changes))
+    assert all("checksum" in fault for fault in told)
+    kept = [k for i, k in enumerate(answers) if not 1 <= i <= len(changes)]
+    assert held_by(tmp_path / "b.sqlite", [*answers, key(77)]) == {k: answers[k] for k in kept}
+    # Of a version that wrote none.
+    bare = [json.loads(line) for line in whole if line]
+    out.write_text(
+        "\n".join(json.dumps({k: v for k, v in one.items() if k != "checksum"}) for one in bare)
+    )
+    assert import_into(tmp_path / "c.sqlite", [str(out)], silent, silent).new == 9
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from distilabel.models.llms.base import LLM, AsyncLLM
 from pydantic import BaseModel, Field, SecretStr
 
+from charter.errors import InputError
 from charter.models.cached_llm import CachedLLM, identity_of
 from charter.models.call import Call
 
@@ -123,6 +124,32 @@ def test_what_changes_an_answer_is_another_call(tmp_path, change):
     inner = Counting(**change)
     made(inner, tmp_path).generate(inputs=[say("a")])
     assert len(inner.asked) == 1
+
+
+def test_a_setting_changed_after_the_first_call_makes_other_calls(tmp_path):
+    inner = Counting()
+    llm = made(inner, tmp_path)
+    calls = [Call("s", "p", 0, 1, tuple(say("b")))]
+    for temperature in (0.5, 0.9, 0.5):
+        inner.temperature = temperature
+        llm.generate(inputs=[say("a")])
+        llm.answer_batch(calls)
+    assert len(inner.asked) == 2 * 2
+    assert texts(made(Counting(temperature=0.9), tmp_path).generate(inputs=[say("a")])) == [
+        ["answer 3"]
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:Accessing the 'model_fields'")  # distilabel's own
+def test_generation_kwargs_of_its_own_are_refused_at_once(tmp_path):
+    with pytest.raises(InputError, match="temperature: the LLM within makes the calls"):
+        CachedLLM(llm=Counting(), generation_kwargs={"temperature": 0.9})
+    llm = made(Counting(), tmp_path)
+    # As distilabel sets them from `pipeline.run(parameters=...)`.
+    with pytest.raises(InputError, match=r"llm\.llm at run time"):
+        llm.set_runtime_parameters({"generation_kwargs": {"suffix": "!"}})
+    llm.set_runtime_parameters({"llm": {"generation_kwargs": {"suffix": "!"}}})
+    assert texts(llm.generate_outputs(inputs=[say("a")])) == [["answer 1!"]]
 
 
 def test_the_key_is_in_neither_identity_nor_file(tmp_path):

@@ -20,6 +20,7 @@ from charter.pipeline import asking_steps, prompt_row
 from charter.recipes import load_recipe, read_prompts
 from charter.run.plan import plan_run
 from charter.steps.principles import round_principle
+from charter.steps.rank import most_rounds, round_pairs
 
 
 def plan(loaded):
@@ -208,6 +209,24 @@ def test_an_empty_cache_gives_the_most_calls_of_every_kind_of_recipe(recipe_file
     of_principles = sum(step.calls for step in found.steps if not step.step.startswith("respond"))
     assert sum(p.calls for p in found.principles) == of_principles
     assert found.minutes is None and found.as_json()["measured"] == {}
+
+
+@pytest.mark.parametrize("mode", ["verdict", "cot"])
+def test_adaptive_pairs_of_given_candidates_are_planned(recipe_file, tmp_path, mode):
+    """There are rounds for the most candidates that a prompt may bring, more than a row needs."""
+    given = tmp_path / "given.jsonl"
+    records = [
+        {"id": f"g{n}", "prompt": f"Question {n}?", "candidates": [f"{n}: {k}." for k in range(n)]}
+        for n in (2, 3, 5)
+    ]
+    given.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    preference = {"candidates": "given", "pairs": "adaptive", "mode": mode}
+    url = "http://127.0.0.1:1/v1"
+    path = recipe_file(url, 1, sft=False, preference=preference)
+    found = plan(load_recipe(path, [f"prompts.path={given}"]))
+    # All pairs of two and of three, and those of a tournament of five, in both orders.
+    of_five = sum(round_pairs(5, k) for k in range(1, most_rounds(5) + 1))
+    assert found.missing == 2 * (1 + 3 + of_five) * (2 if mode == "cot" else 1)
 
 
 def test_independent_steps_are_looked_up_though_the_first_answer_is_missing(recipe_file):

@@ -1,0 +1,12 @@
+"""What commands print: texts of models and files are text there, in heads of tables too."""
+
+from __future__ import annotations
+
+from charter.cli.output import Output
+
+
+def test_neither_heads_nor_cells_of_a_table_steer_a_terminal(capsys):
+    Output(as_json=False).table(("[red]name\x1b[31m", "n"), [("[bold]x\x1b[0m", 1)])
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "[red]name" in said and "[bold]x" in said

@@ -32,7 +32,12 @@ def command(tmp_path):
 
     def start(path, steps=None, sign=None):
         arguments = ["improve", str(path), "--out", "cut", "--set", OVERRIDES[0], "--json"]
-        environment = {**os.environ, "HF_DATASETS_CACHE": str(tmp_path / "cut-datasets")}
+        environment = {
+            **os.environ,
+            "HF_DATASETS_CACHE": str(tmp_path / "cut-datasets"),
+            # As many threads as this process has: sums of floats hang on how they are cut up.
+            "OMP_NUM_THREADS": "1",
+        }
         process = subprocess.Popen(
             [sys.executable, "-c", main, *arguments],
             cwd=tmp_path,

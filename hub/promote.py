@@ -15,7 +15,7 @@ from charter.hub.content import Files
 from charter.hub.evaluation_gate import check_evaluations
 from charter.hub.manifest import MANIFEST, Manifest, dump_manifest, now
 from charter.hub.number import Tag, parse_tag
-from charter.hub.publish import Published, check_room, place_copy, place_version
+from charter.hub.publish import Published, check_room, data_files, place_copy, place_version
 from charter.hub.remote import heads_of, hub_faults, open_remote
 from charter.hub.review_gate import check_reviews
 from charter.hub.settle import make_tag, settled
@@ -84,7 +84,7 @@ def promote_hub(
     heads = settled(api, version.repo, before, say)
     if release in heads.tags and release not in before.tags:
         there = open_remote(f"{version.repo}@{release}")
-        if _rows(there.manifest) == _rows(version.manifest):  # a promotion that died
+        if data_files(there.manifest) == data_files(version.manifest):  # a promotion that died
             path = place_copy(there, version.repo, store)
             return Published(version.repo, str(release), path, there.manifest, new=True)
     _check_free(version, release, list(heads.tags))
@@ -115,11 +115,6 @@ def _check_head(version: Version, head: str | None) -> None:
         what = f"the repo has changed since {version.tag}"
         fix = "publish a new candidate, and promote that one"
         raise Failure(Fault(f"{version.repo}@{version.tag}", "", what, fix))
-
-
-def _rows(manifest: Manifest) -> dict[str, str]:
-    """The checksums of the files with rows."""
-    return {name: sha for name, sha in manifest.files.items() if name.endswith(".parquet")}
 
 
 def _release(

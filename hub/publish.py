@@ -28,7 +28,15 @@ from charter.hub.manifest import MANIFEST, Manifest, check_repo, load_manifest
 from charter.hub.number import Tag
 from charter.hub.version import Version, list_versions, open_version
 
-__all__ = ["Draft", "Published", "check_room", "place_copy", "place_version", "publish_local"]
+__all__ = [
+    "Draft",
+    "Published",
+    "check_room",
+    "data_files",
+    "place_copy",
+    "place_version",
+    "publish_local",
+]
 
 _PATIENCE: Final = 60.0
 _TEMPORARY: Final = ".publishing-"
@@ -137,15 +145,15 @@ def check_room(manifest: Manifest, store: Path) -> None:
     folder = store / manifest.repo / manifest.tag
     if not (folder / MANIFEST).is_file():
         return
-    there = load_manifest(folder / MANIFEST)
-    rows = [
-        {name: sha for name, sha in each.files.items() if name.endswith(".parquet")}
-        for each in (manifest, there)
-    ]
-    if rows[0] != rows[1]:
+    if data_files(manifest) != data_files(load_manifest(folder / MANIFEST)):
         what = f"the store has another {manifest.tag} of {manifest.repo}, with other rows"
         fix = "move that folder away, or name another place with --out or --store"
         raise Failure(Fault(str(folder), "", what, fix))
+
+
+def data_files(manifest: Manifest) -> dict[str, str]:
+    """The checksums of the files with rows, by name."""
+    return {name: sha for name, sha in manifest.files.items() if name.endswith(".parquet")}
 
 
 def _publish(draft: Draft, store: Path, folder: Path, staged: Path) -> Published:

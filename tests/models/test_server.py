@@ -9,7 +9,7 @@ import time
 from email.utils import formatdate
 
 import pytest
-from raw_server import http
+from raw_server import CALL, attempt, http
 
 from charter.errors import Failure, InputError
 from charter.models import lane as lanes
@@ -18,25 +18,12 @@ from charter.models.lane import TransientError
 from charter.models.server import ServerLLM
 
 KEY = "sk-very-secret"
-CALL = Call("respond", "p", 0, 42, ({"role": "user", "content": "Why?"},))
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(lanes, "FIRST_WAIT", 0.001)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-
-
-def attempt(url, call=CALL, **kw):
-    llm = ServerLLM(model="m", base_url=url, **{"timeout": 2.0, **kw})
-
-    async def go():
-        try:
-            return await llm.attempt(call)
-        finally:
-            await llm.aclose()
-
-    return asyncio.run(go())
 
 
 def answer(url, **kw):

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 
 import pytest
-from raw_server import GOOD, http
+from raw_server import CALL, GOOD, attempt, http
 
-from charter.models.call import Call
 from charter.models.lane import TransientError
-from charter.models.server import ServerLLM
-
-CALL = Call("respond", "p", 0, 42, ({"role": "user", "content": "Why?"},))
 
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -23,18 +18,6 @@ CHUNKED = (
     )
     + b"0\r\n\r\n"
 )
-
-
-def attempt(url, call=CALL):
-    llm = ServerLLM(model="m", base_url=url, timeout=2.0)
-
-    async def go():
-        try:
-            return await llm.attempt(call)
-        finally:
-            await llm.aclose()
-
-    return asyncio.run(go())
 
 
 def test_a_body_in_chunks_is_read(server):

@@ -1,14 +1,20 @@
-"""A server of which a test decides every byte."""
+"""A server of which a test decides every byte, and one try of a call there."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
 from collections.abc import Callable
+from typing import Any
 
-__all__ = ["GOOD", "RawServer", "Talk", "http"]
+from charter.models.call import Answer, Call
+from charter.models.server import ServerLLM
 
+__all__ = ["CALL", "GOOD", "RawServer", "Talk", "attempt", "http"]
+
+CALL = Call("respond", "p", 0, 42, ({"role": "user", "content": "Why?"},))
 GOOD = {
     "choices": [{"message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 3, "completion_tokens": 1},
@@ -76,3 +82,16 @@ def _request(connection: socket.socket) -> bytes:
     except OSError:
         return b""
     return head + b"\r\n\r\n" + rest
+
+
+def attempt(url: str, call: Call = CALL, **kw: Any) -> Answer:
+    """One try of a call, of a fresh LLM."""
+    llm = ServerLLM(model="m", base_url=url, **{"timeout": 2.0, **kw})
+
+    async def go() -> Answer:
+        try:
+            return await llm.attempt(call)
+        finally:
+            await llm.aclose()
+
+    return asyncio.run(go())

@@ -36,4 +36,7 @@ def test_votes_on_a_rejected_pair_do_not_come_back(serve, good_script, recipe_fi
     if kind == "prompts":
         for config in ("sft", "preference", "judgments"):
             assert prompt_id not in set(again.rows(config)["prompt_id"])
+        rejects = again.rows("rejects")
+        said = rejects.filter(rejects["prompt_id"] == prompt_id)["detail"]
+        assert len(said) and set(said) == {WHY}  # a detail may quote what was taken out
     assert again.manifest.figures["retracted"]["reason"] == WHY

@@ -10,6 +10,7 @@ from charter.evals.judge_audit import audit_judge
 from charter.evals.judge_sources import votes_of_version
 from charter.hub import open_version, publish_local
 from charter.review.publish import publish_reviews
+from charter.review.spot_check import Human, Share
 from charter.rows import Verdict
 
 
@@ -52,6 +53,22 @@ def test_the_audit_counts_them(reviewed):
     )
     assert audit.partly_seen
     assert audit.figures["accuracy"].n >= 2
+
+
+def test_who_fails_the_gold_rows_does_not_count(tmp_path):
+    store = tmp_path / "store"
+    recipe = RECIPE + "review: {min_gold_accuracy: 0.9}\n"
+    version = open_version(publish_local(draft(recipe_yaml=recipe), store).path)
+    ids = version.rows("preference")["id"].to_list()
+    checks = [
+        answer(version, ids[0], "ann", "CHOSEN", inclusion=0.5),
+        answer(version, ids[1], "bob", "REJECTED", inclusion=0.5),
+        answer(version, ids[4], "ann", "CHOSEN", share=Share.GOLD, gold=Human.CHOSEN),
+        answer(version, ids[4], "bob", "REJECTED", share=Share.GOLD, gold=Human.CHOSEN),
+    ]
+    done = publish_reviews(version, checks, store=store, rule="none")
+    found = votes_of_version(open_version(f"me/small@{done.tag}", store=store))
+    assert set(found.people.labels) == {ids[0]}
 
 
 @pytest.mark.parametrize(

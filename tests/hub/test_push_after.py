@@ -181,6 +181,32 @@ def test_a_promotion_that_died_before_its_tag_is_helped_on(
     assert open_remote(f"{REPO}@v0.1.1").find(PAIR).row["p_chosen"] == 0.8
 
 
+def test_another_version_that_died_before_its_tag_is_not_taken_for_the_promotion(
+    hub: Any, with_p: Any, store: Path, tmp_path: Path
+) -> None:
+    publish_hub(with_p(0.7), store)
+    publish_hub(with_p(0.8, "rc"), store)
+    candidate = open_remote(f"{REPO}@v0.1.1-rc.1")
+    publish_hub(with_p(0.9), tmp_path / "another")
+    hub.delete_tag(REPO, tag="v0.1.1", repo_type="dataset")
+    with pytest.raises(Failure, match=r"v0\.1\.1 is published already"):
+        promote_hub(candidate, store)
+    assert open_remote(f"{REPO}@v0.1.1").find(PAIR).row["p_chosen"] == 0.9
+    assert not (store / REPO / "v0.1.1").exists()
+
+
+def test_a_promotion_that_the_store_has_no_room_for_is_not_sent(
+    hub: Any, with_p: Any, store: Path, tmp_path: Path
+) -> None:
+    publish_hub(with_p(0.7), store)
+    publish_hub(with_p(0.8, "rc"), store)
+    publish_local(with_p(0.7), tmp_path / "other")
+    publish_local(with_p(0.6), tmp_path / "other")
+    with pytest.raises(Failure, match=r"another v0\.1\.1 of me/after, with other rows"):
+        promote_hub(open_remote(f"{REPO}@v0.1.1-rc.1"), tmp_path / "other")
+    assert "v0.1.1" not in map(str, heads_of(hub, REPO).tags)
+
+
 def test_a_store_with_other_rows_under_the_number_stops_it_before_it_is_sent(
     hub: Any, with_p: Any, store: Path
 ) -> None:

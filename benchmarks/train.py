@@ -28,16 +28,14 @@ import json
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 from cases import of_many
 from harness import HERE, BenchError, Case, run_child
-from told import table, write
+from told import Say, carry_out
 from train_data import tokens_a_row, version_of
 
 RESULTS = HERE / "results" / "train.json"
@@ -159,7 +157,7 @@ def same_weights(a: Path, b: Path) -> bool:
         )
 
 
-def measure(plan: Plan, rounds: int, folder: Path, say: Callable[[str], None]) -> Rounds:
+def measure(plan: Plan, rounds: int, folder: Path, say: Say) -> Rounds:
     """Both ways in every round, in turn who begins.
 
     Raises:
@@ -264,9 +262,7 @@ def on_gpu(attention: str | None) -> dict[str, Any]:
     return {**GPU, **by_document}
 
 
-def plans_of(
-    folder: Path, short: bool, attention: str | None, say: Callable[[str], None]
-) -> list[Plan]:
+def plans_of(folder: Path, short: bool, attention: str | None, say: Say) -> list[Plan]:
     """What is trained on this machine."""
     import torch
 
@@ -309,40 +305,31 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def measure_all(options: argparse.Namespace, say: Say) -> list[Case]:
+    """The figures of all that is trained.
+
+    Raises:
+        BenchError: a training failed.
+    """
+    rounds = options.rounds or (1 if options.short else 3)
+    cases: list[Case] = []
+    with tempfile.TemporaryDirectory() as name:
+        for plan in plans_of(Path(name), options.short, options.attention, say):
+            if options.only in (None, plan.method):
+                found = measure(plan, rounds, Path(name), say)
+                cases += cases_of(plan, found)
+                if "max_length" in plan.settings:
+                    cases += utilisation(plan, found)
+    return cases
+
+
 def main(arguments: Sequence[str]) -> int:
     """Measure; the exit status."""
     options = options_of(arguments)
-    started = time.monotonic()
-    rounds = options.rounds or (1 if options.short else 3)
-
-    def say(line: str) -> None:
-        print(f"[{time.monotonic() - started:6.1f} s] {line}", file=sys.stderr, flush=True)
-
-    cases: list[Case] = []
-    try:
-        with tempfile.TemporaryDirectory() as name:
-            for plan in plans_of(Path(name), options.short, options.attention, say):
-                if options.only in (None, plan.method):
-                    found = measure(plan, rounds, Path(name), say)
-                    cases += cases_of(plan, found)
-                    if "max_length" in plan.settings:
-                        cases += utilisation(plan, found)
-    except BenchError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
-    print(table(cases))
     # A part of the figures must not take the place of all of them.
     partial = options.short or options.rounds or options.only or options.attention
     path = options.out or (None if partial else RESULTS)
-    if path is not None:
-        versions = {name: metadata.version(name) for name in PACKAGES}
-        made = [case.as_json() for case in cases]
-        write(path, " ".join(["python benchmarks/train.py", *arguments]), versions, made)
-        say(f"written to {path}")
-    return 0
+    return carry_out("train.py", arguments, lambda say: measure_all(options, say), PACKAGES, path)
 
 
 if __name__ == "__main__":

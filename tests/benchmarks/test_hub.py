@@ -146,42 +146,12 @@ def test_layouts_change_the_writer_and_give_it_back(path: None, made: Path, tmp_
     assert sizes["snappy"] > 1.3 * sizes["as shipped"]
 
 
-def test_the_table_says_what_was_missed(hub: Any, tmp_path: Path) -> None:
-    from harness import Case
-
-    cases = [
-        Case("ours", "time", 2.0, 1.0, 3.0, 3, "s", "lower", 1.5),
-        Case("ours", "peak memory", 300.0, None, None, 1, "MB", "lower", 600.0),
-        Case("bare", "time", 1234.5, None, None, 1, "s", "lower"),
-    ]
-    lines = hub.table(cases).splitlines()
-    assert lines[0].split()[0] == "case"
-    ends = [line.split()[-1] for line in lines[1:]]
-    assert ends == ["MISSED", "reached", "s"]
-    assert "1,234" in lines[3]
-    hub.write(
-        tmp_path / "results" / "hub.json",
-        "python benchmarks/hub.py",
-        {},
-        [case.as_json() for case in cases],
-    )
-    results = json.loads((tmp_path / "results" / "hub.json").read_text(encoding="utf-8"))
-    assert set(results) == {"command", "machine", "versions", "cases"}
-    assert [case["goal"] for case in results["cases"]] == [1.5, 600.0, None]
-
-
 def test_figures_of_other_sizes_are_not_written_over_the_usual_ones(hub: Any) -> None:
     assert not hub.options_of([]).other
     for given in (["--short"], ["--rows", "1000"], ["--xet"]):
         assert hub.options_of(given).other
     assert hub.options_of(["--rows", "100000"]).rows == 100_000
-
-
-def test_a_part_takes_the_place_of_its_own_figures_alone(hub: Any) -> None:
     assert hub.options_of(["--only", "diff"]).partial
-    old = [{"case": "a", "figure": "time", "value": 1}, {"case": "b", "figure": "time", "value": 2}]
-    new = [{"case": "b", "figure": "time", "value": 3}, {"case": "c", "figure": "time", "value": 4}]
-    assert hub.replaced(old, new) == [old[0], *new]
 
 
 @pytest.mark.slow

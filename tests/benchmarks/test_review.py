@@ -38,26 +38,6 @@ def test_figures_of_other_sizes_are_not_written_over_the_usual_ones(review: Any)
     assert review.options_of(["--rows", "10000"]).rounds == 3
 
 
-def test_the_table_knows_which_way_is_better(path: None, tmp_path: Path) -> None:
-    import told
-    from harness import Case
-
-    cases = [
-        Case("a", "time", 2.0, 1.0, 3.0, 3, "s", "lower", 1.5),
-        Case("a", "rate", 1234.5, None, None, 1, "records/s", "higher", 1000.0),
-        Case("b", "time", None, None, None, 0, "s", "lower"),
-    ]
-    lines = told.table(cases).splitlines()
-    assert [line.split()[-1] for line in lines[1:]] == ["MISSED", "reached", "s"]
-    assert "<= 1.5" in lines[1] and ">= 1,000" in lines[2]
-    made = [case.as_json() for case in cases]
-    told.write(tmp_path / "new" / "x.json", "python x.py", {"argilla": "2.8.0"}, made)
-    results = json.loads((tmp_path / "new" / "x.json").read_text(encoding="utf-8"))
-    assert set(results) == {"command", "machine", "versions", "cases"}
-    newer = {**made[1], "value": 9.0}
-    assert told.replaced(results["cases"], [newer]) == [made[0], newer, made[2]]
-
-
 def test_both_ways_send_the_same_rows(path: None, tmp_path: Path) -> None:
     """The version is one that `send` takes, and every row of it is drawn."""
     import review_ways

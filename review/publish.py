@@ -68,6 +68,7 @@ def publish_reviews(
     rule: Rule = "majority",
     store: Path | None = None,
     dry_run: bool = False,
+    card: str = "fail",
     seed: int = 0,
 ) -> Publication:
     """Publish the answers with the next version, to where `version` is from: its store, or its Hub.
@@ -83,15 +84,16 @@ def publish_reviews(
         rule: when answers overrule a label.
         store: the local store that also gets what goes to a Hub.
         dry_run: publish nothing.
+        card: what becomes of a card that people changed on a Hub (`charter.hub.HubOptions`).
         seed: of the figures' intervals.
 
     Raises:
-        InputError: nobody has answered, or there is a later version.
+        InputError: nobody has answered, there is a later version, or people changed the card.
         Failure: the gate of publication did not open, or the version can't be written.
     """
     from charter.hub.beside import publisher
 
-    publish = publisher(version, store, "publish the reviews", candidates=True)
+    publish = publisher(version, store, "publish the reviews", candidates=True, card=card)
     checks = merged(version, collected, gone)
     if not checks and not version.splits("reviews"):
         what, fix = "nobody has answered yet", "run `charter review collect` first"

@@ -123,12 +123,13 @@ def next_pairs(
     Bradley-Terry fit foresees the final table (summed p): means, and a Gaussian error made of the
     fit's own (Laplace, with MacKay's moderation of the probabilities) and of the noise of the
     answers to come, which is told from the answers seen: whole votes are noisy, soft ones less.
-    A rival is out when it cannot reach the leader even by winning all it has left. It ends when
-    the chances of all others to finish above the leader add up to at most 1 - `confidence`
-    (Boole's inequality, so that the leader stays on top more often than that: with the default
-    in 95 to 99 % of simulated prompts of six, from 45 to 60 % of the pairs; equal candidates take
-    up to nine tenths). Else the pairs are asked whose answers take most away from the uncertain
-    leads (the expected reduction of their variance): those of the leader and its close rivals.
+    A rival is out when it cannot reach what another has won even by winning all it has left. It
+    ends when the chances of all others to finish above the leader add up to at most
+    1 - `confidence` (Boole's inequality, so that the leader stays on top more often than that:
+    with the default in 95 to 99 % of simulated prompts of six, from 45 to 60 % of the pairs; equal
+    candidates take up to nine tenths). Else the pairs are asked whose answers take most away from
+    the uncertain leads (the expected reduction of their variance): those of the leader and its
+    close rivals.
     Eliminating by bounds on summed wins follows Heckel et al. (2019, Active ranking from pairwise
     comparisons), choosing by expected information the active Bradley-Terry of Chen et al. (2013,
     Pairwise ranking aggregation in a crowdsourced setting).
@@ -160,12 +161,9 @@ def next_pairs(
     ahead = _Ahead.seen(n, results, known)
     if sum(ahead.risks) <= 1 - confidence:
         return []
-    size = min(_later_pairs(n), left)
-    useful, others = ahead.by_use()
-    # Without failures a round short of useful pairs is the last one. A failed pair stays open for
-    # good, so then the round is filled up, or `most_rounds` would not hold.
-    failed = len(known) > len(results)
-    return (useful + others if failed else useful)[:size]
+    # A round short of useful pairs is the last one, also if some of it fail: it had all pairs of
+    # all who can still win, and nobody else ever can again. So `most_rounds` holds.
+    return ahead.useful()[: min(_later_pairs(n), left)]
 
 
 def _later_pairs(n: int) -> int:
@@ -189,11 +187,10 @@ class _Ahead:
     touches: list[bool]
     gains: list[float]
 
-    def by_use(self) -> tuple[list[Pair], list[Pair]]:
-        """The pairs that matter for the lead, the most useful first, and the others."""
+    def useful(self) -> list[Pair]:
+        """The pairs that matter for the lead, the most useful first."""
         order = sorted(range(len(self.pairs)), key=lambda k: (-round(self.gains[k], 9), k))
-        useful = [self.pairs[k] for k in order if self.touches[k]]
-        return useful, [self.pairs[k] for k in order if not self.touches[k]]
+        return [self.pairs[k] for k in order if self.touches[k]]
 
     @classmethod
     def seen(cls, n: int, results: Mapping[Pair, float], known: Collection[Pair]) -> _Ahead:
@@ -312,7 +309,7 @@ def _noise(n: int, answers: Floats, p: Floats) -> tuple[float, float]:
 
 
 def _is_out(leader: int, n: int, results: Mapping[Pair, float]) -> list[bool]:
-    """Who cannot finish above the leader, even if it lost and they won all that is open."""
+    """The leader, and who cannot be on top even if they won, and all others lost, what is open."""
     won, played = [0.0] * n, [0] * n
     for (i, j), p in results.items():
         won[i] += p
@@ -322,7 +319,8 @@ def _is_out(leader: int, n: int, results: Mapping[Pair, float]) -> list[bool]:
     # Of equal ones the lower index is on top; sums that differ by rounding are equal.
     reach = [won[r] + n - 1 - played[r] for r in range(n)]
     return [
-        r == leader or reach[r] < won[leader] + (1e-9 if leader < r else -1e-9) for r in range(n)
+        r == leader or any(reach[r] < won[s] + (1e-9 if s < r else -1e-9) for s in range(n))
+        for r in range(n)
     ]
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charter.cli.interrupts import check_interrupt
-from charter.cli.options import load, out_option, recipe_options
+from charter.cli.options import card_option, load, out_option, recipe_options
 from charter.cli.output import Output, common
+from charter.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from charter.improve.loop import Outcome
@@ -36,6 +37,7 @@ __all__ = ["command"]
     help="Put another loop's figures beside this one's; may be repeated.",
 )
 @click.option("--plan", "planned", is_flag=True, help="Say what is left to do; do nothing.")
+@card_option
 @common
 def command(
     recipe: Path,
@@ -45,6 +47,7 @@ def command(
     rounds: int | None,
     others: tuple[Path, ...],
     planned: bool,
+    card: str,
     as_json: bool,
     debug: bool,
 ) -> None:
@@ -70,15 +73,20 @@ def command(
             raise click.UsageError("--beside is of the report, and --plan makes none")
         _plan(output, loaded, out)
         return
+    from charter.hub import HubOptions
     from charter.improve.run import improve
 
+    hub = HubOptions(card=card)
+    if loaded.recipe.publish.to != "hub" and hub != HubOptions():
+        fix = "set publish.to: hub, or leave it out"
+        raise InputError(Fault(str(recipe), "publish.to", "--card belongs to a Hub", fix))
     started = time.monotonic()
 
     def say(line: str) -> None:
         check_interrupt()
         output.line(f"[{time.monotonic() - started:7.1f} s] {line}")
 
-    result = improve(loaded, out, say, output.progress, others)
+    result = improve(loaded, out, say, output.progress, others, hub)
     _show(output, loaded, result)
     output.result(result.found)
 

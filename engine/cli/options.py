@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 __all__ = [
     "DEFAULT_OUT",
+    "Real",
+    "card_option",
     "checked",
     "load",
     "on_hub",
@@ -33,6 +36,19 @@ __all__ = [
 ]
 
 DEFAULT_OUT = Path("out")
+
+
+class Real(click.FloatRange):
+    """A number of an option; `nan`, which click finds in every range, and `inf` are none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number, which is finite and in the range."""
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return found
 
 
 def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,6 +102,17 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+def card_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--card."""
+    return click.option(
+        "--card",
+        type=click.Choice(["fail", "keep", "replace"]),
+        default="fail",
+        show_default=True,
+        help="On a Hub: what becomes of a card that people changed there.",
+    )(function)
 
 
 def on_hub(repo: str, store: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from charter.cli.options import open_named, store_option
+from charter.cli.options import card_option, open_named, store_option
 from charter.cli.output import Output, common
 from charter.documents import read_text
 from charter.errors import Fault, InputError
@@ -32,13 +32,7 @@ _MOST = 20
 @click.option("--source", "sources", multiple=True, metavar="NAME", help="All prompts of a source.")
 @click.option("--reason", required=True, help="Why; published, so do not quote the rows.")
 @click.option("--dry-run", is_flag=True, help="Say what would go; publish nothing.")
-@click.option(
-    "--card",
-    type=click.Choice(["fail", "keep", "replace"]),
-    default="fail",
-    show_default=True,
-    help="On a Hub: what becomes of a card that people changed there.",
-)
+@card_option
 @store_option
 @common
 def command(

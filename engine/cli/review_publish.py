@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from charter.cli.names import check_repo_argument
-from charter.cli.options import on_hub, open_named, or_local, store_option
+from charter.cli.options import card_option, on_hub, open_named, or_local, store_option
 from charter.cli.output import Output, common
 from charter.cli.review_serve import data_option
 from charter.errors import Fault, InputError
@@ -30,6 +30,7 @@ __all__ = ["command"]
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the intervals.")
 @click.option("--dry-run", is_flag=True, help="Say what would be published.")
+@card_option
 @data_option
 @store_option
 @common
@@ -38,6 +39,7 @@ def command(
     overrule: str,
     seed: int,
     dry_run: bool,
+    card: str,
     data: Path | None,
     store: Path,
     as_json: bool,
@@ -69,6 +71,7 @@ def command(
         rule=cast("Rule", overrule),
         store=store,
         dry_run=dry_run,
+        card=card,
         seed=seed,
     )
     found = done.as_json()

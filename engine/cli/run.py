@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from charter.cli.options import load, out_option, recipe_options
+from charter.cli.options import Real, card_option, load, out_option, recipe_options
 from charter.cli.output import Output, common
 from charter.errors import Fault, InputError
 
@@ -24,12 +24,10 @@ if TYPE_CHECKING:
 @out_option
 @click.option("--version", metavar="TAG", help="Publish as this tag instead of the next one.")
 @click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="Make no more calls.")
-@click.option(
-    "--max-cost", type=click.FloatRange(min=0), metavar="MONEY", help="Spend no more, by price."
-)
+@click.option("--max-cost", type=Real(min=0), metavar="MONEY", help="Spend no more, by price.")
 @click.option(
     "--max-reject-rate",
-    type=click.FloatRange(0, 1),
+    type=Real(0, 1),
     metavar="SHARE",
     help="End the run when more rows than this share lose a call.  [default: the recipe's, 0.2]",
 )
@@ -37,13 +35,7 @@ if TYPE_CHECKING:
 @click.option("--pr", is_flag=True, help="`to: hub`: open a pull request.")
 @click.option("--rebase", is_flag=True, help="`to: hub`: take the next number if need be.")
 @click.option("--dry-run", is_flag=True, help="`to: hub`: check and decide, send nothing.")
-@click.option(
-    "--card",
-    type=click.Choice(["fail", "keep", "replace"]),
-    default="fail",
-    show_default=True,
-    help="`to: hub`: what becomes of a card that people changed there.",
-)
+@card_option
 @click.option("--no-train", is_flag=True, help="Leave out the recipe's train and evaluate blocks.")
 @common
 def command(

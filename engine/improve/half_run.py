@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from charter.errors import Failure, Fault
+from charter.hub import HubOptions
 from charter.improve.state import LoopFolder
 from charter.recipes import Loaded
 from charter.run import RunResult, run_recipe
@@ -16,7 +17,13 @@ __all__ = ["run_half"]
 _MARK: Final = "retry-rejects"
 
 
-def run_half(half: Loaded, out: Path, folder: LoopFolder, progress: Progress) -> RunResult:
+def run_half(
+    half: Loaded,
+    out: Path,
+    folder: LoopFolder,
+    progress: Progress,
+    hub: HubOptions | None = None,
+) -> RunResult:
     """Run a half, as `charter run` does.
 
     A run does not ask again for what failed in it. One that ended as too many rows failed leaves a
@@ -27,13 +34,14 @@ def run_half(half: Loaded, out: Path, folder: LoopFolder, progress: Progress) ->
         out: gets `runs/` and `versions/`.
         folder: of the loop, entered.
         progress: who is told.
+        hub: how a version goes to a Hub.
 
     Raises:
         InputError, Failure, Interrupted: as `charter.run.run_recipe`.
     """
     mark = folder.path / _MARK
     try:
-        result = run_recipe(half, out, progress, retry_rejects=mark.exists())
+        result = run_recipe(half, out, progress, retry_rejects=mark.exists(), hub=hub)
     except Failure as error:
         # The fault of too many failed rows names options of `charter run`, which rounds lack.
         if not any("--retry-rejects" in fault.fix for fault in error.faults):

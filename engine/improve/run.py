@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from charter.errors import CharterError, Interrupted
+from charter.hub import HubOptions
 from charter.improve import halves
 from charter.improve.beside import Beside, Loop, read_loops, subject
 from charter.improve.evaluate import Evaluation, asked_prompts
@@ -51,6 +52,7 @@ def improve(
     say: Callable[[str], None],
     shown: Shown,
     others: Sequence[Path] = (),
+    hub: HubOptions | None = None,
 ) -> Improved:
     """Go through the rounds of a recipe; the same call goes on where one was cut off.
 
@@ -63,6 +65,7 @@ def improve(
         say: told a line at each step.
         shown: makes a watcher for one step.
         others: folders of loops that the report is to put beside this one.
+        hub: how versions go to a Hub, for `publish: {to: hub}`.
 
     Raises:
         InputError: the recipe lacks what rounds need; another loop cannot be compared.
@@ -78,7 +81,7 @@ def improve(
     with open_loop(loaded, out) as folder:
         say(f"state in {folder.path}")
         evaluation = Evaluation(loaded, folder, prompts)
-        work = RoundWork(loaded, out, folder, evaluation, helpful, shown)
+        work = RoundWork(loaded, out, folder, evaluation, helpful, shown, hub)
         try:
             outcome = run_rounds(folder, work, settings, say)
         except Exception as error:

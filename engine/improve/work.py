@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from charter.errors import Fault, InputError
-from charter.hub import Version, open_version
+from charter.hub import HubOptions, Version, open_version
 from charter.improve import halves
 from charter.improve.evaluate import Evaluation
 from charter.improve.half_run import run_half
@@ -53,6 +53,7 @@ class RoundWork:
         evaluation: measures a model.
         helpful: what is mixed into SFT, or None.
         shown: makes a watcher for one step.
+        hub: how versions go to a Hub.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class RoundWork:
         evaluation: Evaluation,
         helpful: Helpful | None,
         shown: Shown,
+        hub: HubOptions | None = None,
     ) -> None:
         self.loaded, self.out, self.folder = loaded, out, folder
         self.evaluation, self.helpful, self.shown = evaluation, helpful, shown
+        self.hub = hub
 
     def do(self, number: int, step: Step, done: Done) -> Facts:
         """Do one step; see `charter.improve.loop.Work`."""
@@ -103,7 +106,7 @@ class RoundWork:
 
     def _run(self, half: Loaded, config: str) -> Facts:
         with self.shown() as progress:
-            result = run_half(half, self.out, self.folder, progress)
+            result = run_half(half, self.out, self.folder, progress, self.hub)
         version = open_version(result.published.path)
         has = "train" in version.splits(config)
         return {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answered import answer
 from pointed import pointed
 
 from charter.errors import Failure, InputError
@@ -26,6 +27,7 @@ from charter.hub.embedded.child import launch
 from charter.hub.promote import promote_hub
 from charter.hub.retract import retract
 from charter.hub.retract_what import What, find_rows
+from charter.review.publish import publish_reviews
 
 # The client's own, of the library beneath it.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -166,6 +168,17 @@ def test_a_retraction_says_what_becomes_of_an_edited_card(
     assert (
         "Read this first" not in (open_remote(f"{REPO}@{done.tag}").path / "README.md").read_text()
     )
+
+
+def test_reviews_say_what_becomes_of_an_edited_card(hub: Any, with_p: Any, store: Path) -> None:
+    publish_hub(with_p(0.7), store)
+    edit_card(hub)
+    version = open_remote(f"{REPO}@v0.1.0")
+    checks = [answer(version, PAIR, "ann", "CHOSEN")]
+    with pytest.raises(InputError, match="--card replace"):
+        publish_reviews(version, checks, store=store)
+    done = publish_reviews(version, checks, store=store, card="keep")
+    assert "Read this first" in (open_remote(f"{REPO}@{done.tag}").path / "README.md").read_text()
 
 
 def test_a_promotion_that_died_before_its_tag_is_helped_on(

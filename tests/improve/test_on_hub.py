@@ -33,6 +33,16 @@ branches = [ref.name for ref in refs.branches]
 found = {"passed": passed, "changed": changed, "tags": tags, "main": main, "branches": branches}
 print(json.dumps(found))
 """
+EDIT = """
+import sys
+from huggingface_hub import HfApi
+api = HfApi()
+api.upload_file(
+    path_or_fileobj=b"Read this first.", path_in_repo="README.md", repo_id=sys.argv[1],
+    repo_type="dataset",
+)
+print("{}")
+"""
 
 
 @pytest.mark.slow
@@ -75,5 +85,13 @@ def test_every_round_is_on_the_hub(serve, good_script, rounds_file, tmp_path):
         # Once more: all is there, and no ref has moved.
         assert python(charter, *command)["pushed"] == pushed
         assert python(LOOK, *versions) == looked
+
+        # Somebody writes into the card, and another loop comes to publish beside it.
+        python(EDIT, versions[0].partition("@")[0])
+        another = [*command, "--rounds", "1", "--limit", "6"]
+        told = run_python(environment, tmp_path, charter, *another, rc=2)
+        assert "people have changed the card" in told and "--card replace" in told
+        found = python(charter, *another, "--card", "replace")
+        assert len(found["rounds"]) == 2
     finally:
         assert hub.stop() == 0

@@ -231,6 +231,14 @@ def test_failed_pairs_are_not_asked_again(table: tuple[int, Results], data: st.D
     assert len(rounds) <= most_rounds(n)
 
 
+def test_a_last_round_in_which_a_pair_fails_is_the_last() -> None:
+    """Six rounds of four pairs and one of two, in which 2 and 7 get no answer."""
+    sure = {(1, 3): 1.0, (1, 5): 0.75, (1, 6): 0.5, (2, 5): 1.0, (2, 6): 0.5, (3, 4): 1.0}
+    sure |= {(3, 5): 0.5, (3, 7): 0.75, (5, 6): 1.0, (5, 7): 1.0}
+    _, rounds = _play(8, dict.fromkeys(_pairs(8), 0.0) | sure, frozenset({(2, 7)}))
+    assert len(rounds) <= most_rounds(8)
+
+
 @settings(deadline=None)
 @given(_tables(), st.data())
 def test_pairs_given_as_identical_are_not_asked(

@@ -8,25 +8,27 @@
         load >> respond >> critique >> revise >> ToSft()
 
 A row is a prompt with all that was made of it. Each task asks through its `llm` for a whole
-batch; `asking()` is the pure step behind it, which `charter run` drives itself.
+batch; `asking()` is the pure step behind it, which `charter run` drives itself. What was said stays
+in the row (`raw` of a vote), so there is no `distilabel_metadata`.
 """
 
 # No `from __future__ import annotations` here: distilabel's runner looks for the class `StepInput`
 # among the annotations of `process`, and does not find it in a text.
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from distilabel.steps import LoadDataFromDicts, Step, StepInput
 from distilabel.steps.tasks import Task
 from pydantic import Field
 
 from charter.constitutions import Constitution, find_constitution, load_constitution
+from charter.errors import CharterError, Fault, InputError, nearest
 from charter.models.ask import ask_batch
-from charter.models.call import Answer
+from charter.models.call import Answer, Call
 from charter.recipes.schema import FewShot
 from charter.rows import Row
 from charter.steps.asking import Asking
@@ -70,6 +72,29 @@ def _loaded(path: Path, *stamp: int) -> Constitution:
     return load_constitution(path)
 
 
+def _check_principles(step: Any) -> None:
+    """Refuse names that the step's constitution lacks, before a batch is lost to them."""
+    wanted = getattr(step, "principles", None)
+    weights = wanted if isinstance(wanted, Mapping) else {}
+    named = {f"principles.{name}": name for name in weights}
+    for at, shot in enumerate(getattr(step, "few_shot", ())):
+        named[f"few_shot[{at}].principle"] = shot.get("principle", "")
+    known = [p.id for p in _constitution(step.constitution).principles] if named else []
+    faults = [
+        Fault("", path, f'the constitution has no principle "{name}"', nearest(name, known))
+        for path, name in named.items()
+        if name not in known
+    ]
+    if weights and not any(weight > 0 for weight in weights.values()):
+        faults.append(Fault("", "principles", "has no weight above 0", "give one principle weight"))
+    if faults:
+        raise InputError(faults)
+
+
+# Of a comparison: so many that are drawn, all, or those named with their weights.
+_Compared = Annotated[int, Field(ge=1)] | Literal["all"] | dict[str, float]
+
+
 class LoadPrompts(LoadDataFromDicts):  # type: ignore[misc]
     """The prompts' rows. Its columns are known before there is a row, so it can be drawn empty."""
 
@@ -84,6 +109,16 @@ class _AskingTask(Task):  # type: ignore[misc]
 
     seed: int = Field(default=0, description="Every draw and every call's seed is a hash of it.")
 
+    def load(self) -> None:
+        """Load the LLM. An InputError says that the task cannot do what it is set to."""
+        # First, since distilabel unloads a step that failed to load, and then needs what this sets.
+        super().load()
+        if self.num_generations != 1 or self.group_generations:
+            what = "a task of Charter makes one generation a call"
+            fix = "add a step for each further candidate: Respond(index=1), Respond(index=2)"
+            raise InputError(Fault(self.name, "num_generations", what, fix))
+        _check_principles(self)
+
     @property
     def inputs(self) -> list[str]:
         """A row needs its prompt; the rest is made on the way."""
@@ -92,7 +127,7 @@ class _AskingTask(Task):  # type: ignore[misc]
     @property
     def outputs(self) -> list[str]:
         """What every row carries after the task."""
-        return ["prompt_id", "source", "revisions", "candidates", "faults"]
+        return ["prompt_id", "source", "initial_response", "revisions", "candidates", "faults"]
 
     def asking(self) -> Asking:
         """The pure step behind the task."""
@@ -116,11 +151,26 @@ class _AskingTask(Task):  # type: ignore[misc]
         """Ask for all calls of a batch at once; rows come out in the order they came in."""
         asking = self.asking()
         wanted = [asking.calls(row) for row in inputs]
-        answers = iter(ask_batch(self.llm, [call for calls in wanted for call in calls]))
+        answers = iter(self._answers([call for calls in wanted for call in calls]))
         yield [
             asking.fold(row, [next(answers) for _ in calls])
             for row, calls in zip(inputs, wanted, strict=True)
         ]
+
+    def _answers(self, calls: Sequence[Call]) -> list[Answer]:
+        """One for each call. An LLM that raises has failed them all: its rows say so.
+
+        Distilabel's runner would empty the rows of the batch, ids and all.
+        """
+        try:
+            return ask_batch(self.llm, calls)
+        except CharterError:
+            raise
+        except Exception as error:  # noqa: BLE001 - each client has errors of its own
+            said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            if self._logger:  # a step that was not loaded has none
+                self._logger.warning(f"{self.name}: {len(calls)} calls failed: {said}")
+            return [Answer(error=said)] * len(calls)
 
 
 class Respond(_AskingTask):
@@ -179,7 +229,7 @@ class _JudgingTask(_AskingTask):
     constitution: str = Field(description="A shipped name, or a path.")
     mode: Mode = "verdict"
     pairs: Pairing = "all"
-    principles: int | Literal["all"] | dict[str, float] = 1
+    principles: _Compared = 1
     candidates: int = Field(default=2, description="Candidates a row has when nothing fails.")
     votes: int = Field(default=1, ge=1, description="Answers to each question, in mode `vote`.")
     orders: Orders = "both"
@@ -248,7 +298,7 @@ class Keep(_RowStep):
     """From votes to labels: chosen and rejected, or the reason why not."""
 
     constitution: str = Field(description="A shipped name, or a path; for the weights.")
-    principles: int | Literal["all"] | dict[str, float] = Field(
+    principles: _Compared = Field(
         default=1, description="As the judge has them; those that are named bring their weights."
     )
     keep: Literal["consistent", "margin"] = "consistent"
@@ -260,6 +310,11 @@ class Keep(_RowStep):
     min_order_consistency: float = 0.0
     near_equal: float = 1.0
     injections: Literal["reject", "ignore"] = "reject"
+
+    def load(self) -> None:
+        """Nothing but a look whether the principles are there."""
+        super().load()
+        _check_principles(self)
 
     @property
     def outputs(self) -> list[str]:
@@ -295,7 +350,11 @@ class ToPreference(_RowStep):
     @property
     def outputs(self) -> list[str]:
         """The published columns."""
-        return ["id", "chosen", "rejected", "p_chosen", "log_odds", "order_consistent"]
+        return [
+            *("id", "chosen", "rejected", "p_chosen", "log_odds", "principle_ids", "n_votes"),
+            *("order_consistent", "label_source", "source_label", "chosen_model"),
+            *("rejected_model", "judge_model", "source"),
+        ]
 
     def shape(self, row: Row) -> list[Row]:
         """One row a labelled pair."""
@@ -310,7 +369,11 @@ class ToJudgments(_RowStep):
     @property
     def outputs(self) -> list[str]:
         """The published columns."""
-        return ["comparison_id", "principle_id", "order", "verdict", "p_a", "raw"]
+        return [
+            *("comparison_id", "candidate_a", "candidate_b", "principle_id", "order", "sample"),
+            *("verdict", "p_a", "rationale", "raw", "judge_model", "score_a", "score_b"),
+            *("source_label", "prompt_tokens", "completion_tokens"),
+        ]
 
     def shape(self, row: Row) -> list[Row]:
         """One row a vote."""

@@ -17,9 +17,12 @@ __all__ = ["LETTERS", "Labels", "parse_verdict"]
 
 _EDGES = " \t\r\n\v\f\"'“”‘’()[]{}<>.!"
 _LONGEST_LINE = 60
+# Around an answer they make a line of it.
+_ANSWER = re.compile(r"(?i)</?(?:final_)?(?:answer|verdict|choice|label|winner)>")
 _ARTICLE = re.compile(rf"(?i)\Aan?\s+(?={TIE_WORD}\Z)")
 # Words right before a statement that turn it round stand within so many characters.
 _NEAR_BEFORE = 48
+_GOES_ON = "…"
 # A label that is taken back so many characters later counts for nothing.
 _NEAR_AFTER = 120
 # A shorter `although` clause is no clause: what follows its comma still belongs to it.
@@ -45,25 +48,28 @@ class _Said(NamedTuple):
     equal: bool = False  # `both are equally good`: gives way to any label named after it
 
 
-def parse_verdict(text: str, labels: Labels = LETTERS) -> Verdict:
+def parse_verdict(text: str, labels: Labels = LETTERS, *, cut: bool = False) -> Verdict:
     """The verdict of a judge's text: `A` the place shown first, `B` the second.
 
     Read are: a text, a first or a last line that is a label and nothing else; `verdict: A` and
     the like, also in JSON; `Response A is better`; `[[A]]`. A later conclusion (`Therefore, ...`,
     and above it `Overall, ...`) overrules what a sentence said before. All that is left must
     agree. A sentence with a negation, a condition or a concession counts for nothing, nor does
-    what another is said to think (`Assistant A argues that ...`), a heading (`Response A:`) or
-    what stands in `<think>` marks. All else is UNPARSED.
+    what another is said to think (`Assistant A argues that ...`), a quotation, a heading
+    (`Response A:`) or what stands in `<think>` marks. All else is UNPARSED.
 
     Args:
         text: what the judge wrote.
         labels: what the judge was told to call the two places.
+        cut: it was cut at its length, so that nobody knows how its last sentence goes on.
     """
     patterns = patterns_of(labels)
-    plain = plain_text(text.rpartition("</think>")[2].partition("<think>")[0])
+    plain = plain_text(_ANSWER.sub("\n", text.rpartition("</think>")[2].partition("<think>")[0]))
     whole = _whole(plain, patterns)
     if whole:
         return Verdict(whole)
+    if cut and not _ends_with_form(plain, patterns):
+        plain += _GOES_ON
     asked = labels.marks[0] == "[["
     marks = list(_marks(plain, patterns, form=not asked))
     if asked and marks:
@@ -110,6 +116,8 @@ def _marks(plain: str, patterns: Patterns, *, form: bool) -> Iterator[_Said]:
     summaries = [match.end() for match in cues.SUMMARY.finditer(plain)]
     ends = [match.end() for match in cues.SENTENCE.finditer(plain)]
     for match in patterns.mark.finditer(plain):
+        if _is_quoted(plain, match):
+            continue
         summed = _last(summaries, match.start()) > _last(ends, match.start())
         rank = _Rank.SUMMED if summed else _Rank.SAID
         yield _Said(match.start(), rank, _label(match, patterns), form=form)
@@ -128,14 +136,16 @@ def _lines(plain: str, patterns: Patterns) -> Iterator[_Said]:
         for match in patterns.heading.finditer(plain)
         if match.start() not in ends
     }
-    for (at, _), label in zip(lines, alone, strict=True):
+    retracted = _retracted(plain, patterns)
+    for (at, line), label in zip(lines, alone, strict=True):
         if not label:
             continue
         verdict = _label(label, patterns)
         # With a noun it may be the heading of a part: then the other part has its own.
         heading = label[1] and (at not in ends or (headed and verdict not in headed))
         if not heading:
-            yield _Said(at, _Rank.SAID, verdict, form=True)
+            for each in (verdict, *_taken_back(at + len(line), verdict, retracted)):
+                yield _Said(at, _Rank.SAID, each, form=True)
 
 
 def _alone(line: str, patterns: Patterns) -> re.Match[str] | None:
@@ -207,8 +217,23 @@ def _is_form(match: re.Match[str]) -> bool:
     return groups.get("line") is not None and sign.startswith((":", "=", "-"))
 
 
+def _ends_with_form(plain: str, patterns: Patterns) -> bool:
+    """Whether the last line is a field with its value, `Verdict: A`, as far as it was written."""
+    last = plain.rpartition("\n")[2]
+    found = (match for pattern in patterns.declared for match in pattern.finditer(last))
+    return any(_is_form(match) and not last[match.end() :].strip(_EDGES) for match in found)
+
+
+def _is_quoted(plain: str, match: re.Match[str]) -> bool:
+    """Whether it stands in another's text: `it ends with "Verdict: A"`."""
+    before = plain[max(match.start() - _NEAR_BEFORE, 0) : match.start()]
+    return cues.QUOTED.search(before) is not None
+
+
 def _is_undone(plain: str, match: re.Match[str], patterns: Patterns) -> bool:
     """Whether a label is named as the loser, or as another's verdict."""
+    if _is_quoted(plain, match):
+        return True
     if match.re in patterns.declared:
         before = plain[max(match.start() - _NEAR_BEFORE, 0) : match.start()]
         if cues.REVERSAL.search(before) or cues.OTHERS.search(before):
@@ -216,11 +241,13 @@ def _is_undone(plain: str, match: re.Match[str], patterns: Patterns) -> bool:
     return patterns.undone.match(plain, match.end(match.lastindex or 0)) is not None
 
 
-def _taken_back(
-    match: re.Match[str], patterns: Patterns, retracted: list[tuple[int, str]]
-) -> Iterator[str]:
-    """Other labels by which the text corrects itself: with them it names two, and settles none."""
-    end, own = match.end(match.lastindex or 0), _label(match, patterns)
+def _retracted(plain: str, patterns: Patterns) -> list[tuple[int, str]]:
+    """Where the text corrects itself, and the labels by which it does."""
+    return [(m.start(), _label(m, patterns)) for m in patterns.retracted.finditer(plain)]
+
+
+def _taken_back(end: int, own: str, retracted: list[tuple[int, str]]) -> Iterator[str]:
+    """The labels that take back one that ends there: with them it names two, and settles none."""
     for at, label in retracted[bisect_left(retracted, (end, "")) :]:
         if at >= end + _NEAR_AFTER:
             return
@@ -237,14 +264,13 @@ def _sentences(plain: str, patterns: Patterns) -> Iterator[_Said]:
     if not (declared or stated or narrow or ties):
         return
     context = _Context(plain)
-    retracted = [
-        (match.start(), _label(match, patterns)) for match in patterns.retracted.finditer(plain)
-    ]
+    retracted = _retracted(plain, patterns)
     for match in (*declared, *stated):
         rank = context.rank(match)
         if rank is not None and not _is_undone(plain, match, patterns):
-            for label in (_label(match, patterns), *_taken_back(match, patterns, retracted)):
-                yield _Said(match.start(), rank, label, form=_is_form(match))
+            label, end = _label(match, patterns), match.end(match.lastindex or 0)
+            for each in (label, *_taken_back(end, label, retracted)):
+                yield _Said(match.start(), rank, each, form=_is_form(match))
     for match in narrow:
         rank = context.rank(match)
         if rank is not None and rank > _Rank.SAID:

@@ -17,6 +17,7 @@ __all__ = [
     "DENIAL",
     "NEGATION",
     "OTHERS",
+    "QUOTED",
     "RESTRICTION",
     "REVERSAL",
     "SENTENCE",
@@ -26,7 +27,8 @@ __all__ = [
 _VERDICTS = r"(?:verdict|answer|decision|choice|judge?ment|conclusion|preference|evaluation)"
 _SPEECH = (
     r"argue|claim|say|state|believe|contend|assert|maintain|think|conclude|insist|mention|note"
-    r"|emphasize|highlight|suggest|explain|acknowledge|feel|prefer|point"
+    r"|emphasize|highlight|suggest|explain|acknowledge|feel|prefer|point|declare|demand|pretend"
+    r"|hint|boast|implie|repeat"
 )
 
 SENTENCE = re.compile(r"[.!?\n;]")
@@ -56,7 +58,10 @@ DENIAL = re.compile(
     rf"|{_SELF}(?:\b(?:not|never|cannot)|n['’]t)\s(?:\w{{1,12}}\s){{0,2}}"
     r"(?:think|believe|say|find|agree|claim|conclude|see|feel|consider)\b"
     r"|\b(?:it|that)\s?(?:is\s|['’]s\s|is)n[o'’]t\s(?:clear|sure|certain|true|that)\b"
-    r"|\b(?:it|that)(?:\sis|['’]s)\s(?:false|untrue|wrong|incorrect)\sthat\b"
+    r"|\b(?:it|that)(?:\sis|['’]s)\s(?:false|untrue|wrong|incorrect|possible|unlikely|doubtful"
+    r"|tempting|arguable|conceivable|a\smyth)\s(?:that|to)\b"
+    r"|\b(?:may|might|could)\sbe\sthat\b|\bat\sfirst\b|\bsuperficially\b"
+    r"|(?<!\bI\s)\b(?:suppose|supposing|assume|assuming|imagine)\b"
     r"|\b(?:false|wrong|incorrect)\sto\s(?:say|claim)\b"
     r"|\b(?:hard|difficult|impossible)\sto\s(?:say|tell|claim|choose|decide|judge)\b"
 )
@@ -73,10 +78,13 @@ CONCESSION = re.compile(
 ATTRIBUTION = re.compile(
     rf"(?i)(?<!\bI\s)(?<!\bwe\s)(?<!\bit\s)(?<!\bthis\s)(?<!\bthat\s)(?<!\bwhich\s)"
     rf"\b(?:(?:{_SPEECH})s|argued|claimed|said|stated|believed|contended|asserted)\b"
-    rf"|\b(?:some|others|people|users|they|both|assistants|many|one|someone|you)\s"
-    rf"(?:(?:might|could|may|can|would|will)\s)?(?:\w{{1,12}}\s)?(?:{_SPEECH})\b"
-    rf"|\baccording\sto\b|\b(?:argument|claim|assertion|statement|opinion|view|position)s?\sthat\b"
-    rf"|\b(?:asked|told|instructed|supposed)\s(?:\w{{1,8}}\s){{0,2}}to\s(?:say|write|answer|reply|choose)\b"
+    rf"|\b(?:some|others|people|users|they|both|assistants|many|one|someone|you)"
+    rf"(?:\s(?:might|could|may|can|would|will)|['’]d)?\s(?:\w{{1,12}}\s)?(?:{_SPEECH})\b"
+    rf"|\baccording\sto\b|\b(?:argument|claim|assertion|statement|opinion|view|position|idea|notion"
+    rf"|hypothesis)s?\sthat\b"
+    r"|\b(?:ask(?:s|ed)|tells|told|instruct(?:s|ed)|supposed|want(?:s|ed)|order(?:s|ed)|urges|begs"
+    r"|tries|tried|attempts)\s(?:\w{1,12}\s){0,2}"
+    r"to\s(?:say|write|answer|reply|choose|pick|select|prefer|vote|output|inject|force)\b"
 )
 # What the judge agrees with is its own view.
 AGREEMENT = re.compile(
@@ -93,7 +101,7 @@ REVERSAL = re.compile(
     r"(?i)(?:(?<!less\s)(?<!least\s)\b(?:worse|worst|wrong|incorrect|inaccurate|inferior|weaker|weakest"
     r"|poor|poorer|poorest|bad|lesser|losing|rejected|disfavou?red|dispreferred|unsafe|harmful"
     r"|dangerous|toxic|biased|flawed|misleading|unhelpful|problematic|undesirable|unacceptable|false"
-    r"|second|second[\s-]best|second[\s-](?=best)|runner[\s-]up|lower|lowest)"
+    r"|last|second|second[\s-]best|second[\s-](?=best)|runner[\s-]up|lower|lowest)"
     rf"{_AMONG}"
     # What is less harmful is better; what is less anything else is not.
     r"|\b(?:less|least)(?:[\s-](?!(?:harmful|unsafe|dangerous|toxic|biased|flawed|misleading|bad"
@@ -102,6 +110,13 @@ REVERSAL = re.compile(
     r"|неправильн\w{1,3})|(?:较差|更差|最差|錯誤|错误|悪い)的?)[\s_-]{0,3}$"
 )
 OTHERS = re.compile(
-    r"(?i)\b(?:previous|earlier|prior|initial|original|example|sample|possible|hypothetical|their|his"
+    r"(?i)\b(?:previous|earlier|prior|initial|original|example|sample|possible|hypothetical|true|actual"
+    r"|expected|reference|gold|quiz|their|his"
     r"|her|your|\w{1,12}(?:['’]s|s['’]))\s$"
+)
+# Right behind these another's words are quoted (a value of JSON stands behind `":`), or named.
+QUOTED = re.compile(
+    r"""[^"'\s:,(){}\[\]]:?\s["“‘'](?i:(?:the|my)\s)?$"""
+    r"|(?i:\b(?:(?:end|start|begin|open|close)s\swith|contains|includes|adds|inserts|injects|appends"
+    r"|quotes|to\s(?:inject|insert|force|add)):?)\s$"
 )

@@ -20,13 +20,13 @@ _PART = re.compile(
 _TOUCHING = re.compile(r"([^\W\d_a-zA-Z]+)([A-Za-z]|\d+)")  # `回答A`: no blank in such scripts
 # What a keyboard for Chinese or Japanese writes, as a judge's English has it.
 _NARROW = str.maketrans(
-    "：；，。！？（）［］【】「」＝ＡＢＣａｂ１２", ':;,.!?()[][]""=ABCab12', "*`#"
+    "：；，。！？（）［］【】「」＝ＡＢＣａｂ１２", ':;,.!?()[][]""=ABCab12', "*`#\ufeff\u200b"
 )
 _FIX = 'write the first and the second as in "A/B", "Output (a)/(b)" or "[[A]]/[[B]]/[[C]]"'
 
 
 def plain_text(text: str) -> str:
-    """The text without marks of emphasis, with `_` as a blank and narrow punctuation."""
+    """The text without emphasis and invisible marks, `_` as a blank and narrow punctuation."""
     return text.translate(_NARROW).replace("_", " ").strip()
 
 

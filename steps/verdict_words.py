@@ -46,6 +46,11 @@ _ADVERBS = (
     "clearly|much|slightly|overall|a|the|indeed|definitely|therefore|thus|generally|far|marginally|"
     "significantly|ultimately|considered|to\\s++be|a\\s++bit|still|clear|more"
 )
+# What a sentence goes on with behind the label that it is about.
+_VERBS = (
+    "is|was|has|had|does|did|would|will|can|cannot|could|should|may|might|must|seems|appears|fails"
+    "|loses|lies|lacks|misses|needs|gives|goes|falls|comes|breaks|violates|refuses|ignores|contains"
+)
 _TAIL = (
     r"(?:\s++(?:overall|one|choice|(?:of|between)\s++the\s++two|here|{noun}|"
     r"(?:in|for)\s++(?:this|the(?:\s++given)?)\s++"
@@ -137,8 +142,11 @@ def _core(label: str, *, bare: bool, marked: bool) -> str:
     """The pattern of one label.
 
     `A` asked for is `A` and never the article; `a` asked for may come as `A`, and stands by
-    itself only within brackets; a word (`first`) may be written in any case.
+    itself only within brackets; a word (`first`) may be written in any case, but for `one`, which
+    by itself is mostly no label (`I prefer this one`).
     """
+    if bare and marked and label.casefold() == "one":
+        return "One|ONE"
     if len(label) > 1 and not label.isdigit():
         return rf"(?i:{re.escape(label)})"
     if label.islower():
@@ -148,7 +156,7 @@ def _core(label: str, *, bare: bool, marked: bool) -> str:
 
 
 def _parts(labels: Labels) -> _Parts:
-    nouns = [re.escape(noun).replace(r"\ ", r"\s++") for noun in labels.nouns]
+    nouns = [re.escape(noun).replace(r"\ ", r"[\s-]++") for noun in labels.nouns]
     nouns += [*_NOUNS, *(() if labels.nouns else _SPEAKERS)]
     marked = bool(labels.nouns or labels.marks[0])
     pair, pair_bare = (
@@ -160,8 +168,8 @@ def _parts(labels: Labels) -> _Parts:
         tie += f"|{_core(labels.tie, bare=False, marked=False)}"
     return _Parts(
         noun=rf"(?i:\b(?:{'|'.join(nouns)})|(?<![^\W_])(?:{_FOREIGN})|(?:{_UNSPACED}))",
-        # `Output(a)` and `回答A` have no blank between.
-        gap=r"(?:\s++|(?=[(\[])|(?<=[^\x00-\u024f])\s*+)",
+        # `Output(a)` and `回答A` have no blank between, and `response-1` a hyphen.
+        gap=r"(?:\s++|-(?=\w)|(?=[(\[])|(?<=[^\x00-\u024f])\s*+)",
         pair=pair,
         pair_bare=pair_bare,
         every=f"{pair}|{tie}",
@@ -179,7 +187,7 @@ def patterns_of(labels: Labels) -> Patterns:
     verdicts |= {labels.first.casefold(): "A", labels.second.casefold(): "B", TIE_WORD: "TIE"}
     narrow = r"(?=\s++(?:in|at|for|on|with|by|when|from|regarding|aligned)\b)"
     return Patterns(
-        alone=re.compile(rf"({p.noun}\s*+{_OPEN})?+({p.every})"),
+        alone=re.compile(rf"({p.noun}(?:-|\s*+){_OPEN})?+({p.every})"),
         heading=re.compile(rf"(?m)^[^\S\n]*+{_OPEN}{p.named}{_CLOSE}[^\S\n]*+(?:[:—-]|$)"),
         mark=re.compile(
             rf"\[\[(?:{p.named}|({p.every}))\]\]"
@@ -308,14 +316,26 @@ def _tied(p: _Parts) -> re.Pattern[str]:
 
 
 def _undone(p: _Parts) -> re.Pattern[str]:
-    """`A, which is worse`, `A as the one to reject`, `A: 3, B: 5`, `A... or B?`."""
+    """`A, which is worse`, `A as the one to reject`, `A: 3, B: 5`, `A... or B?`.
+
+    And `A, though kind, is wrong`, where the label is what a sentence is about, and `A: bad. B:
+    good`, remarks on both.
+    """
     lost = (
         r"(?:worse|worst|weaker|weakest|inferior|wrong|incorrect|loser|rejected"
         r"|one\s++to\s++reject)"
     )
     label = rf"(?:{p.noun}{p.gap})?+{_OPEN}(?:{p.every}){_EDGE}"
+    inner = r"[^,.;:!?\"—–\n]{1,80}"
+    aside = (
+        rf"(?:,(?!\s++(?i:because|since|as|due|given)\b){inner}+(?:,{inner}+){{0,2}}?,"
+        rf"|\s*+[—–]{inner}+[—–]|\s-\s{inner}?\s-)"
+    )
+    sign = r"\s*+(?:[:—–]|-(?=\s))"
     return re.compile(
-        rf"{_CLOSE}(?:\s++(?i:as)\s++(?i:(?:the|being|my|a)\s++)*+(?i:{lost})\b"
+        rf"{_CLOSE}(?:{aside}(?!{_better(p)})\s++(?i:{_VERBS})\b"
+        rf"|{sign}[^\n]{{1,120}}?[.,;\n]\s*+(?:-\s++)?+{label}{_CLOSE}{sign}"
+        rf"|\s++(?i:as)\s++(?i:(?:the|being|my|a)\s++)*+(?i:{lost})\b"
         rf"|\s*+,?+\s*+(?i:which|that|it)\s++(?i:is|was)\s++(?i:the\s++)?+(?i:{lost})\b"
         rf"|\s*+[:=]\s*+(?:\d|(?i:{lost}|no|bad|false|reject)\b)"
         rf"|\s*+,\s*+\d++\s*+%\s*+[,;/]\s*+{label}"
@@ -324,7 +344,7 @@ def _undone(p: _Parts) -> re.Pattern[str]:
 
 
 def _retracted(p: _Parts) -> re.Pattern[str]:
-    """`No wait, B.`, `Correction: B`, `possibly B`: the label ends its sentence."""
+    """`No wait, B.`, `No, B.`, `Correction: B`, `possibly B`: the label ends its sentence."""
     turn = (
         r"(?:wait|correction|corrected|actually|oops|sorry|scratch\s++that|make\s++that|i\s++mean"
         r"|i\s++misread|on\s++(?:reflection|second\s++thoughts?)|possibly|perhaps|maybe"
@@ -335,7 +355,8 @@ def _retracted(p: _Parts) -> re.Pattern[str]:
         rf"(?<!\b(?i:{word})\s)" for word in ("than", "to", "of", "over", "in", "by", "with", "and")
     )
     return re.compile(
-        rf"\b(?i:{turn})\b[^\n]{{0,40}}?(?<![\w'’-]){beside}(?:{p.noun}{p.gap})?+"
+        rf"\b(?:(?i:{turn})\b[^\n]{{0,40}}?(?<![\w'’-]){beside}"
+        rf"|(?i:no)[,.]\s++(?i:(?:it\s++is|it['’]s)\s++)?+)(?:{p.noun}{p.gap})?+"
         rf"{_OPEN}({p.every}){_EDGE}{_CLOSE}(?=\s*+(?:[.,;!?]|$))",
         re.MULTILINE,
     )

@@ -62,7 +62,8 @@ def logprob_vote(answer: Answer, order: Order) -> Vote:
 
 def text_vote(answer: Answer, order: Order) -> Vote:
     """The vote of a text; UNPARSED when nobody can read it as one."""
-    shown = parse_verdict(answer.text) if answer.ok else Verdict.UNPARSED
+    cut = answer.finish_reason == "length"
+    shown = parse_verdict(answer.text, cut=cut) if answer.ok else Verdict.UNPARSED
     if shown is Verdict.UNPARSED:
         return _UNPARSED
     verdict = shown if order is Order.AB else _SWAPPED[shown]

@@ -70,5 +70,5 @@ def read_applies(answer: Answer, *, letter: bool) -> Bears:
         if yes is None or no is None or yes == no or math.isnan(yes - no):
             return Bears.UNPARSED
         return Bears.YES if yes > no else Bears.NO
-    words = answer.text.strip().strip("\"'*_.!() \n").casefold()
+    words = answer.said.strip("\"'*_.!() \n").casefold()
     return {"yes": Bears.YES, "no": Bears.NO}.get(words, Bears.UNPARSED)

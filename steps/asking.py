@@ -134,6 +134,7 @@ def answer_fault(answer: Answer, empty: Reason) -> tuple[Reason, str] | None:
         return Reason.CONTENT_FILTERED, answer.error or "held back by the server's content filter"
     if not answer.ok:
         return Reason.CALL_FAILED, answer.error
-    if not answer.text.strip():
-        return empty, f"the model answered nothing (finish reason: {answer.finish_reason or '?'})"
+    if not answer.said:
+        what = "nothing but thoughts" if answer.text.strip() else "nothing"
+        return empty, f"the model answered {what} (finish reason: {answer.finish_reason or '?'})"
     return None

@@ -114,7 +114,7 @@ class CritiqueAsk(OneText):
             return add_fault(row, self.name, REVISED, *fault)
         entry = {
             "principle_id": self.principle(row).id,
-            "critique": answer.text.strip(),
+            "critique": answer.said,
             "revision": "",
             "model": "",
         }

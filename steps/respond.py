@@ -64,7 +64,7 @@ class RespondAsk(OneText):
         fault = answer_fault(answer, Reason.EMPTY_RESPONSE)
         if fault:
             return add_fault(row, self.name, self.slot, *fault)
-        text = answer.text.strip()
+        text = answer.said
         if self.index == 0:
             row["initial_response"] = text
             if not self.candidate:

@@ -89,7 +89,7 @@ class ReviseAsk(OneText):
         fault = answer_fault(answer, Reason.EMPTY_REVISION)
         if fault:
             return add_fault(row, self.name, REVISED, *fault)
-        text = answer.text.strip()
+        text = answer.said
         entry = {**row["revisions"][-1], "revision": text, "model": self.model}
         row = {**row, "revisions": [*row["revisions"][:-1], entry]}
         if self.candidate:

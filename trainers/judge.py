@@ -22,6 +22,7 @@ from charter.models.cache import CallCache, Entry, default_cache_path
 from charter.models.call import Answer, Call
 from charter.models.checkpoint import EMBEDDED_NAME
 from charter.models.keys import Keys
+from charter.models.thoughts import without_thoughts
 from charter.recipes.schema import ModelSettings, RunSettings
 from charter.rows import Order, Row
 from charter.steps.judge import JudgeAsk
@@ -93,7 +94,7 @@ class JudgeRewards:
         Raises:
             Failure: the judge answered nothing at all.
         """
-        asked = (ids, [_text(completion) for completion in completions])
+        asked = (ids, [without_thoughts(_text(completion)) for completion in completions])
         if self._last is None or self._last[0] != asked:
             rows = [
                 _row(prompt, prompt_id, text, _text(held))

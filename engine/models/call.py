@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from charter.models.thoughts import without_thoughts
 from charter.rows import Message
 from charter.values import is_unicode
 
@@ -77,6 +78,11 @@ class Answer:
     def ok(self) -> bool:
         """Whether the model answered."""
         return not self.error
+
+    @property
+    def said(self) -> str:
+        """The text without the thoughts that it begins with, and without white space around."""
+        return without_thoughts(self.text).strip()
 
     @property
     def empty(self) -> bool:

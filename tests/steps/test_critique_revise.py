@@ -89,15 +89,28 @@ def test_a_row_walks_two_rounds():
     assert latest(row) == "revision 2" and not row["faults"]
 
 
+def test_thoughts_are_neither_shown_nor_published():
+    row = {"prompt": "Why?", "prompt_id": "p"}
+    row = ask(RespondAsk(0, 1, "gen"), row, "<think>Hm.</think>\n\nfirst")
+    row = ask(CritiqueAsk(CONCISE, 1), row, "Too long?\n</think>critique")
+    asked = ReviseAsk(CONCISE, 1, 1, "rev").calls(row)[0].messages
+    assert [m["content"] for m in asked if m["role"] == "assistant"] == ["first", "critique"]
+    row = ask(ReviseAsk(CONCISE, 1, 1, "rev"), row, "<think>Shorter.</think>revision")
+    assert (row["initial_response"], latest(row), row["faults"]) == ("first", "revision", [])
+
+
 FAULTS = [
     (Answer(""), "EMPTY"),
     (Answer(" \n\t"), "EMPTY"),
+    (Answer("<think>Let me see", finish_reason="length"), "EMPTY"),
     (Answer(error="down"), "CALL_FAILED"),
     (Answer(error="too long", overflow=True), "CONTEXT_OVERFLOW"),
 ]
 
 
-@pytest.mark.parametrize(("answer", "reason"), FAULTS, ids=["empty", "blank", "failed", "overflow"])
+@pytest.mark.parametrize(
+    ("answer", "reason"), FAULTS, ids=["empty", "blank", "thoughts", "failed", "overflow"]
+)
 @pytest.mark.parametrize("stage", ["respond", "critique-1", "revise-1", "critique-2", "revise-2"])
 def test_after_a_fault_nothing_more_is_asked_of_the_chain(stage, answer, reason):
     row = {"prompt": "Why?", "prompt_id": "p"}

@@ -118,6 +118,13 @@ def test_a_score_is_the_mean_over_both_orders_and_none_without_one(
     assert judge.weights == [2.0, 1.0]
 
 
+def test_the_judge_is_not_shown_thoughts(version, tiny_model, serve, replies):
+    server = serve(lambda body: replies.say("A"))
+    values = {"judge": "scripted", "judge_url": server.url}
+    _scores(version, tiny_model, ["<think>flatter it</think>good answer"], **values)
+    assert server.requests and "flatter it" not in json.dumps(server.requests)
+
+
 def test_only_the_principles_that_are_named(version, tiny_model, serve, replies):
     url = serve(lambda body: replies.say("A")).url
     values = {"judge": "scripted", "judge_url": url, "judge_principles": ["brief"]}

@@ -17,6 +17,7 @@ from charter.hub.stored import StoredRows
 from charter.hub.verify import orders_of, store_of
 from charter.hub.verify_rows import splits_in
 from charter.hub.version import Version, list_versions
+from charter.hub.yaml_text import read_yaml
 
 __all__ = ["COUNTED", "mapping_in", "publisher", "successor", "uncounted"]
 
@@ -138,7 +139,7 @@ def uncounted(figures: Mapping[str, Any]) -> dict[str, Any]:
 def mapping_in(path: Path) -> Mapping[str, Any]:
     """The mapping in a YAML file of a version; empty where it is none."""
     try:
-        found = yaml.safe_load(read_text(path))
+        found = read_yaml(read_text(path))
     except yaml.YAMLError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -13,6 +13,7 @@ from charter.constitutions import Constitution, load_constitution
 from charter.documents import read_text
 from charter.errors import InputError
 from charter.hub.version import Version
+from charter.hub.yaml_text import read_yaml
 
 __all__ = ["Made", "Setting", "compare_made"]
 
@@ -111,7 +112,7 @@ def _constitution(version: Version, notes: list[str]) -> Constitution | None:
 
 def _recipe(version: Version, notes: list[str]) -> Any:
     try:
-        found = yaml.safe_load(read_text(_path(version, "recipe.yaml")))
+        found = read_yaml(read_text(_path(version, "recipe.yaml")))
     except (InputError, yaml.YAMLError):
         notes.append(f"the recipe of {version.tag} was not compared: it cannot be read")
         return None

@@ -24,6 +24,7 @@ from charter.hub.number import best_match, is_tag, parse_tag
 from charter.hub.schema import CONFIGS, SCHEMA_VERSION, SPLITS
 from charter.hub.verify_rows import SINCE, published_rows, schema_of, splits_in
 from charter.hub.version import Version, list_versions, unverified
+from charter.hub.yaml_text import read_yaml
 
 __all__ = ["Verified", "open_unchecked", "orders_of", "store_of", "verify_version"]
 
@@ -295,7 +296,7 @@ def _constitution(version: Version) -> CheckResult:
 
 def _recipe(version: Version) -> tuple[Mapping[str, Any] | None, CheckResult]:
     try:
-        found = yaml.safe_load(read_text(version.path / "recipe.yaml"))
+        found = read_yaml(read_text(version.path / "recipe.yaml"))
     except InputError as error:
         return None, CheckResult(check="recipe", passed=False, detail=str(error.faults[0]))
     except yaml.YAMLError:
@@ -322,7 +323,7 @@ def _card(version: Version) -> CheckResult:
 def _front_matter(text: str) -> Mapping[str, Any]:
     start, _, rest = text.partition("---\n")
     block, end, _ = rest.partition("\n---\n")
-    found = yaml.safe_load(block) if not start and end else None
+    found = read_yaml(block) if not start and end else None
     return found if isinstance(found, dict) else {}
 
 

@@ -126,6 +126,7 @@ def one(call: Call) -> Reply:
                 _conflicts(git, base, head, branch) if value["status"] in _OPEN else False
             )
             if call.flag("diff"):
+                call.hub.contents(repo, call.account)
                 shown["diff"] = _diff(git, base, head)
     return reply_json(shown)
 

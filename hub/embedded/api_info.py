@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from charter.hub.embedded.cards import card_of, tags_of
-from charter.hub.embedded.errors import HubError, revision_missing
+from charter.hub.embedded.errors import HubError, bad_request, revision_missing
 from charter.hub.embedded.git import Git, Sha
 from charter.hub.embedded.http import Call, Reply, reply_json
 from charter.hub.embedded.hub import named_repo
@@ -37,6 +37,16 @@ _EXPANDABLE: Final = {
     "trendingScore",
     "usedStorage",
 }
+# Filters of the real Hub's by what is not known here: a list without them would be a wrong one.
+_UNKNOWN: Final = (
+    "apps",
+    "datasets",
+    "inference",
+    "inference_provider",
+    "linked",
+    "models",
+    "num_parameters",
+)
 _SORTS: Final = ("lastModified", "createdAt", "downloads", "likes", "trendingScore")
 
 
@@ -105,16 +115,24 @@ def _expanded(
     git: Git, commit: Sha | None, shown: dict[str, Any], wanted: list[str]
 ) -> dict[str, Any]:
     names = set(wanted) & _EXPANDABLE
+    _add_files(git, commit, shown, names)
+    return {key: value for key, value in shown.items() if key in names | {"_id", "id"}}
+
+
+def _add_files(git: Git, commit: Sha | None, shown: dict[str, Any], names: set[str]) -> None:
+    """What takes a walk over all files is shown where it is asked for."""
     if "siblings" in names:
         shown["siblings"] = siblings(git, commit, details=False) if commit else []
     if "usedStorage" in names:
         shown["usedStorage"] = _storage(git, commit)
-    return {key: value for key, value in shown.items() if key in names | {"_id", "id"}}
 
 
 def list_repos(call: Call) -> Reply:
     """Repos that the caller may see: searched, filtered, sorted, in pages."""
     kind = call.parts[1]
+    for name in _UNKNOWN:
+        if call.many(name):
+            raise bad_request(f'this Hub cannot filter by "{name}"')
     found = [
         shown
         for repo in call.hub.store.repos(kind)
@@ -140,23 +158,23 @@ def _wanted(call: Call, repo: RepoId) -> bool:
 
 
 def _shown(call: Call, repo: RepoId) -> dict[str, Any] | None:
+    wanted = {*call.many("expand"), *(("siblings", "cardData") if call.flag("full") else ())}
     try:
         facts = call.hub.readable(repo, call.account)
         gated = call.query.get("gated")
         if gated and bool(facts.gated) != call.flag("gated"):
             return None
         with call.hub.store.open(repo) as git:
-            shown = _facts(git, repo, facts, git.ref(b"refs/heads/main"))
-            if call.flag("full") or "siblings" in call.many("expand"):
-                commit = git.ref(b"refs/heads/main")
-                shown["siblings"] = siblings(git, commit, details=False) if commit else []
+            commit = git.ref(b"refs/heads/main")
+            shown = _facts(git, repo, facts, commit)
+            _add_files(git, commit, shown, wanted)
     except HubError:
         return None  # hidden, or deleted while the list was made
     filters = [*call.many("filter"), *call.many("pipeline_tag")]
     words = {word for one in filters for word in one.split(",")}
     if not words <= {*shown["tags"], shown.get("library_name"), shown.get("sdk")}:
         return None
-    if not (call.flag("full") or call.flag("cardData") or "cardData" in call.many("expand")):
+    if not (call.flag("cardData") or "cardData" in wanted):
         del shown["cardData"]
     return shown
 

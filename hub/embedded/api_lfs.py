@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from charter.hub.embedded.blobs import blob_path
+from charter.hub.embedded.blobs import blob_path, blob_size
 from charter.hub.embedded.errors import HubError, bad_request, forbidden
 from charter.hub.embedded.http import Call, FilePart, Reply, reply_json
 from charter.hub.embedded.hub import named_repo
@@ -80,20 +80,20 @@ def _download(call: Call, repo: RepoId, oid: str, there: bool) -> dict[str, Any]
     return {"actions": {"download": {"href": address}}}
 
 
-def _signed(call: Call, text: str) -> None:
-    query = call.query
-    if not call.hub.is_signed(text, query.get("until", ""), query.get("signature", "")):
-        raise forbidden("the address is not signed, or too old")
-
-
 def _addressed(call: Call) -> tuple[RepoId, str]:
     _, kind, namespace, name, oid = call.parts
     if kind not in KINDS or not _SHA256.fullmatch(oid):
         raise HubError(404, "Not found")
-    repo = parse_repo_id(kind, namespace, name)
+    return parse_repo_id(kind, namespace, name), oid
+
+
+def _signed(call: Call, repo: RepoId, text: str) -> None:
+    """Whether the address is ours, before whether the repo is there: it may be private."""
+    query = call.query
+    if not call.hub.is_signed(text, query.get("until", ""), query.get("signature", "")):
+        raise forbidden("the address is not signed, or too old")
     if not call.hub.store.exists(repo):
         raise HubError(404, "Repository not found", code="RepoNotFound")
-    return repo, oid
 
 
 def allowed_upload(call: Call) -> tuple[RepoId, str, int]:
@@ -104,14 +104,14 @@ def allowed_upload(call: Call) -> tuple[RepoId, str, int]:
     """
     repo, oid = _addressed(call)
     size = call.query.get("size", "")
-    _signed(call, f"PUT {'/'.join(repo)} {oid} {size}")
+    _signed(call, repo, f"PUT {'/'.join(repo)} {oid} {size}")
     return repo, oid, int(size)
 
 
 def download(call: Call) -> Reply:
     """A large file by its signed address."""
     repo, oid = _addressed(call)
-    _signed(call, f"GET {'/'.join(repo)} {oid}")
+    _signed(call, repo, f"GET {'/'.join(repo)} {oid}")
     path = blob_path(call.hub.store.path(repo), oid)
     if not path.is_file():
         raise HubError(404, "Object does not exist")
@@ -123,7 +123,6 @@ def verify(call: Call) -> Reply:
     repo = _repo(call)
     call.hub.contributor(repo, call.account)
     oid, size = _object(call.json())
-    path = blob_path(call.hub.store.path(repo), oid)
-    if not path.is_file() or path.stat().st_size != size:
+    if blob_size(call.hub.store.path(repo), oid) != size:
         raise HubError(404, "Object does not exist, or has another size")
     return reply_json({}, headers={"Content-Type": _LFS})

@@ -77,13 +77,14 @@ def create(call: Call) -> Reply:
 
 
 def _made(call: Call, repo: RepoId, facts: RepoFacts, author: str) -> Reply:
-    address = _address(call, call.hub.store.actual(repo))
+    store = call.hub.store
     try:
-        call.hub.store.create(repo, facts, author)
+        store.create(repo, facts, author)
     except HubError as error:
         what = f"You already created this {repo.type} repo: {repo.full}"
+        address = _address(call, store.spelled(repo))
         raise HubError(error.status, what, extra={"url": address}) from None
-    return reply_json({"url": address, "name": repo.full, "id": facts.number})
+    return reply_json({"url": _address(call, repo), "name": repo.full, "id": facts.number})
 
 
 def delete(call: Call) -> Reply:

@@ -6,7 +6,9 @@ import base64
 import binascii
 import logging
 import secrets
+from asyncio import CancelledError
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
 from typing import Any, Final
@@ -62,10 +64,15 @@ class HubApp:
             return
         except OSError as error:
             reply = _failed(error)
+        except CancelledError:  # the server ends, and has waited for this request long enough
+            ending = reply_json({"error": "the Hub is stopping"}, 503)
+            await _response(ending, head=False)(scope, receive, send)
+            return
         if not 200 <= reply.status < 400:
             await stream.drain()
         head = request.method == "HEAD"
-        await _response(reply, head=head)(scope, receive, send)
+        with suppress(CancelledError):
+            await _response(reply, head=head)(scope, receive, send)
 
     async def _answer(self, request: Request, stream: _Body) -> Reply:
         if request.method not in _METHODS:
@@ -210,7 +217,7 @@ async def _take_blob(call: Call, stream: _Body) -> Reply:
             await run_sync(incoming.write, held)
         await run_sync(incoming.keep, store.path(repo), sha256, size)
     finally:
-        await run_sync(incoming.discard)
+        incoming.discard()  # in no thread: a request that is cancelled waits for none
     return Reply(200, b"", {"ETag": f'"{sha256}"'})
 
 

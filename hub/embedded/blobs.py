@@ -19,6 +19,7 @@ __all__ = [
     "Incoming",
     "Pointer",
     "blob_path",
+    "blob_size",
     "is_large",
     "parse_pointer",
     "pointer_bytes",
@@ -70,6 +71,14 @@ def parse_pointer(content: bytes) -> Pointer | None:
 def blob_path(repo: Path, sha256: str) -> Path:
     """Where a repo keeps a large file, whether it has it or not."""
     return repo / "lfs" / "objects" / sha256[:2] / sha256[2:4] / sha256
+
+
+def blob_size(repo: Path, sha256: str) -> int | None:
+    """The bytes of a large file, or None where the repo has it not."""
+    try:
+        return blob_path(repo, sha256).stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 class Incoming:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import re
 from functools import lru_cache
@@ -11,6 +12,7 @@ from typing import Any, Final
 import yaml
 
 from charter.hub.embedded.git import Git, Sha
+from charter.hub.yaml_text import read_yaml
 
 __all__ = ["card_of", "check_card", "tags_of"]
 
@@ -48,8 +50,8 @@ def _parsed(text: str) -> dict[str, Any] | None:
     if len(found[1]) > _LONGEST:
         raise CardFault("the metadata is too long")
     try:
-        value = yaml.load(found[1], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
+        value = read_yaml(found[1])
+    except yaml.YAMLError as error:
         raise CardFault(f"the metadata is not YAML: {str(error)[:500]}") from None
     if value is None:
         return None
@@ -57,7 +59,11 @@ def _parsed(text: str) -> dict[str, Any] | None:
         raise CardFault("the metadata is not a mapping")
     # Anchors can make a short text stand for more values than any memory holds.
     budget = [_MOST_NODES]
-    plain: dict[str, Any] = _plain(value, budget, 0)
+    try:
+        plain: dict[str, Any] = _plain(value, budget, 0)
+        json.dumps(plain)
+    except ValueError:  # Python writes no number of over 4,300 digits
+        raise CardFault("the metadata holds a number that is too large") from None
     return plain
 
 

@@ -14,7 +14,7 @@ from dulwich.objects import Blob
 from charter.hub.embedded.blobs import (
     Incoming,
     Pointer,
-    blob_path,
+    blob_size,
     is_large,
     pointer_bytes,
 )
@@ -105,11 +105,10 @@ def _stored(
 
 
 def _uploaded(repo: Path, item: LargeFile) -> Pointer:
-    try:
-        size = blob_path(repo, item.sha256).stat().st_size
-    except FileNotFoundError:
+    size = blob_size(repo, item.sha256)
+    if size is None:
         what = f"LFS pointer pointed to a file that does not exist: {item.path.decode()[:200]}"
-        raise bad_request(what) from None
+        raise bad_request(what)
     if item.size is not None and item.size != size:
         raise bad_request(f"the size of {item.path.decode()[:200]} is not what was uploaded")
     return Pointer(item.sha256, size)

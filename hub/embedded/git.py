@@ -223,9 +223,14 @@ class Git:
         return bytes(self.commit(commit).tree)
 
     def blob(self, sha: Sha) -> bytes:
-        """A blob's content. Blobs are small: what is large is kept beside git."""
+        """A blob's content. Blobs are small: what is large is kept beside git.
+
+        Raises:
+            KeyError: it is not here, or is a commit: a submodule, which `git push` can leave.
+        """
         found = self.repo.object_store[ObjectID(sha)]
-        assert isinstance(found, Blob)
+        if not isinstance(found, Blob):
+            raise KeyError(sha)
         return bytes(found.data)
 
     def children(self, tree: Sha) -> tuple[Entry, ...]:

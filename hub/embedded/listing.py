@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from charter.hub.embedded.blobs import Pointer, blob_path, parse_pointer, pointer_bytes
+from charter.hub.embedded.blobs import Pointer, blob_size, parse_pointer, pointer_bytes
 from charter.hub.embedded.git import Entry, Git, Sha
 
 __all__ = ["Stored", "describe", "last_changes", "siblings", "stamp", "stored", "title_of"]
@@ -26,17 +26,18 @@ _MOST_SEEN = 200_000
 def stored(git: Git, sha: Sha) -> Stored:
     """Size and pointer of a blob.
 
-    A blob that looks like a pointer to a file that is not in the store is just a small file.
+    A blob that looks like a pointer is just a small file where the store has no such file, or
+    one of another size.
     """
     key = (str(git.path), sha)
     found = _SEEN.get(key)
     if found is None:
         try:
             content = git.blob(sha)
-        except KeyError:  # another repo's commit, which `git push` can leave in a tree
+        except KeyError:  # a submodule
             return Stored(0, None)
         pointer = parse_pointer(content)
-        if pointer is not None and not blob_path(git.path, pointer.sha256).is_file():
+        if pointer is not None and blob_size(git.path, pointer.sha256) != pointer.size:
             return Stored(len(content), None)
         found = Stored(pointer.size if pointer else len(content), pointer)
         if len(_SEEN) >= _MOST_SEEN:

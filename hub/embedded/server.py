@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import secrets
@@ -16,7 +17,6 @@ import uvicorn
 
 from charter.errors import Fault, InputError
 from charter.hub.embedded.app import HubApp
-from charter.hub.embedded.durable import write_whole
 from charter.hub.embedded.hub import Hub
 from charter.hub.embedded.store import Store
 from charter.hub.embedded.users import Accounts, User
@@ -42,16 +42,10 @@ def own_user(store: Store) -> User:
     It stands in `credentials.json` in the store, which only its owner can read. The user may
     write everywhere: a recipe names the namespace that it will publish to, not who runs it.
     """
-    import json
-
-    file = store.root / "credentials.json"
     name = "".join(char for char in os.environ.get("USER", "") if char.isalnum()) or "me"
-    with store.lock_accounts():
-        if not file.exists():
-            made = {"name": name, "token": f"hf_{secrets.token_urlsafe(24)}"}
-            write_whole(file, json.dumps(made).encode() + b"\n", store.scratch, mode=0o600)
-        found = json.loads(file.read_bytes())
-    return User(found["name"], found["token"], "owner")
+    made = {"name": name, "token": f"hf_{secrets.token_urlsafe(24)}"}
+    found = store.kept("credentials.json", made, mode=0o600)
+    return User(str(found["name"]), str(found["token"]), "owner")
 
 
 def make_app(
@@ -64,6 +58,18 @@ def make_app(
     """The ASGI application of a store, for servers and tests that bring their own loop."""
     hub = Hub(store, Accounts(tuple(users), orgs or {}), store.secret())
     return HubApp(hub, local=local)
+
+
+def _opened(
+    data: Path, users: Sequence[User], orgs: dict[str, tuple[str, ...]] | None, *, local: bool
+) -> HubApp:
+    try:
+        store = Store(data)
+        return make_app(store, users or [own_user(store)], orgs, local=local)
+    except OSError as error:
+        what = f"cannot be used as a store: {error.strerror}"
+        fix = "name another folder with --data"
+        raise InputError(Fault(str(data), "", what, fix)) from None
 
 
 class _Server(uvicorn.Server):
@@ -89,7 +95,8 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         made.close()
         what = f"cannot listen on {host}:{port}: {error.strerror}"
-        raise InputError(Fault("charter hub serve", "--port", what, "name another")) from None
+        place = "--port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--host"
+        raise InputError(Fault("charter hub serve", place, what, "name another")) from None
     return made
 
 
@@ -115,12 +122,14 @@ def serve(
     Raises:
         InputError: the folder, the port, or the users cannot be used.
     """
+    if not host:  # the socket would take it for every address
+        fix = "name an address, or leave --host out"
+        raise InputError(Fault("charter hub serve", "--host", "it is empty", fix))
     if not users and not is_loopback(host):
         what = f"{host} can be reached from elsewhere, and no user is named"
         fix = "give --user NAME:TOKEN, or leave --host out"
         raise InputError(Fault("charter hub serve", "--host", what, fix))
-    store = Store(data)
-    app = make_app(store, users or [own_user(store)], orgs, local=is_loopback(host))
+    app = _opened(data, users, orgs, local=is_loopback(host))
     listening = _bound(host, port)
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     config = uvicorn.Config(

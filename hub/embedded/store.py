@@ -66,33 +66,50 @@ class Store:
         root: the folder; made where it is missing.
 
     Raises:
-        InputError: it is a file, or another version of charter made it.
+        InputError: another version of charter made it, or a file in it is damaged.
+        OSError: it cannot be written to.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         self.scratch = self.root / "scratch"
         self._locks = self.root / "locks"
-        try:
-            for folder in (self.scratch, self._locks, self.root / "repos"):
-                folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            fix = "name another folder with --data"
-            what = f"cannot be used as a store: {error.strerror}"
-            raise InputError(Fault(str(root), "", what, fix)) from None
+        for folder in (self.scratch, self._locks, self.root / "repos"):
+            folder.mkdir(parents=True, exist_ok=True)
         self._check_version()
         self._sweep()
 
     def _check_version(self) -> None:
-        file = self.root / "store.json"
+        found = self.kept("store.json", {"schema_version": SCHEMA_VERSION})["schema_version"]
+        if found != SCHEMA_VERSION:
+            what = f"a store of schema version {found!r}, not {SCHEMA_VERSION}"
+            fix = "use the version of charter that made it, or another folder"
+            raise InputError(Fault(str(self.root / "store.json"), "schema_version", what, fix))
+
+    def kept(self, name: str, first: dict[str, Any], *, mode: int = 0o644) -> dict[str, Any]:
+        """A small JSON file that all servers on the store share.
+
+        Args:
+            name: in the store's folder.
+            first: what it holds where it is made now.
+            mode: its rights where it is made now.
+
+        Raises:
+            InputError: it is no JSON object, or lacks a key of `first`.
+        """
+        file = self.root / name
         with self.lock_accounts():
             if not file.exists():
-                write_whole(file, _dump({"schema_version": SCHEMA_VERSION}), self.scratch)
-            found = json.loads(file.read_bytes()).get("schema_version")
-        if found != SCHEMA_VERSION:
-            what = f"a store of schema version {found}, not {SCHEMA_VERSION}"
-            fix = "use the version of charter that made it, or another folder"
-            raise InputError(Fault(str(file), "schema_version", what, fix))
+                write_whole(file, _dump(first), self.scratch, mode=mode)
+            try:
+                found = json.loads(file.read_bytes())
+            except ValueError:
+                found = None
+        if not (isinstance(found, dict) and first.keys() <= found.keys()):
+            what = f"is damaged: no JSON object with {', '.join(first)}"
+            fix = "delete it: the next start makes another"
+            raise InputError(Fault(str(file), "", what, fix))
+        return found
 
     def _sweep(self) -> None:
         """Remove what killed servers left; what is young may belong to a living one."""

@@ -209,7 +209,11 @@ def test_a_constitution_that_says_otherwise(folder: Path) -> None:
     assert failed(sealed(folder)).keys() == {"constitution"}
 
 
-@pytest.mark.parametrize("text", ["- a list\n", "a: [", ""], ids=["list", "broken", "empty"])
+@pytest.mark.parametrize(
+    "text",
+    ["- a list\n", "a: [", "", "a: !!bool maybe\n", "a: 2020-13-45\n"],
+    ids=["list", "broken", "empty", "tag", "date"],
+)
 def test_a_recipe_without_settings(folder: Path, text: str) -> None:
     (folder / "recipe.yaml").write_text(text)
     assert failed(sealed(folder)).keys() == {"recipe"}
@@ -225,8 +229,9 @@ def test_a_card_that_lists_other_files_or_rows(folder: Path) -> None:
     meta["configs"][1]["data_files"].pop()
     card.write_text(f"---\n{yaml.safe_dump(meta)}---\n{text}")
     assert "preference/test" in failed(sealed(folder))["card"]
-    card.write_text("no metadata")
-    assert failed(sealed(folder)).keys() == {"card"}
+    for said in ("no metadata", "---\nlicense: !!bool maybe\n---\n"):
+        card.write_text(said)
+        assert failed(sealed(folder)).keys() == {"card"}
 
 
 def test_versions_of_schema_1_pass_and_it_is_said_what_they_lack(

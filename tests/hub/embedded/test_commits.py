@@ -67,6 +67,32 @@ def test_a_clone_of_the_folder(api: Any, repo: str, store: Path, tmp_path: Path)
     assert (tmp_path / "clone" / "folder" / "a.txt").read_bytes() == b"one"
 
 
+def test_a_submodule_of_the_repo_itself(api: Any, repo: str, store: Path, tmp_path: Path) -> None:
+    def git(*given: str) -> None:
+        who = ("-c", "user.name=ada", "-c", "user.email=ada@localhost")
+        subprocess.run(["git", *who, *given], cwd=tmp_path / "clone", check=True)
+
+    head = commit(api, repo, {"a.txt": b"one"}).oid
+    source = store / "repos" / "datasets" / f"{repo}.git"
+    subprocess.run(["git", "clone", "-q", source, tmp_path / "clone"], check=True)
+    git("update-index", "--add", "--cacheinfo", f"160000,{head},sub")
+    git("commit", "-q", "-m", "a submodule")
+    git("push", "-q", "origin", "HEAD:main")
+    assert api.list_repo_files(repo, **DATA) == [".gitattributes", "a.txt", "sub"]
+    assert not api.file_exists(repo, "sub", **DATA)
+
+
+def test_a_pointer_of_another_size_is_a_text(api: Any, repo: str, call: Client) -> None:
+    commit(api, repo, {"a.bin": b"\0" * 9})
+    pointer = call("GET", f"/datasets/{repo}/raw/main/a.bin").headers["etag"].strip('"')
+    for size in (3, 99):
+        text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{pointer}\nsize {size}\n"
+        assert (
+            raw(call, repo, {"key": "file", "value": {"path": "b", "content": text}}).status == 200
+        )
+        assert call("GET", f"/datasets/{repo}/resolve/main/b").body == text.encode()
+
+
 def test_nothing_changed_is_no_commit(api: Any, repo: str) -> None:
     first = commit(api, repo, {"a.txt": b"one", "b.parquet": b"PAR1"})
     assert commit(api, repo, {"a.txt": b"one", "b.parquet": b"PAR1"}).oid == first.oid

@@ -138,6 +138,16 @@ def test_who_gets_a_slot(repo: str, call: Client) -> None:
         assert call("POST", path, token=ADA, value=bad).status == 400
 
 
+def test_an_unsigned_address_says_nothing_of_a_repo(api: Any, repo: str, call: Client) -> None:
+    api.update_repo_settings(repo, private=True, repo_type="dataset")
+    for method, query in (("GET", ""), ("PUT", "?size=1&until=99999999999&signature=0")):
+        answers = [
+            call(method, f"/lfs-objects/datasets/{name}/{'0' * 64}{query}")
+            for name in (repo, "ada/no-such-repo")
+        ]
+        assert [(one.status, one.body) for one in answers] == [(403, answers[0].body)] * 2
+
+
 def test_large_files_come_down_by_git_lfs(filled: str, call: Client) -> None:
     oid = hashlib.sha256(CONTENT).hexdigest()
     value = {"operation": "download", "objects": [{"oid": oid, "size": len(CONTENT)}]}

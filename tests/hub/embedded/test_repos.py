@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub import CommitOperationAdd
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
 from .conftest import ADA, BEN, GUEST
 
@@ -100,8 +102,6 @@ def test_settings_change_who_sees(api: Any, client: Client, repo: str) -> None:
         client(BEN).dataset_info(repo)
     api.update_repo_settings(repo, visibility="public", gated="manual", repo_type="dataset")
     assert client(BEN).dataset_info(repo).gated == "manual"
-    from huggingface_hub.errors import GatedRepoError
-
     with pytest.raises(GatedRepoError):
         client(BEN).auth_check(repo, repo_type="dataset")
     with pytest.raises(GatedRepoError):
@@ -114,7 +114,7 @@ def test_a_move_leaves_a_trace_until_the_name_is_taken(api: Any, repo: str) -> N
     assert api.dataset_info(repo).id == "lab/moved"
     with pytest.raises(RepositoryNotFoundError):
         api.delete_repo(repo, repo_type="dataset")
-    api.create_repo(repo, repo_type="dataset")
+    assert api.create_repo(repo, repo_type="dataset").repo_id == repo
     assert api.dataset_info(repo).id == repo
     with pytest.raises(HfHubHTTPError, match="already exists"):
         api.move_repo("lab/moved", repo, repo_type="dataset")
@@ -138,6 +138,17 @@ def test_lists_are_searched_filtered_and_paged(api: Any) -> None:
     assert {one.id for one in tagged} == {"lab/paged-1", "lab/paged-3"}
     assert tagged[0].card_data.license == "cc-by-4.0"
     assert len(list(api.list_datasets(author="lab", search="paged", limit=2))) == 2
+    [one] = api.list_datasets(search="lab/paged-0", expand=["siblings", "usedStorage"])
+    assert [file.rfilename for file in one.siblings] == [".gitattributes"] and one.used_storage > 0
+
+
+def test_a_filter_that_cannot_be_answered_is_refused(api: Any) -> None:
+    given: dict[str, Any] = {"inference": "warm", "num_parameters": "min:6B", "apps": "ollama"}
+    for name, value in given.items():
+        with pytest.raises(HfHubHTTPError, match=f'cannot filter by "{name}"'):
+            list(api.list_models(**{name: value}))
+    with pytest.raises(HfHubHTTPError, match='cannot filter by "datasets"'):
+        list(api.list_spaces(datasets="ada/any"))
 
 
 def test_pages_follow_links(call: Client, api: Any) -> None:
@@ -166,6 +177,10 @@ def test_the_card_is_checked(call: Client, api: Any) -> None:
         "---\na: [\n---\n",
         "---\n- 1\n---\n",
         "---\nlicense: {a: 1}\n---\n",
+        "---\na: !!bool maybe\n---\n",
+        "---\na: !!timestamp never\n---\n",
+        f"---\na: 0x{'f' * 5000}\n---\n",
+        f"---\n0x{'f' * 5000}: a\n---\n",
         bomb + "---\n",
     ):
         assert check(text).status == 400
@@ -175,6 +190,21 @@ def test_the_card_is_checked(call: Client, api: Any) -> None:
         api.upload_file(
             path_or_fileobj=b"---\na: [\n---\n", path_in_repo="README.md", repo_id="ada/carded"
         )
+
+
+@pytest.mark.parametrize("value", ["0x" + "f" * 5000, "!!bool maybe", "!!int ''"])
+def test_a_card_that_cannot_be_shown_hides_no_repo(
+    call: Client, api: Any, repo: str, value: str
+) -> None:
+    text = f"---\nlicense: mit\na: {value}\n---\n"
+    lines: list[dict[str, Any]] = [
+        {"key": "header", "value": {"summary": "a card"}},
+        {"key": "file", "value": {"path": "README.md", "content": text}},
+    ]
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    assert call("POST", f"/api/datasets/{repo}/commit/main", token=ADA, body=body).status == 200
+    assert api.dataset_info(repo).card_data is None
+    assert repo in {one.id for one in api.list_datasets(full=True)}
 
 
 def test_access_to_a_gated_repo(api: Any, client: Client, repo: str) -> None:
@@ -191,6 +221,19 @@ def test_access_to_a_gated_repo(api: Any, client: Client, repo: str) -> None:
         client(BEN).auth_check(repo, **given)
     with pytest.raises(HfHubHTTPError):
         client(BEN).grant_access(repo, "ben", **given)
+
+
+def test_the_diff_of_a_gated_repo_is_gated(api: Any, client: Client, repo: str) -> None:
+    given = {"repo_type": "dataset"}
+    api.update_repo_settings(repo, gated="manual", **given)
+    operations = [CommitOperationAdd("a.txt", b"behind the gate")]
+    made = api.create_commit(repo, operations, commit_message="a", create_pr=True, **given)
+    for token in (BEN, None):
+        with pytest.raises(GatedRepoError):
+            client(token).get_discussion_details(repo, made.pr_num, **given)
+    api.grant_access(repo, "ben", **given)
+    shown = client(BEN).get_discussion_details(repo, made.pr_num, **given)
+    assert "behind the gate" in shown.diff
 
 
 def test_large_files_erased_for_good(api: Any, repo: str, call: Client) -> None:

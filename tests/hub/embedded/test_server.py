@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -49,6 +51,29 @@ def test_ready_and_the_end(tmp_path: Path, number: signal.Signals) -> None:
     assert said == ""
 
 
+def test_the_end_comes_while_a_file_is_sent(tmp_path: Path) -> None:
+    child = launched("--data", str(tmp_path), "--user", "me:SECRET")
+    assert child.stdout is not None and child.stderr is not None
+    address = child.stdout.readline().split()[1]
+    value: dict[str, Any] = {"name": "any", "type": "dataset"}
+    assert ask(address, "POST", "/api/repos/create", token="SECRET", value=value).status == 200
+    value = {"operation": "upload", "objects": [{"oid": "0" * 64, "size": 99}]}
+    path = "/datasets/me/any.git/info/lfs/objects/batch"
+    [shown] = ask(address, "POST", path, token="SECRET", value=value).json()["objects"]
+    where = shown["actions"]["upload"]["href"].removeprefix(address)
+    host, _, port = address.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=30) as sending:
+        head = f"PUT {where} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 99\r\n\r\nfirst bytes"
+        sending.sendall(head.encode())
+        while not list((tmp_path / "scratch").iterdir()):
+            time.sleep(0.05)
+        child.send_signal(signal.SIGTERM)
+        assert sending.recv(4096).startswith(b"HTTP/1.1 503")
+    said = child.communicate(timeout=20)
+    assert child.returncode == 0 and "Traceback" not in "".join(said)
+    assert not list((tmp_path / "scratch").iterdir())
+
+
 def test_a_store_without_users_has_one_of_its_own(tmp_path: Path) -> None:
     with start(tmp_path) as running:
         file = tmp_path / "credentials.json"
@@ -77,6 +102,13 @@ def test_only_loopback_without_a_user(tmp_path: Path, host: str) -> None:
     error = refused("--host", host, "--data", str(tmp_path / "hub"))
     assert error.exit_code == 2 and "no user is named" in str(error)
     assert not (tmp_path / "hub").exists()
+
+
+def test_hosts_that_cannot_be(tmp_path: Path) -> None:
+    given = ("--data", str(tmp_path / "hub"), "--user", "me:SECRET")
+    # An unset variable must not open the server to every address.
+    assert "--host: it is empty" in str(refused("--host", "", *given))
+    assert "--host: cannot listen" in str(refused("--host", "no host", *given))
 
 
 def test_what_is_loopback() -> None:
@@ -121,12 +153,24 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 def test_stores_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be used as a store"):
-        Store(tmp_path / "file" / "hub")
+    (tmp_path / "odd" / "locks" / "store").mkdir(parents=True)
+    for folder in ("file/hub", "odd"):
+        error = refused("--data", str(tmp_path / folder))
+        assert "cannot be used as a store" in str(error) and error.exit_code == 2
     Store(tmp_path / "hub")
     (tmp_path / "hub" / "store.json").write_text('{"schema_version": 99}')
     with pytest.raises(InputError, match="schema version 99"):
         Store(tmp_path / "hub")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b'{"name": "me"}'])
+def test_a_store_with_a_damaged_file(tmp_path: Path, content: bytes) -> None:
+    Store(tmp_path)
+    for name in ("credentials.json", "store.json"):
+        (tmp_path / name).write_bytes(content)
+        error = refused("--data", str(tmp_path))
+        assert f"{tmp_path / name}" in str(error) and error.exit_code == 2
+        assert "is damaged" in str(error) and "delete it" in str(error)
 
 
 def test_what_killed_servers_left_is_swept(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def bars(title: str, rows: Sequence[tuple[str, float]]) -> str:
 
 
 def estimates(title: str, rows: Sequence[tuple[str, Estimate]]) -> str:
-    """Shares with their intervals, from 0 to 1: a dot and a line a row."""
+    """Shares with their intervals, from 0 to 1: a dot a row, and a line where there is one."""
     room = _WIDTH - _NAMES - 120
     parts = []
     bottom = max(len(rows), 1) * _ROW + 4
@@ -195,16 +195,18 @@ def estimates(title: str, rows: Sequence[tuple[str, Estimate]]) -> str:
         parts.append(_label(at, bottom + 14, f"{share:g}", "middle", "mute"))
     for row, (name, found) in enumerate(rows):
         parts.append(_named(row, name))
-        if found.value is None or found.low is None or found.high is None:
+        if found.value is None:
             parts.append(_label(_NAMES + 6, row * _ROW + 15, "no figure", look="mute"))
             continue
         y = row * _ROW + 11
-        low, high = _NAMES + found.low * room, _NAMES + found.high * room
-        parts.append(
-            f'<line class="l-one" x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" '
-            f'stroke-width="2"><title>{text(found)}</title></line>'
-            f'<circle class="one" cx="{_NAMES + found.value * room:.1f}" cy="{y}" r="4"/>'
-        )
+        if found.low is not None and found.high is not None:
+            low, high = _NAMES + found.low * room, _NAMES + found.high * room
+            parts.append(
+                f'<line class="l-one" x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" '
+                f'stroke-width="2"><title>{text(found)}</title></line>'
+            )
+        at = _NAMES + found.value * room
+        parts.append(f'<circle class="one" cx="{at:.1f}" cy="{y}" r="4"/>')
         said = f"{found.value:.2f} (n = {found.n:,})"
         parts.append(_label(_NAMES + room + 10, y + 4, said, look="mute"))
     return _figure(title, bottom + 22, "".join(parts))

@@ -22,6 +22,7 @@ _POINTS: Final = 400 / math.log(10)
 # A drawn game that every two models are taken to have played: it keeps one that won all finite.
 _DRAWN: Final = 1.0
 _FEWEST: Final = 5  # resampling fewer prompts than this says nothing
+_SAME: Final = 1e-6  # points: ratings so near are one, but for rounding
 
 
 def elo_ratings(
@@ -38,7 +39,8 @@ def elo_ratings(
     of games does not matter, as it does in Elo's own updates. A tie is half a win for each, and
     every two models have one drawn game more than they played. 400 points are odds of 10 to 1. The
     intervals are percentiles over prompts drawn anew, so games on one prompt stay together; they
-    are of the difference to the first model, whose own rating has none.
+    are of the difference to the first model, whose own rating has none. Nor has that of a model
+    with the same score on every prompt: it would be no wider than the rating itself.
 
     Args:
         models: names, the first one the anchor.
@@ -69,7 +71,7 @@ def elo_ratings(
         n = int(played[at])
         if not n:
             found[name] = nothing
-        elif at == 0 or low is None or high is None:
+        elif at == 0 or low is None or high is None or high[at] - low[at] < _SAME:
             found[name] = Estimate(float(value[at]), None, None, n)
         else:
             found[name] = Estimate(float(value[at]), float(low[at]), float(high[at]), n)

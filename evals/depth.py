@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charter.agreement import resampled
+from charter.errors import Failure, Fault
 from charter.evals.held_out import HeldOut
 from charter.evals.refusal import Refusal, read
 from charter.stats import Estimate, wilson
@@ -90,6 +91,9 @@ def divergence(
 ) -> Numbers:
     """KL(aligned || base) of the next token, in nats, at each of the first tokens of each answer.
 
+    Of two models with one tokenizer one may have more rows of logits: padding, which says no token.
+    Both are read without it.
+
     Args:
         aligned: the model in question.
         base: the one that it was trained from.
@@ -99,12 +103,17 @@ def divergence(
 
     Returns:
         Answers x positions.
+
+    Raises:
+        Failure: a model's weights are spoilt.
     """
     import torch
 
     found = np.zeros((len(rows), tokens))
     for place, row in enumerate(rows):
-        ours, theirs = (_next_logprobs(model, row, tokens) for model in (aligned, base))
+        said = [_next_logits(model, row, tokens) for model in (aligned, base)]
+        width = min(each.shape[-1] for each in said)
+        ours, theirs = (torch.log_softmax(each[:, :width], -1) for each in said)
         kl = (ours.exp() * (ours - theirs)).sum(-1)
         # Rounding may take a divergence of nothing below it.
         found[place] = torch.clamp(kl, min=0).numpy()
@@ -113,8 +122,8 @@ def divergence(
     return found
 
 
-def _next_logprobs(model: LocalModel, row: Forced, tokens: int) -> Any:
-    """Log-probabilities of the token at each position, float64, positions x vocabulary."""
+def _next_logits(model: LocalModel, row: Forced, tokens: int) -> Any:
+    """Logits of the token at each position, float64, positions x vocabulary."""
     import torch
 
     ids = [*row.prompt_ids, *row.answer_ids[: tokens - 1]]
@@ -122,7 +131,10 @@ def _next_logprobs(model: LocalModel, row: Forced, tokens: int) -> Any:
         given = torch.tensor([ids], device=model.model.device)
         # Of all positions alone those that say an answer's token: the rest would be gigabytes.
         logits = model.model(input_ids=given, logits_to_keep=tokens).logits[0]
-    return torch.log_softmax(logits.double().cpu(), -1)
+    if logits.isnan().any():
+        what = "gives logits that are no numbers: its weights are spoilt"
+        raise Failure(Fault(model.name, "", what, "train it again with a lower learning_rate"))
+    return logits.double().cpu()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from typing import Any, Final
 from charter.evals.guard_check import Item
 from charter.evals.judge_lines import Lines
 from charter.rows import Message, digest
-from charter.values import is_unicode
 
 __all__ = ["LABEL", "read_items"]
 
@@ -64,36 +63,40 @@ def _item(row: Mapping[str, Any]) -> Item:
     Raises:
         ValueError: it has none.
     """
-    prompt = _messages(row["prompt"] if "prompt" in row else row.get("messages"))
-    key = next((key for key in ("response", "completion") if key in row), None)
-    if key is not None:
-        said = row[key] if isinstance(row[key], str) else _messages(row[key])[-1]["content"]
-        if not isinstance(row[key], str) and len(row[key]) > 1:
-            prompt = (*prompt, *_messages(row[key])[:-1])
-    elif prompt[-1]["role"] == "assistant" and "prompt" not in row:
-        prompt, said = prompt[:-1], prompt[-1]["content"]
-    else:
+    asked = _first(row, "prompt", "messages")
+    said = _first(row, "response", "completion")
+    if asked is None:
+        raise ValueError("has no prompt")
+    if said is None and row.get("prompt") is not None:
         raise ValueError("has no response")
-    if not is_unicode(said):
-        raise ValueError("the response has half a character")
+    told = _messages(asked, "user") + (() if said is None else _messages(said, "assistant"))
+    *prompt, last = told
+    if last["role"] != "assistant":
+        raise ValueError("does not end with a response of the assistant")
     name = row.get("id")
     if name is None or name == "":
-        name = digest("guard", [dict(message) for message in prompt], said)[:16]
-    return Item(str(name), prompt, said)
+        name = digest("guard", [dict(message) for message in prompt], last["content"])[:16]
+    elif isinstance(name, bool) or not isinstance(name, str | int | float):
+        raise ValueError("the id is neither text nor a number")
+    return Item(str(name), tuple(prompt), last["content"])
 
 
-def _messages(value: Any) -> tuple[Message, ...]:
+def _first(row: Mapping[str, Any], *keys: str) -> Any:
+    """The value of the first key that has one: tables written as jsonl hold null for none."""
+    return next((row[key] for key in keys if row.get(key) is not None), None)
+
+
+def _messages(value: Any, speaker: str) -> tuple[Message, ...]:
+    """A text, which `speaker` says, or messages."""
     if isinstance(value, str):
-        value = [{"role": "user", "content": value}]
+        value = [{"role": speaker, "content": value}]
     if not isinstance(value, list) or not value:
-        raise ValueError("has no prompt that is text or messages")
+        raise ValueError("prompt and response are neither text nor messages")
     found: list[Message] = []
     for message in value:
         role = message.get("role") if isinstance(message, Mapping) else None
         text = message.get("content") if isinstance(message, Mapping) else None
         if role not in _ROLES or not isinstance(text, str):
             raise ValueError(f"a message is not of role ({', '.join(_ROLES)}) and content (text)")
-        if not is_unicode(text):
-            raise ValueError("a message has half a character")
         found.append({"role": role, "content": text})
     return tuple(found)

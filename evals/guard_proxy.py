@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeVar
 import orjson
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message as Event
 
@@ -91,7 +91,9 @@ def guard_app(
         Route("/v1/chat/completions", proxy.chat, methods=["POST"]),
         Route("/v1/models", proxy.models, methods=["GET"]),
     ]
-    return Starlette(routes=routes, exception_handlers={404: _missing, 405: _not_allowed})
+    app = Starlette(routes=routes, exception_handlers={404: _missing, 405: _not_allowed})
+    app.router.redirect_slashes = False  # a redirect would go to whatever host the client named
+    return app
 
 
 async def _missing(request: Request, error: Exception) -> Response:
@@ -151,6 +153,10 @@ class _Proxy:
             return _error(error)
         except ClientDisconnect:
             return Response(status_code=499)  # nobody reads it
+        except asyncio.CancelledError:
+            # Only the server's end cancels a request that is still in work.
+            what = "the guard was ended before the answer was checked"
+            return _error(ChatError(503, what, "guard_ended", "api_error"))
         except Exception as error:  # noqa: BLE001 - told, and closed: no answer goes out
             # By its name alone: a message may quote what was asked.
             print(f"charter guard: {type(error).__name__}", file=sys.stderr)  # noqa: T201
@@ -187,7 +193,11 @@ class _Proxy:
         self, request: Request, body: dict[str, Any], asked: Conversation
     ) -> Response:
         # Encoded anew, so that the upstream reads what was read here.
-        sent = {k: v for k, v in body.items() if k not in ("stream", "stream_options")}
+        asks = {k: v for k, v in body.items() if k not in ("stream", "stream_options")}
+        try:
+            sent = orjson.dumps(asks)
+        except TypeError:
+            raise ChatError(400, "the body is nested too deep", "bad_body") from None
         answer = await self._upstream.ask("/chat/completions", request.headers, sent)
         choices = read_choices(answer)
         for choice in choices:
@@ -207,8 +217,9 @@ class _Proxy:
         options = body.get("stream_options")
         with_usage = isinstance(options, dict) and bool(options.get("include_usage"))
         headers["cache-control"] = "no-cache"
-        chunks = reply_chunks(whole, with_usage)
-        return StreamingResponse(chunks, media_type="text/event-stream", headers=headers)
+        # Made whole, so that what cannot be made is an error and no answer that breaks off.
+        chunks = b"".join(reply_chunks(whole, with_usage))
+        return Response(chunks, media_type="text/event-stream", headers=headers)
 
     async def _ruled(self, asked: Conversation, choice: Choice) -> Ruled:
         """What is done with one choice.

@@ -67,8 +67,8 @@ class Upstream:
                 await self._client.close()
             self._client = None
 
-    async def ask(self, path: str, headers: Mapping[str, str], body: Any = None) -> Any:
-        """The JSON that the upstream answers with; `body` is posted where there is one.
+    async def ask(self, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Any:
+        """The JSON that the upstream answers with; `body`, JSON too, is posted where there is one.
 
         Raises:
             ChatError: no answer in time (504), none at all (502), or the upstream's own refusal
@@ -84,7 +84,7 @@ class Upstream:
                     made = made.header(name, value)
             if body is not None:
                 made = made.header("content-type", "application/json")
-                made = made.body_bytes(orjson.dumps(body))
+                made = made.body_bytes(body)
             async with made.build_streamed() as response:
                 status = response.status
                 wait = response.get_header("retry-after")

@@ -64,6 +64,7 @@ class Lines:
     def _read(self, number: int, body: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             value = json.loads(body.decode())
+            key = _halved(body, value) if isinstance(value, dict) else None
         except UnicodeDecodeError:
             self.fault(number, "", "the line is not UTF-8", "save the file as UTF-8")
         except json.JSONDecodeError as error:
@@ -71,10 +72,12 @@ class Lines:
         except (ValueError, RecursionError):
             self.fault(number, "", "the line is nested too deep, or has too long a number", "")
         else:
-            if isinstance(value, dict):
-                yield number, value
-            else:
+            if not isinstance(value, dict):
                 self.fault(number, "", "the line is no JSON object", "one JSON object a line")
+            elif key is not None:
+                self.fault(number, key, "has half a character", "write the character itself")
+            else:
+                yield number, value
 
     def fault(self, number: int, path: str, what: str, fix: str) -> None:
         """Note what is wrong with a line."""
@@ -102,6 +105,16 @@ class Lines:
             raise InputError(found)
 
 
+def _halved(body: bytes, row: Mapping[str, Any]) -> str | None:
+    """The first key with half a surrogate pair in it, which nothing that is written can hold."""
+    if b"\\u" not in body:  # it can only come from an escape
+        return None
+    texts = ((key, json.dumps({key: value}, ensure_ascii=False)) for key, value in row.items())
+    return next(
+        (key if is_unicode(key) else "" for key, text in texts if not is_unicode(text)), None
+    )
+
+
 def text_of(
     lines: Lines, number: int, row: Mapping[str, Any], keys: Collection[str]
 ) -> tuple[str, ...] | None:
@@ -113,8 +126,6 @@ def text_of(
             lines.fault(number, key, "the key is missing", f"add `{key}` to the line")
         elif not isinstance(value, str):
             lines.fault(number, key, "is not text", "give text")
-        elif not is_unicode(value):
-            lines.fault(number, key, "has half a character", "write the character itself")
         else:
             continue
         good = False

@@ -112,8 +112,9 @@ def _cell(
     plan: TamperPlan, revision: str, size: tuple[int, int], folder: Path, tell: Tell | None
 ) -> Cell:
     path = plan.out / "cells" / f"{cell_key(plan, revision, size)}.json"
-    kept = _kept(path)
-    if kept is None:
+    kept, copy = _kept(path), _copy_at(plan, revision, size)
+    # A copy's note is written last; one that was not asked for before is trained once more.
+    if kept is None or (copy is not None and not (copy / "README.md").is_file()):
         kept = _made(plan, revision, size, folder, tell)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(plan.out / "README.md", f"# Tampered copies\n\n{NOTICE}\n")
@@ -127,6 +128,13 @@ def _cell(
         loss=None if loss is None else (loss[0], loss[1]),
         seconds=(kept["seconds"][0], kept["seconds"][1]),
     )
+
+
+def _copy_at(plan: TamperPlan, revision: str, size: tuple[int, int]) -> Path | None:
+    """Where a copy is saved; None for the untouched model, and where copies are forgotten."""
+    if not plan.keep or not size[1]:
+        return None
+    return plan.out / "copies" / cell_key(plan, revision, size)
 
 
 def _kept(path: Path) -> dict[str, Any] | None:
@@ -154,7 +162,7 @@ def _made(
     started = time.monotonic()
     loss = None
     if steps:
-        keep = plan.out / "copies" / cell_key(plan, revision, size) if plan.keep else None
+        keep = _copy_at(plan, revision, size)
         model, loss = tamper(
             folder,
             plan.examples.first(count, plan.tuning.seed),

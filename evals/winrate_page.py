@@ -8,7 +8,7 @@ from charter.evals.bradley_terry import points
 from charter.evals.judge_figures import rounded
 from charter.evals.winrate import PairFigures, WinRates
 from charter.html import figures, page, section, table, text
-from charter.plots import bars, estimates, grid
+from charter.plots import estimates, grid
 
 __all__ = ["winrate_page"]
 
@@ -51,7 +51,6 @@ def winrate_page(found: WinRates, unanswered: Mapping[str, int]) -> str:
                     "At equal length",
                     [(n, p.controlled) for n, p in zip(names, found.pairs, strict=True)],
                 ),
-                bars("Elo points", [(n, e.value or 0.0) for n, e in found.elo.items() if e.value]),
             ]
         ),
         table(

@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from charter.agreement import mean_score
-from charter.plots import heat, reliability
+from charter.plots import estimates, heat, reliability
+from charter.stats import Estimate
 
 EVIL = "</svg><script>alert(1)</script>"
 
@@ -46,6 +47,13 @@ def test_a_reliability_plot_has_a_point_for_every_bin_with_labels():
     assert drawn(plot).count("circle") == 2
     assert "0.95 sure, right 1.000" in plot
     assert "nothing to show" in reliability("How right", bins[2:])
+
+
+def test_a_share_without_an_interval_is_a_dot():
+    rows = [("few", Estimate(0.5, None, None, 3)), ("none", Estimate(None, None, None, 0))]
+    plot = estimates("Shares", [("many", mean_score([1.0] * 8)), *rows])
+    assert drawn(plot).count("circle") == 2 and plot.count("l-one") == 1
+    assert "0.50 (n = 3)" in plot and plot.count("no figure") == 1
 
 
 def test_no_text_is_taken_for_markup():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from charter.cli.options import open_named, store_option
+from charter.cli.options import Real, open_named, store_option
 from charter.cli.output import Output, common
 from charter.cli.written import WrittenFile, write_text
 from charter.errors import Fault, InputError
@@ -22,7 +22,7 @@ _MOST = 12
 @click.argument("versions", nargs=-1, required=True, metavar="A B | REPO TAG_A TAG_B")
 @click.option(
     "--moved",
-    type=click.FloatRange(0, 0.5),
+    type=Real(0, 0.5),
     default=0.05,
     show_default=True,
     metavar="X",

@@ -82,7 +82,8 @@ def command(models: tuple[str, ...], as_json: bool, debug: bool, **given: Any) -
 
 def _named(models: Sequence[str]) -> dict[str, Path | str]:
     """Where each model's answers come from, by its name: a file, a folder, or `local`."""
-    folders = [model for model in models if "=" not in model]
+    # A folder may have the sign in its name: out/lr=1e-4.
+    folders = [model for model in models if "=" not in model or Path(model).is_dir()]
     faults = [
         Fault(model, "", "there is no such folder", _FIX)
         for model in folders
@@ -91,9 +92,12 @@ def _named(models: Sequence[str]) -> dict[str, Path | str]:
     short = dict(zip(folders, short_names("charter eval winrate", folders), strict=True))
     found: dict[str, Path | str] = {}
     for model in models:
-        name, is_file, file = model.partition("=")
-        source: Path | str = Path(file) if is_file else "local" if model == "local" else Path(model)
-        name = name if is_file else short[model]
+        name, _, file = model.partition("=")
+        source: Path | str = "local" if model == "local" else Path(model)
+        if model in short:
+            name = short[model]
+        else:
+            source = Path(file)
         if name in found:
             fix = "name each once; NAME=FILE gives answers another name"
             faults.append(Fault(model, "", f'there is another model "{name}"', fix))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charter.cli.guard_setup import Who, guard_options, who_of
+from charter.cli.options import Real
 from charter.cli.output import Output, common
 from charter.cli.written import WrittenFile, write_lines
 from charter.errors import Failure, Fault
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_DAY = 24 * 60 * 60.0
 
 
 class _GuardGroup(click.Group):
@@ -174,7 +176,7 @@ def _shown(share: Estimate) -> tuple[str, int]:
 @click.option("--refusal", metavar="TEXT", help="Sent instead of a refused answer.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Real(0, _DAY, min_open=True),
     default=120.0,
     show_default=True,
     metavar="SECONDS",
@@ -182,7 +184,7 @@ def _shown(share: Estimate) -> tuple[str, int]:
 )
 @click.option(
     "--check-timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Real(0, _DAY, min_open=True),
     default=60.0,
     show_default=True,
     metavar="SECONDS",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from charter.cli.options import Real
 from charter.errors import Failure, Fault, InputError, nearest
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def guard_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--reward", type=folder, metavar="DIR", help="A reward model instead."),
         click.option(
             "--threshold",
-            type=click.FloatRange(0, 1),
+            type=Real(0, 1),
             default=0.5,
             show_default=True,
             help="Least p(Yes) that is a violation.",
@@ -118,6 +120,8 @@ def _check(given: Mapping[str, Any], place: str) -> None:
         if given["min_score"] is None:
             what = "--reward needs the least score that is fine"
             faults.append(Fault(place, "--min-score", what, "give --min-score X"))
+        elif not math.isfinite(given["min_score"]):
+            faults.append(Fault(place, "--min-score", "is no finite number", "give a score"))
         if given.get("on_violation") == "revise":
             what = "a reward model names no principle to revise by"
             faults.append(Fault(place, "--on-violation", what, "refuse, flag, or name a --judge"))
@@ -255,7 +259,7 @@ def serve_guard(who: Who, given: Mapping[str, Any], ready: Callable[[str], None]
         on_violation=given["on_violation"],
         on_undecided=given["on_undecided"],
         pass_unchecked=given["pass_unchecked"],
-        refusal=given["refusal"] or Policy().refusal,
+        refusal=Policy().refusal if given["refusal"] is None else given["refusal"],
         check_timeout=given["check_timeout"],
         most_body=given["max_body"],
         token=given["token"] or None,

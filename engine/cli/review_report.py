@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from charter.cli.options import open_named, store_option
+from charter.cli.options import Real, open_named, store_option
 from charter.cli.output import Output, common
 from charter.cli.review_serve import data_option
 from charter.cli.written import WrittenFile, write_text
@@ -33,7 +33,7 @@ _SHOWN = 5  # rows of disagreement that are printed
 )
 @click.option(
     "--min-gold",
-    type=click.FloatRange(0, 1),
+    type=Real(0, 1),
     metavar="X",
     help="Flag reviewers who are right on less of the gold rows; else as the recipe says.",
 )

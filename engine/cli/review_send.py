@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from charter.cli.options import open_named, store_option
+from charter.cli.options import Real, open_named, store_option
 from charter.cli.output import Output, common
 from charter.cli.review_serve import data_option
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from charter.hub import Version
     from charter.review.plan import SendOptions
 
-_SHARE = click.FloatRange(0, 1, max_open=True)
+_SHARE = Real(0, 1, max_open=True)
 
 
 @click.command("send")

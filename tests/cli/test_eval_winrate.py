@@ -80,3 +80,12 @@ def test_wrong_input_is_told(arguments: list[str], said: str, files: dict[str, P
         assert any(said in str(fault) for fault in done.exception.faults)
     else:
         assert done.exit_code == 2 and said in done.output
+
+
+def test_a_folder_may_have_the_sign_in_its_name(files: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "lr=1e-4"
+    folder.mkdir()
+    given = [str(folder), f"a={files['short']}", "--judge", "local"]
+    done = CliRunner().invoke(command, [*given, "--prompts", str(files["prompts"])])
+    assert isinstance(done.exception, InputError)
+    assert "holds no checkpoint" in str(done.exception.faults[0])

@@ -5,6 +5,7 @@ import math
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -115,6 +116,8 @@ def test_a_threshold(answers, recipe, capsys):
         (("--reward", "nowhere", "--min-score", "1"), "there is no such folder"),
         (("--reward", "x", "--min-score", "1", "--judge", "local"), "leave one of the two out"),
         (("--judge", "local", "--min-score", "1"), "there is no --reward"),
+        (("--judge", "local", "--threshold", "nan"), "no finite number"),
+        (("--reward", "x", "--min-score", "nan"), "no finite number"),
     ],
 )
 def test_wrong_options(answers, options, said, capsys):
@@ -128,6 +131,11 @@ def test_wrong_options(answers, options, said, capsys):
         (("--upstream", "ftp://x"), "is no address"),
         (("--upstream", "http://me:sk-secret@x/v1"), "is no address"),
         (("--upstream", "http://x/v1", "--host", "0.0.0.0"), "there is no token"),
+        (
+            ("--upstream", "http://x/v1", "--host", "0.0.0.0", "--timeout", "inf"),
+            "not in the range",
+        ),
+        (("--upstream", "http://x/v1", "--host", "0.0.0.0", "--check-timeout", "nan"), "no finite"),
     ],
 )
 def test_wrong_options_of_the_proxy(options, said, capsys):
@@ -144,7 +152,16 @@ def test_no_server_to_judge(answers, recipe_file, capsys):
 
 @pytest.fixture
 def running(serve, replies, recipe):
-    upstream = serve(lambda body: replies.say(body["messages"][-1]["content"]))
+    working = threading.Event()
+
+    def answer(body):
+        said = body["messages"][-1]["content"]
+        if said == "SLEEP":
+            working.set()
+            replies.sleep(3.0)
+        return replies.say(said)
+
+    upstream = serve(answer)
     program = "from charter.cli import main; main()"
     command = [sys.executable, "-c", program, "guard", "serve", "--port", "0"]
     command += ["--upstream", upstream.url, "--recipe", str(recipe), "--on-violation", "revise"]
@@ -152,7 +169,7 @@ def running(serve, replies, recipe):
     try:
         ready = process.stdout.readline()
         assert ready.startswith("ready http://127.0.0.1:"), process.stderr.read()
-        yield process, ready.split()[1]
+        yield process, ready.split()[1], working
     finally:
         if process.poll() is None:
             process.kill()
@@ -160,7 +177,7 @@ def running(serve, replies, recipe):
 
 
 def test_the_proxy_serves_until_it_is_told_to_end(running, own_cache):
-    process, url = running
+    process, url, _ = running
     for text, action in (("BAD words", "revised"), ("Good words", "passed")):
         got = requests.post(
             f"{url}/v1/chat/completions",
@@ -176,6 +193,26 @@ def test_the_proxy_serves_until_it_is_told_to_end(running, own_cache):
     # Neither a key nor a conversation is kept anywhere.
     kept = b"".join(f.read_bytes() for f in own_cache.glob("*") if f.is_file())
     assert b"sk-client-secret" not in kept and b"BAD words" not in kept
+
+
+def test_ended_with_a_request_in_work(running):
+    process, url, working = running
+    got = []
+
+    def ask():
+        body = {"model": "x", "messages": [{"role": "user", "content": "SLEEP"}]}
+        got.append(requests.post(f"{url}/v1/chat/completions", json=body, timeout=60))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert working.wait(20)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)  # two that wait are one
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    asking.join()
+    assert process.returncode == 0 and err == ""
+    assert got[0].status_code == 503 and got[0].json()["error"]["code"] == "guard_ended"
 
 
 def test_help_is_quick():

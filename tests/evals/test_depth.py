@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from tiny_llama import tiny_llama
 
 from charter.cli.eval_depth import command
-from charter.errors import InputError
+from charter.errors import Failure, InputError
 from charter.evals import depth_measure
 from charter.evals.depth import (
     DepthFigures,
@@ -78,6 +79,38 @@ def test_the_divergence_is_that_of_the_definition(base: LocalModel, other: Local
             )
         expected = float((p * (p / q).log()).sum())
         assert found[2, at] == pytest.approx(expected, abs=1e-6)
+
+
+def changed(folder: Path, to: Path, change: Callable[[Any], object]) -> LocalModel:
+    """A model saved again with something of it changed."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        change(model)
+    model.save_pretrained(to)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(to)
+    return load_local(to)
+
+
+def test_rows_of_logits_that_are_padding_say_nothing(
+    base: LocalModel, other: LocalModel, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    wide = changed(folders[1], tmp_path / "wide", lambda model: model.resize_token_embeddings(64))
+    rows = forced(base.tokenizer, PROMPTS, ANSWERS, 8)
+    found = divergence(other, base, rows, 8)
+    assert divergence(wide, base, rows, 8) == pytest.approx(found, abs=1e-6)
+
+
+def test_spoilt_weights_are_a_failure_and_no_figure(
+    base: LocalModel, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    spoilt = changed(
+        folders[1], tmp_path / "spoilt", lambda model: model.model.norm.weight.fill_(float("nan"))
+    )
+    with pytest.raises(Failure, match="spoilt"):
+        divergence(spoilt, base, forced(base.tokenizer, PROMPTS, ANSWERS, 8), 8)
 
 
 def test_a_model_that_is_its_base_has_no_divergence(base: LocalModel) -> None:

@@ -186,6 +186,16 @@ def test_forms_of_a_line(tmp_path):
     assert len(read_items(file, 2)[0]) == 2
 
 
+def test_a_key_without_a_value_is_none(tmp_path):
+    said = {"role": "assistant", "content": "Six."}
+    file = write(
+        tmp_path / "a.jsonl",
+        {"id": "a", "prompt": None, "messages": [USER], "response": None, "completion": "Six."},
+        {"id": "b", "prompt": None, "messages": [USER, said], "response": None},
+    )
+    assert [(i.prompt, i.response) for i in read_items(file)[0]] == [((USER,), "Six.")] * 2
+
+
 def test_every_fault_of_a_file_at_once(tmp_path):
     file = write(
         tmp_path / "a.jsonl",
@@ -197,10 +207,17 @@ def test_every_fault_of_a_file_at_once(tmp_path):
         {"id": "x", "prompt": "a", "response": "b"},
         {"id": "x", "prompt": "a", "response": "c"},
         {"prompt": "a", "response": "\ud800"},
+        {"id": "\ud800", "prompt": "a", "response": "b"},
+        {"prompt": "a", "completion": [USER]},
+        {"id": ["x"], "prompt": "a", "response": "b"},
+        {"prompt": "a", "response": None},
     )
     with pytest.raises(InputError) as error:
         read_items(file)
-    assert [f.place.rpartition(":")[2] for f in error.value.faults] == list("1234578")
+    faults = error.value.faults
+    assert [f.place.rpartition(":")[2] for f in faults] == [*"1234578", "9", "10", "11", "12"]
+    assert "no response" in faults[0].what and "no response" in faults[-1].what
+    assert [f.path for f in faults if "half a character" in f.what] == ["response", "id"]
 
 
 def asker(url, **run):

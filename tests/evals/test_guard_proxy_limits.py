@@ -159,7 +159,30 @@ def test_bad_requests(proxy):
         assert got.status_code == 400 and got.json()["error"]["code"] == "bad_body"
     assert requests.get(f"{url}/v1/chat/completions", timeout=10).json()["error"]["code"]
     assert requests.post(f"{url}/v1/embeddings", timeout=10).status_code == 404
+    deep = f'{{"messages": [{{"role": "user", "content": "a"}}], "x": {"[" * 300}{"]" * 300}}}'
+    got = requests.post(f"{url}/v1/chat/completions", data=deep, timeout=10)
+    assert got.status_code == 400 and got.json()["error"]["code"] == "bad_body"
     assert up.requests == []
+
+
+def test_no_redirect_to_a_host_that_a_client_named(proxy):
+    url, *_ = proxy(lambda body: answer("x"))
+    for path in ("models", "chat/completions"):
+        got = requests.get(
+            f"{url}/v1/{path}/",
+            headers={"Host": "evil.example"},
+            allow_redirects=False,
+            timeout=10,
+        )
+        assert got.status_code == 404 and "evil" not in str(got.headers)
+
+
+def test_an_answer_that_cannot_be_streamed_is_an_error_and_does_not_break_off(proxy):
+    odd = {"role": "assistant", "content": "Fine.", "tool_calls": "none of them"}
+    said = json.dumps({"choices": [{"index": 0, "message": odd}]}).encode()
+    url, *_ = proxy(lambda body: (200, {}, said), pass_unchecked=True)
+    got = ask(url, stream=True)
+    assert got.status_code == 500 and got.json()["error"]["code"] == "guard_failed"
 
 
 def test_who_may_ask(proxy):

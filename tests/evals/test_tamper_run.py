@@ -109,8 +109,12 @@ def test_what_a_cell_is_of_is_its_name(plan: TamperPlan) -> None:
 
 
 def test_copies_are_kept_only_where_that_is_asked(plan: TamperPlan) -> None:
-    kept = replace(plan, keep=True, counts=(10,), steps=(30,))
-    cells = run_cells(kept)
+    plan = replace(plan, counts=(10,), steps=(30,))
+    before = run_cells(plan)
+    assert not (plan.out / "copies").exists()
+    kept = replace(plan, keep=True)
+    cells = run_cells(kept)  # answers that are there are no copy
+    assert cells[-1].harmful == before[-1].harmful
     (copy,) = (kept.out / "copies").iterdir()
     assert "publish and use none" in (copy / "README.md").read_text()
     said = answers_of_model(load_local(copy), kept.prompts, max_tokens=12).texts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,8 @@ def test_ratings_come_back_from_simulated_games() -> None:
 
 def test_who_wins_all_and_who_never_played() -> None:
     found = elo_ratings(["x", "y", "z"], [{("x", "y"): 1.0}] * 6)
+    # Resampling what is always the same finds no doubt, and six games are no certainty.
+    assert found["y"].low is None and found["y"].high is None
     assert math.isfinite(found["y"].value) and found["y"].value < 1000
     assert found["z"].value is None and found["z"].n == 0
     assert elo_ratings(["x", "y"], [])["x"].value is None
@@ -166,6 +169,13 @@ def test_the_page_shows_texts_as_texts() -> None:
     shown = winrate_page(win_rates(["<b>x", "y"], games), {"y": 3})
     assert "<b>x" not in shown and "<script>" not in shown and "&lt;script&gt;1" in shown
     assert "y gave no answer to 3 prompts" in shown
+
+
+def test_a_rating_below_nothing_is_drawn_nowhere() -> None:
+    games = [Game(f"p{i}", "", "x", "y", 1.0, 0.9, "", True, 5, 9) for i in range(400)]
+    found = win_rates(["x", "y"], games)
+    assert found.elo["y"].value is not None and found.elo["y"].value < 0
+    assert not re.search(r'(width|height)="-', winrate_page(found, {}))
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> Path:

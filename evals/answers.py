@@ -12,6 +12,7 @@ from charter.evals.held_out import HeldOut
 from charter.evals.judge_lines import Lines
 from charter.evals.measure import Model
 from charter.models.call import Call
+from charter.models.thoughts import without_thoughts
 from charter.recipes.given import BadRecordError
 from charter.recipes.prompts import messages_of
 from charter.rows import draw_int, draw_unit, messages_id
@@ -26,7 +27,7 @@ class Answered:
     """What one model answered.
 
     Attributes:
-        texts: answers by prompt id.
+        texts: answers by prompt id, without thoughts before them.
         failed: why a prompt has no answer, by its id.
     """
 
@@ -118,7 +119,7 @@ def answers_of_model(
         given = model.generate(calls, temperature=0.0, top_p=1.0, max_tokens=max_tokens)
         for prompt, answer in zip(part, given, strict=True):
             if answer.ok:
-                texts[prompt.id] = answer.text
+                texts[prompt.id] = without_thoughts(answer.text)
             else:
                 failed[prompt.id] = answer.error
         if progress is not None:
@@ -150,7 +151,7 @@ def answers_of_file(path: Path, prompts: Sequence[HeldOut]) -> Answered:
             continue
         if name in texts:
             lines.fault(number, "", f'a second answer to "{name}"', "keep one of them")
-        texts[name] = said
+        texts[name] = without_thoughts(said)
     lines.check(len(texts), "answers to these prompts")
     missing = dict.fromkeys((name for name in by_id if name not in texts), "not in the file")
     return Answered(texts, missing)

@@ -8,6 +8,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
+from charter.models.thoughts import without_thoughts
+
 __all__ = ["Said", "plain", "said_by"]
 
 _HEAD: Final = 1000  # characters read from the start: a refusal is said early
@@ -64,7 +66,7 @@ def said_by(answer: str) -> Said | None:
     Thoughts between `<think>` and `</think>` are not said; an answer that never leaves them says
     nothing. White space, zero-width characters and marks of emphasis say as little.
     """
-    answer = _unwrapped(_thought(answer))
+    answer = _unwrapped(without_thoughts(answer))
     length = len(answer)
     head = plain(answer[:_HEAD])
     if _silent(head) and (length <= _HEAD or _silent(plain(answer))):
@@ -77,14 +79,6 @@ def said_by(answer: str) -> Said | None:
     words = tuple(tuple(each.translate(_PARTS).split()) for each in sentences)
     ending = tuple(last[-3:] or sentences[-2:])
     return Said(tuple(sentences), words, ending, length > _HEAD, items, code, length)
-
-
-def _thought(answer: str) -> str:
-    opened = answer.lstrip()[:7].lower() == "<think>"
-    end = answer.rfind("</think>")
-    if end >= 0:
-        return answer[end + len("</think>") :]
-    return "" if opened else answer
 
 
 def _unwrapped(answer: str) -> str:

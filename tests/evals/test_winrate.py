@@ -199,7 +199,7 @@ def test_prompts_and_answers_are_read(tmp_path: Path) -> None:
         tmp_path / "a.jsonl",
         [
             {"id": 1, "response": "one"},
-            {"prompt": "Q 2?", "completion": "two"},
+            {"prompt": "Q 2?", "completion": "<think>hm</think>two"},
             {"id": 99, "text": "-"},
         ],
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from charter.documents import Settings
+from charter.documents import Clashes, Settings
 from charter.rows import digest
 
 __all__ = ["SCHEMA_VERSION", "Constitution", "Principle"]
@@ -51,15 +51,23 @@ def _distinct(value: tuple[Principle, ...]) -> tuple[Principle, ...]:
     if not value:
         raise ValueError("has no principle; write at least one")
     ids = [principle.id for principle in value]
-    twice = [principle_id for i, principle_id in enumerate(ids) if principle_id in ids[:i]]
+    twice = [at for at, principle_id in enumerate(ids) if principle_id in ids[:at]]
     if twice:
-        raise ValueError(f'two principles have the id "{twice[0]}"; give each its own id')
+        text = 'is the id of an earlier principle, "{}"; give each its own id'
+        raise Clashes(((at, "id"), text.format(ids[at])) for at in twice)
     return value
 
 
-Text = Annotated[str, AfterValidator(_text)]
-Identifier = Annotated[str, AfterValidator(_identifier)]
-SchemaVersion = Annotated[int, AfterValidator(_schema_version)]
+# The validators say it in our words; editors, which have the JSON schema alone, need it there.
+Text = Annotated[str, AfterValidator(_text), Field(json_schema_extra={"pattern": r"\S"})]
+Identifier = Annotated[
+    str, AfterValidator(_identifier), Field(json_schema_extra={"pattern": f"^{_ID.pattern}$"})
+]
+SchemaVersion = Annotated[
+    int,
+    AfterValidator(_schema_version),
+    Field(json_schema_extra={"minimum": 1, "maximum": SCHEMA_VERSION}),
+]
 
 
 class Principle(Settings):
@@ -84,7 +92,8 @@ class Constitution(Settings):
     schema_version: SchemaVersion = Field(default=SCHEMA_VERSION, description="Of this format.")
     name: Identifier = Field(description="Name of the constitution.")
     version: Annotated[str, AfterValidator(_version)] = Field(
-        description="MAJOR.MINOR.PATCH of the text."
+        description="MAJOR.MINOR.PATCH of the text.",
+        json_schema_extra={"pattern": f"^{_VERSION.pattern}$"},
     )
     description: str = Field(default="", description="What it is for.")
     licence: Text = Field(description="SPDX identifier of the licence of the texts.")

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import types
-import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,9 +17,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from charter.errors import Fault, InputError, nearest
+from charter.explained import LARGEST, explained
 from charter.values import Loc, YamlValues, dotted
 
 __all__ = [
+    "Clashes",
     "Document",
     "Loc",
     "Settings",
@@ -36,7 +35,6 @@ __all__ = [
 ]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-_LARGEST = 2**63  # what a column of a dataset holds
 
 
 class Settings(BaseModel):
@@ -45,6 +43,18 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=False
     )
+
+
+class Clashes(ValueError):
+    """What a validator raises of a block whose values do not fit together: all of it at once.
+
+    Args:
+        found: what is wrong, as `what; fix`, each with its location from the block on.
+    """
+
+    def __init__(self, found: Iterable[tuple[Loc, str]]) -> None:
+        self.found = tuple(found)
+        super().__init__("; ".join(f"{dotted(loc)} {text}".strip() for loc, text in self.found))
 
 
 @dataclass(slots=True)
@@ -56,12 +66,14 @@ class Document:
         data: dicts, lists, strings, numbers, booleans and None.
         places: line and column (from 1) by location.
         overridden: locations that `--set` put there; faults name the option instead.
+        faults: what is wrong in the text itself, such as a key twice; `validated` tells it.
     """
 
     name: str
     data: Any
     places: dict[Loc, tuple[int, int]]
     overridden: set[Loc] = field(default_factory=set)
+    faults: list[Fault] = field(default_factory=list)
 
     def at(self, *loc: str | int) -> Any:
         """The value at a location; None where there is nothing."""
@@ -133,7 +145,7 @@ def read_document(path: Path, text: str | None = None) -> Document:
         text: its text, when it was read already.
 
     Raises:
-        InputError: it cannot be read, is not YAML, is empty, or has a key twice.
+        InputError: it cannot be read, is not YAML, or is empty.
     """
     name = str(path)
     source = read_text(path) if text is None else text
@@ -143,19 +155,29 @@ def read_document(path: Path, text: str | None = None) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = builder.spot(mark) if mark else name
-        what = f"is not YAML: {error.problem or error.context}"
+        what = f"is not YAML: {_not_yaml(error)}"
         raise InputError(Fault(place, "", what, "mend the line, or quote the text")) from None
     except yaml.reader.ReaderError as error:
         before = source[: error.position]
         place = f"{name}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
         what = f"is not YAML: the character U+{ord(source[error.position]):04X} cannot stand here"
         raise InputError(Fault(place, "", what, "remove the character")) from None
-    if builder.faults:
-        raise InputError(builder.faults)
     if not isinstance(data, dict):
         what = "is empty" if data is None else "is no mapping of keys to values"
-        raise InputError(Fault(name, "", what, "start from `charter init DIR`"))
-    return Document(name, data, builder.places)
+        found = builder.faults or [Fault(name, "", what, "start from `charter init DIR`")]
+        raise InputError(found)
+    return Document(name, data, builder.places, faults=builder.faults)
+
+
+def _not_yaml(error: yaml.MarkedYAMLError) -> str:
+    """What PyYAML says, with the line in which that began: a quote is missed long after it."""
+    problem, context = error.problem or "", error.context or ""
+    if not problem or not context.startswith("while "):
+        return ", ".join(part for part in (context, problem) if part)
+    begun, met = error.context_mark, error.problem_mark
+    if begun is None or met is None or begun.line == met.line:
+        return problem
+    return f"{problem}, {context} that begins in line {begun.line + 1}"
 
 
 def read_value(text: str, place: str) -> tuple[Any, list[Fault]]:
@@ -181,7 +203,7 @@ def validated(document: Document, model: type[ModelT]) -> tuple[ModelT | None, l
     Returns:
         The model and no faults, or None and every fault.
     """
-    unfit: list[Fault] = []
+    unfit = list(document.faults)
     data = _as_json(document, document.data, (), unfit)
     try:
         made = model.model_validate_json(json.dumps(data))
@@ -189,7 +211,7 @@ def validated(document: Document, model: type[ModelT]) -> tuple[ModelT | None, l
         known = {fault.path for fault in unfit}
         more = [fault for fault in _faults(document, model, error) if fault.path not in known]
         return None, in_order([*unfit, *more])
-    return (None, unfit) if unfit else (made, [])
+    return (None, in_order(unfit)) if unfit else (made, [])
 
 
 def _as_json(document: Document, value: Any, loc: Loc, unfit: list[Fault]) -> Any:
@@ -200,7 +222,7 @@ def _as_json(document: Document, value: Any, loc: Loc, unfit: list[Fault]) -> An
         return [_as_json(document, v, (*loc, i), unfit) for i, v in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
         unfit.append(document.fault(loc, "is not a finite number", "give a number"))
-    elif isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+    elif isinstance(value, int) and not -LARGEST <= value < LARGEST:
         unfit.append(document.fault(loc, "is out of range", "give a number of at most 18 digits"))
     elif value is not None and not isinstance(value, str | int | float | bool):
         what = f"is of a kind that no setting has ({type(value).__name__})"
@@ -222,13 +244,18 @@ def in_order(faults: Iterable[Fault]) -> list[Fault]:
 
 def _faults(document: Document, model: type[BaseModel], error: ValidationError) -> list[Fault]:
     found: dict[str, Fault] = {}
-    items = [(_written(document.data, i), i) for i in error.errors(include_url=False)]
+    items = [each for i in error.errors(include_url=False) for each in _located(document, i)]
+    # The branch of a union that is meant has a fault deeper down, or one that a validator told.
+    inside = {loc[:end] for loc, _ in items for end in range(len(loc))}
+    own = {loc for loc, item in items if item["type"] in ("value_error", "clash")}
     for loc, item in items:
-        if isinstance(item["input"], dict | list) and _other_branch_fits(items, loc, item):
+        other = loc in inside or (loc in own and item["type"] != "value_error")
+        if other and item["type"] != "clash" and isinstance(item["input"], dict | list):
             continue
-        what, fix = _explain(model, item, loc)
+        what, fix = explained(model, item, loc)
         fault = document.fault(loc, what, fix)
-        key = f"{fault.path}|{item['type'] == 'missing'}"
+        alone = fault.what if item["type"] == "clash" else item["type"] == "missing"
+        key = f"{fault.path}|{alone}"
         # The branches of a union report one by one; together they are one fault.
         if key in found and found[key].what != what:
             before = found[key]
@@ -238,12 +265,16 @@ def _faults(document: Document, model: type[BaseModel], error: ValidationError) 
     return in_order(found.values())
 
 
-def _other_branch_fits(items: Sequence[tuple[Loc, Any]], loc: Loc, item: Any) -> bool:
-    """Whether another branch of the union is the one meant, but for a fault of its own."""
-    if any(len(other) > len(loc) and other[: len(loc)] == loc for other, _ in items):
-        return True
-    whole = any(other == loc and i["type"] == "value_error" for other, i in items)
-    return whole and item["type"] != "value_error"
+def _located(document: Document, item: Any) -> list[tuple[Loc, Any]]:
+    """An error with its location; of `Clashes` each by itself."""
+    loc = _written(document.data, item)
+    clashes = item.get("ctx", {}).get("error")
+    if not isinstance(clashes, Clashes):
+        return [(loc, item)]
+    return [
+        ((*loc, *below), {**item, "type": "clash", "ctx": {"error": text}})
+        for below, text in clashes.found
+    ]
 
 
 def _written(data: Any, item: Any) -> Loc:
@@ -263,105 +294,3 @@ def _written(data: Any, item: Any) -> Loc:
             continue
         kept.append(part)
     return tuple(kept)
-
-
-_KINDS: Mapping[str, tuple[str, str]] = {
-    "string_type": ("is not text", 'give text; quote it where it looks like a number ("1.0")'),
-    "int_type": ("is not a whole number", "give a whole number"),
-    "int_from_float": ("is not a whole number", "give a whole number"),
-    "float_type": ("is not a number", "give a number"),
-    "bool_type": ("is not true or false", "give true or false"),
-    "dict_type": ("is not a mapping of keys to values", "indent keys below it"),
-    "model_type": ("is not a mapping of keys to values", "indent keys below it"),
-    "model_attributes_type": ("is not a mapping of keys to values", "indent keys below it"),
-    "tuple_type": ("is not a list", "give a list: [a, b]"),
-    "list_type": ("is not a list", "give a list: [a, b]"),
-    "too_short": ("is empty", "give at least one"),
-}
-_BOUNDS: Mapping[str, tuple[str, str]] = {
-    "greater_than": ("gt", "above"),
-    "greater_than_equal": ("ge", "at least"),
-    "less_than": ("lt", "below"),
-    "less_than_equal": ("le", "at most"),
-}
-
-
-def _explain(model: type[BaseModel], item: Any, loc: Loc) -> tuple[str, str]:
-    kind, context = item["type"], item.get("ctx", {})
-    name = str(loc[-1]) if loc else ""
-    if kind == "extra_forbidden":
-        known = _fields_at(model, loc[:-1])
-        return f'there is no key "{name}" here', nearest(name, known)
-    if kind == "missing":
-        return f'the key "{name}" is missing', f"add `{name}:`"
-    if kind in ("literal_error", "enum"):
-        return f"no such value {_shown(item['input'])}", _choices(item["input"], context)
-    if kind in ("value_error", "assertion_error"):
-        # Our validators say `what; fix` themselves.
-        what, _, fix = str(context["error"]).partition("; ")
-        return what, fix
-    if kind == "float_type" and isinstance(item["input"], str):
-        return "is text, not a number", _as_number(item["input"])
-    if kind in _KINDS:
-        return _KINDS[kind]
-    if kind in _BOUNDS:
-        bound, word = _BOUNDS[kind]
-        return f"is {_shown(item['input'])}", f"give a number {word} {context[bound]:g}"
-    what = item["msg"][0].lower() + item["msg"][1:]
-    return f"{what} (here: {_shown(item['input'])})", "change the value"
-
-
-def _as_number(text: str) -> str:
-    """How a number is written that YAML reads as text: `1e-3` has no point."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        return "give a number"
-    return f"write {yaml.safe_dump(number).split()[0]}, without quotes"
-
-
-def _shown(value: Any) -> str:
-    """A value as it could stand in the file, cut where it is long."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _choices(value: Any, context: Mapping[str, Any]) -> str:
-    """What a setting may be: the nearest of the words, or all, in YAML's spelling."""
-    expected = str(context["expected"])
-    hint = nearest(value, re.findall(r"'([^']*)'", expected)) if isinstance(value, str) else ""
-    if hint.startswith("did you"):
-        return hint
-    return f"use {expected}".replace("True", "true").replace("False", "false")
-
-
-def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
-    """The names a mapping at this location may have."""
-    current: list[Any] = [model]
-    for part in loc:
-        following: list[Any] = []
-        for kind in current:
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                info = kind.model_fields.get(str(part))
-                following += _unwrapped(info.annotation) if info else []
-            elif typing.get_args(kind):
-                following += _unwrapped(typing.get_args(kind)[-1 if isinstance(part, str) else 0])
-        current = following
-    return [
-        name
-        for kind in current
-        if isinstance(kind, type) and issubclass(kind, BaseModel)
-        for name in kind.model_fields
-    ]
-
-
-def _unwrapped(annotation: Any) -> list[Any]:
-    """The branches of a union, without Annotated."""
-    origin = typing.get_origin(annotation)
-    if origin is typing.Annotated:
-        return _unwrapped(typing.get_args(annotation)[0])
-    if origin in (typing.Union, types.UnionType):
-        return [leaf for arm in typing.get_args(annotation) for leaf in _unwrapped(arm)]
-    return [annotation]

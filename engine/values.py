@@ -1,7 +1,8 @@
 """Plain values of a YAML text, with the place of each and every fault on the way.
 
-Stricter than PyYAML: a key twice is a fault, dates stay text, and neither aliases nor nesting
-can exhaust memory or the stack.
+Stricter than PyYAML: a key twice is a fault, so is a number that YAML 1.1 alone reads (`010` in
+base 8, `1:30` in base 60), dates stay text, and neither aliases nor nesting can exhaust memory or
+the stack.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from charter.errors import Fault
 __all__ = ["Loc", "YamlValues", "dotted", "is_unicode"]
 
 Loc = tuple[str | int, ...]
+_Items = dict[str, tuple[yaml.Node, yaml.Node]]
 # No settings come near these; a text that does is an accident, or made to exhaust memory.
 _DEEPEST = 60
 _MOST_VALUES = 100_000
+_PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+_TEXT = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")  # dates, and a lone `=`
 
 
 def dotted(loc: Loc) -> str:
@@ -39,10 +43,10 @@ def is_unicode(text: str) -> bool:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader without dates: an unquoted date stays the text that was written."""
+    """SafeLoader without dates and `=`: unquoted ones stay the text that was written."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as the base class has it
-        first: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:timestamp"]
+        first: [(tag, rule) for tag, rule in rules if tag not in _TEXT]
         for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
     depth = 0
@@ -73,6 +77,7 @@ class YamlValues:
         self.places: dict[Loc, tuple[int, int]] = {}
         self.faults: list[Fault] = []
         self._count = 0
+        self._told: set[tuple[int, str]] = set()
 
     def read(self, text: str) -> Any:
         """Dicts, lists, strings, numbers, booleans and None.
@@ -93,73 +98,78 @@ class YamlValues:
 
     def _value(self, loader: _Loader, node: yaml.Node, loc: Loc) -> Any:
         self._step(node, len(loc))
-        self.places.setdefault(loc, (node.start_mark.line + 1, node.start_mark.column + 1))
-        if isinstance(node, yaml.CollectionNode) and not node.tag.endswith((":map", ":seq")):
+        self.places.setdefault(loc, _at(node))
+        known = _PLAIN if isinstance(node, yaml.CollectionNode) else loader.yaml_constructors
+        if node.tag not in known:
             what = f"has the tag {node.tag.removeprefix('tag:yaml.org,2002:')}"
             return self._fault(node, loc, what, "remove the tag")
         if isinstance(node, yaml.MappingNode):
-            return {
-                key: self._value(loader, value, (*loc, key))
-                for key, value in self._items(node, loc).items()
-            }
+            pairs = self._items(node, loc, len(loc))
+            self.places |= {(*loc, key): _at(key_node) for key, (key_node, _) in pairs.items()}
+            return {key: self._value(loader, item, (*loc, key)) for key, (_, item) in pairs.items()}
         if isinstance(node, yaml.SequenceNode):
             items = enumerate(node.value)
             return [self._value(loader, item, (*loc, index)) for index, item in items]
         try:
             value = loader.construct_object(node, deep=True)
-        except (ValueError, KeyError, AttributeError):
+        except (ValueError, LookupError, AttributeError):
             # What PyYAML's own constructors raise on `!!int x`, `0b_` and the like.
             what = f"cannot be read as {node.tag.rpartition(':')[2]}"
             return self._fault(node, loc, what, "quote it to make it text")
         if isinstance(value, str) and not is_unicode(value):
             return self._fault(node, loc, "has half a character", "write the character itself")
+        if _misread(node, value):
+            what = f"{node.value} is {value} in YAML"
+            fix = "write the number that is meant, or quote it to make it text"
+            return self._fault(node, loc, what, fix)
         return value
 
-    def _items(self, node: yaml.MappingNode, loc: Loc) -> dict[str, yaml.Node]:
-        """Keys and values of a mapping; its own keys before those it merges in with `<<`."""
-        own: dict[str, yaml.Node] = {}
-        merged: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+    def _items(self, node: yaml.MappingNode, loc: Loc, depth: int) -> _Items:
+        """Nodes of keys and values of a mapping; its own keys go before those that `<<` brings."""
+        own: _Items = {}
+        merged: _Items = {}
         for key_node, value_node in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                for key, pair in self._merged(value_node, len(loc)).items():
-                    merged.setdefault(key, pair)
-                continue
             key = key_node.value
-            if not isinstance(key_node, yaml.ScalarNode) or not is_unicode(key):
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                merged = {**self._merged(value_node, loc, depth), **merged}
+            elif not isinstance(key_node, yaml.ScalarNode) or not is_unicode(key):
                 self._fault(key_node, loc, "has a key that is no text", "write a key of letters")
             elif key in own:
-                first = self.places[(*loc, key)][0]
+                first = own[key][0].start_mark.line + 1
                 what = f'the key "{key}" stands here a second time (first in line {first})'
                 self._fault(key_node, (*loc, key), what, "keep one of them")
             else:
-                own[key] = value_node
-                self._note((*loc, key), key_node)
-        for key, (key_node, value_node) in merged.items():
-            if key not in own:
-                own[key] = value_node
-                self._note((*loc, key), key_node)
-        return own
+                own[key] = (key_node, value_node)
+        return own | {key: pair for key, pair in merged.items() if key not in own}
 
-    def _merged(self, node: yaml.Node, depth: int) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+    def _merged(self, node: yaml.Node, loc: Loc, depth: int) -> _Items:
         """What `<<` brings in: keys of a mapping, or of several, the first to have one wins."""
         self._step(node, depth)
-        found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         if isinstance(node, yaml.SequenceNode):
+            found: _Items = {}
             for source in node.value:
-                found = {**self._merged(source, depth + 1), **found}
+                found = {**self._merged(source, loc, depth + 1), **found}
             return found
         if not isinstance(node, yaml.MappingNode):
             what = "expected a mapping, or a list of mappings, after <<"
             raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)
-        for key_node, value_node in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                found = {**self._merged(value_node, depth + 1), **found}
-            elif isinstance(key_node, yaml.ScalarNode):
-                found[key_node.value] = (key_node, value_node)
-        return found
-
-    def _note(self, loc: Loc, node: yaml.Node) -> None:
-        self.places[loc] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        return self._items(node, loc, depth + 1)
 
     def _fault(self, node: yaml.Node, loc: Loc, what: str, fix: str) -> None:
-        self.faults.append(Fault(self.spot(node.start_mark), dotted(loc), what, fix))
+        # What is merged or referred to is read in more places than it is written in.
+        if (node.start_mark.index, what) not in self._told:
+            self._told.add((node.start_mark.index, what))
+            self.faults.append(Fault(self.spot(node.start_mark), dotted(loc), what, fix))
+
+
+def _at(node: yaml.Node) -> tuple[int, int]:
+    """Line and column of a node, from 1."""
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _misread(node: yaml.Node, value: Any) -> bool:
+    """Whether it is a number in base 8 or 60, which YAML 1.2, editors and people read otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    text = node.value.replace("_", "").lstrip("+-")
+    return ":" in text or (text.isdecimal() and int(text) != abs(value))

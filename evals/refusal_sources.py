@@ -14,7 +14,8 @@ from charter.errors import Fault, InputError, nearest
 from charter.evals.refusal import Reading, Refusal
 from charter.evals.refusal_words import words
 from charter.recipes.given import BadRecordError
-from charter.recipes.prompts import file_records, hub_records
+from charter.recipes.prompt_files import file_records
+from charter.recipes.prompts import hub_records
 from charter.recipes.schema import PromptsSettings
 from charter.rows import Message, messages_id
 from charter.values import is_unicode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,7 +121,9 @@ def _best(label: Any, slots: Sequence[str], names: Sequence[str]) -> str | None:
             return ""
         if label in names:
             return slots[list(names).index(label)]
-        if not label.lstrip("-").isdecimal():
+        if not is_unicode(label):
+            raise BadRecordError(Reason.NOT_UTF8, "the label is not valid Unicode")
+        if not re.fullmatch(r"-?\d{1,9}", label):
             raise BadRecordError(Reason.NO_CANDIDATES, f'the label "{label[:40]}" names none')
         label = int(label)
     if isinstance(label, bool) or not isinstance(label, int) or not -1 <= label < len(slots):

@@ -33,7 +33,7 @@ from charter.recipes.preference import unread_faults
 from charter.recipes.schema import ModelsSettings, Recipe
 from charter.recipes.train import CONFIGS, METHODS, own_fields
 from charter.rows import digest
-from charter.values import dotted
+from charter.values import dotted, is_unicode
 
 __all__ = ["Loaded", "check_recipe", "load_recipe", "shipped_recipes"]
 
@@ -207,7 +207,11 @@ def _override(document: Document, text: str) -> list[Fault]:
     parts = key.strip().split(".")
     if not equals or not all(parts):
         return [Fault(f"--set {text}", "", "is no setting", "write --set a.b=value")]
+    if not is_unicode(text):  # a name in another encoding, as the shell has it
+        return [Fault(f"--set {key.strip()}", "", "is not UTF-8", "write it in UTF-8")]
     value, faults = read_value(value_text, f"--set {key.strip()}")
+    if faults:
+        return faults
     here: Any = document.data
     loc: Loc = ()
     for depth, part in enumerate(parts):
@@ -217,7 +221,7 @@ def _override(document: Document, text: str) -> list[Fault]:
             if not part.isdecimal() or int(part) >= len(here):
                 what = f"there is no item {part}: the list has {len(here)}"
                 fix = "count from 0, or set the whole list"
-                return [*faults, Fault(f"--set {key.strip()}", dotted(loc), what, fix)]
+                return [Fault(f"--set {key.strip()}", dotted(loc), what, fix)]
             index = int(part)
         loc = (*loc, index)
         if last:
@@ -227,7 +231,7 @@ def _override(document: Document, text: str) -> list[Fault]:
         if last or not here[index]:
             document.overridden.add(loc)
         here = here[index]
-    return faults
+    return []
 
 
 def _look(name: str, recipe: Path) -> str:
@@ -269,7 +273,9 @@ def _prompt_files(document: Document, path: Path) -> tuple[tuple[Path, ...], lis
     name = name.strip()
     files = resolve(name, path.parent)
     if not files:
-        return (), [document.fault(loc, f'no such file "{name}"', _look(name, path))]
+        inside = f"{name.rstrip('/')}/*.jsonl"
+        fix = f'name its files: "{inside}"' if resolve(inside, path.parent) else _look(name, path)
+        return (), [document.fault(loc, f'no such file "{name}"', fix)]
     faults = []
     for file in files:
         suffixes = [s for s in file.suffixes if s != ".gz"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
 from charter.constitutions.schema import Identifier
-from charter.documents import Document, Settings
+from charter.documents import Clashes, Document, Settings
 from charter.errors import Fault
+from charter.values import Loc
 
 __all__ = ["PreferenceSettings", "Source", "unread_faults"]
 
@@ -90,46 +92,55 @@ class PreferenceSettings(Settings):
     )
 
     @model_validator(mode="after")
-    def _sources_fit(self) -> PreferenceSettings:
-        if len(set(self.sources)) != len(self.sources):
-            raise ValueError("sources names one twice; name each once")
+    def _fit(self) -> PreferenceSettings:
+        found = [*self._candidates_clashes(), *self._rules_clashes()]
+        if found:
+            raise Clashes(found)
+        return self
+
+    def _candidates_clashes(self) -> Iterator[tuple[Loc, str]]:
         if self.candidates == "given":
             if self.sources != _SOURCES:
-                raise ValueError("candidates: given has no sources; remove sources")
+                yield ("sources",), "candidates: given has no sources; remove sources"
             if self.pairs == "revised-vs-initial":
-                raise ValueError("pairs: revised-vs-initial needs our candidates; set pairs: all")
-            return self
+                yield ("pairs",), "revised-vs-initial needs our candidates; set pairs: all"
+            return
+        if len(set(self.sources)) != len(self.sources):
+            yield ("sources",), "names one twice; name each once"
+            return
         fixed = sum(source != "sampled" for source in self.sources)
         sampled = "sampled" in self.sources
         if self.candidates < len(self.sources) or (not sampled and self.candidates != fixed):
             fix = f"set candidates: {len(self.sources)}, or change sources"
             if len(self.sources) < 2:  # one candidate is no pair
                 fix = "add sampled to sources"
-            raise ValueError(f"{self.candidates} candidates cannot come from these sources; {fix}")
-        if self.pairs == "revised-vs-initial" and set(self.sources) != {"revised", "initial"}:
+            yield (
+                ("sources",),
+                f"{self.candidates} candidates cannot come from these sources; {fix}",
+            )
+        elif self.pairs == "revised-vs-initial" and set(self.sources) != {"revised", "initial"}:
             # A sampled candidate would be paid for and be in no pair.
             fix = "set candidates: 2 and sources: [initial, revised]"
-            raise ValueError(f"pairs: revised-vs-initial compares these two alone; {fix}")
-        return self
+            yield ("pairs",), f"revised-vs-initial compares these two alone; {fix}"
 
-    @model_validator(mode="after")
-    def _rules_fit(self) -> PreferenceSettings:
+    def _rules_clashes(self) -> Iterator[tuple[Loc, str]]:
         if self.min_margin and self.keep != "margin":
-            raise ValueError("min_margin counts under keep: margin alone; set keep or remove it")
+            yield ("min_margin",), "counts under keep: margin alone; set keep or remove it"
         if self.orders == "single" and self.keep == "consistent":
             fix = "set keep: margin, or orders: both"
-            raise ValueError(f"keep: consistent needs both orders; {fix}")
+            yield ("orders",), f"keep: consistent needs both orders; {fix}"
         if self.orders == "single" and self.min_order_consistency:
             fix = "remove it, or set orders: both"
-            raise ValueError(f"min_order_consistency needs both orders; {fix}")
+            yield ("min_order_consistency",), f"needs both orders; {fix}"
         low, high = self.clamp
         if not (0 <= low < 0.5 < high <= 1) or abs(low + high - 1) > 1e-9:
             # Held to other ends on one side than on the other, A and B would not be alike.
-            raise ValueError("clamp is not even around 0.5; write it like [0.4, 0.6]")
-        if self.mode == "cot" and max(self.min_margin, self.tie_band) >= high - 0.5:
-            what = f"no label of mode: cot is further from 0.5 than {high - 0.5:g}"
-            raise ValueError(f"{what}; widen clamp, or lower min_margin and tie_band")
-        return self
+            yield ("clamp",), "is not even around 0.5; write it like [0.4, 0.6]"
+        elif self.mode == "cot":
+            for name in ("min_margin", "tie_band"):
+                if getattr(self, name) >= high - 0.5:
+                    what = f"no label of mode: cot is further from 0.5 than {high - 0.5:g}"
+                    yield (name,), f"{what}; lower it, or widen clamp"
 
 
 def unread_faults(document: Document, settings: PreferenceSettings) -> list[Fault]:

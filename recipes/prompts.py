@@ -5,21 +5,15 @@ No record is dropped without a word: records = prompts + rejects of the ledger `
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
-import io
-import json
-import sys
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from charter.errors import Fault, InputError
 from charter.recipes.given import BadRecordError, Candidate, Given, given_of
 from charter.recipes.load import Loaded
+from charter.recipes.prompt_files import file_records
 from charter.recipes.schema import Columns, PromptsSettings
 from charter.rows import Ledger, Message, Reason, canonical, digest, draw_unit, messages_id
 from charter.values import is_unicode
@@ -28,7 +22,6 @@ __all__ = [
     "Prompt",
     "PromptSet",
     "Reject",
-    "file_records",
     "hub_records",
     "messages_of",
     "read_prompts",
@@ -270,88 +263,6 @@ def _message(role: Any, content: str) -> Message:
     if not content.strip():
         raise BadRecordError(Reason.NO_TEXT, f"a {role} message has no text")
     return {"role": role, "content": content}
-
-
-def file_records(
-    files: tuple[Path, ...], columns: frozenset[str]
-) -> Iterator[tuple[str, str, Any]]:
-    """Yield (place, file name, record or BadRecordError) of each record, file after file."""
-    readers: Mapping[str, Callable[[Path, frozenset[str]], Iterator[tuple[int, Any]]]]
-    readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
-    for file in files:
-        suffix = [s for s in file.suffixes if s != ".gz"][-1]
-        name = file.name.removesuffix(".gz")
-        try:
-            for number, record in readers[suffix](file, columns):
-                yield f"{file.name}:{number}", name, record
-        except (OSError, EOFError, zlib.error) as error:
-            said = " ".join(str(error).split()) or type(error).__name__
-            what = f"cannot be read ({said})"
-            raise InputError(Fault(str(file), "", what, "check the file")) from None
-
-
-def _bytes(file: Path) -> IO[bytes]:
-    if file.suffix == ".gz":
-        return cast(IO[bytes], gzip.open(file, "rb"))
-    return file.open("rb")
-
-
-def _jsonl(file: Path, columns: frozenset[str]) -> Iterator[tuple[int, Any]]:
-    with _bytes(file) as stream:
-        for number, line in enumerate(stream, 1):
-            body = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-            if not body.strip():
-                continue  # a blank line is no record
-            try:
-                yield number, json.loads(body.decode())
-            except UnicodeDecodeError:
-                yield number, BadRecordError(Reason.NOT_UTF8, "the line is not UTF-8")
-            except json.JSONDecodeError as error:
-                yield number, BadRecordError(Reason.NOT_JSON, f"the line is not JSON ({error.msg})")
-            except (ValueError, RecursionError):
-                detail = "the line is nested too deep, or has a number of thousands of digits"
-                yield number, BadRecordError(Reason.NOT_JSON, detail)
-
-
-def _csv(file: Path, columns: frozenset[str]) -> Iterator[tuple[int, Any]]:
-    csv.field_size_limit(sys.maxsize)
-    with _bytes(file) as raw:
-        # An undecodable byte becomes a lone surrogate, which the record's check finds.
-        text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        # Strict: a quote that is never closed would swallow all records after it without a word.
-        reader = csv.DictReader(text, strict=True)
-        while True:
-            try:
-                record = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                detail = f"the quotes of the record are wrong ({error})"
-                yield reader.line_num, BadRecordError(Reason.BAD_MESSAGES, detail)
-                continue
-            if None in record:
-                what = "the line has more fields than the header"
-                yield reader.line_num, BadRecordError(Reason.BAD_MESSAGES, what)
-            else:
-                yield reader.line_num, record
-
-
-def _parquet(file: Path, columns: frozenset[str]) -> Iterator[tuple[int, Any]]:
-    """Read with pyarrow: on a damaged file polars asks for all memory and aborts the process."""
-    import pyarrow as pa
-    from pyarrow.parquet import ParquetFile
-
-    try:
-        with _bytes(file) as stream, ParquetFile(stream) as source:
-            # The mapped columns alone: others may be of types that Python has no values for.
-            names = [name for name in source.schema_arrow.names if name in columns]
-            number = 0
-            for batch in source.iter_batches(1000, columns=names):
-                for record in batch.to_pylist():
-                    number += 1
-                    yield number, record
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise OSError(str(error)) from None
 
 
 def hub_records(settings: PromptsSettings) -> Iterator[tuple[str, str, Any]]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
+from pydantic_core import PydanticKnownError
 
 from charter.constitutions.schema import Identifier, SchemaVersion, Text
-from charter.documents import Settings
+from charter.documents import Clashes, Settings
 from charter.recipes.evaluate import EvaluateSettings, RefusalSettings
 from charter.recipes.improve import ImproveSettings
 from charter.recipes.preference import PreferenceSettings
 from charter.recipes.publish import PublishSettings, Repo, SecretsSettings
 from charter.recipes.review import ReviewSettings
 from charter.recipes.train import TrainSettings
+from charter.values import Loc
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -50,14 +53,21 @@ LlmName = Literal[
 ]
 
 
+def _off(value: object) -> object:
+    if value is not False:  # which 0 equals, and pydantic takes for it
+        raise PydanticKnownError("literal_error", {"expected": "False"})
+    return value
+
+
 def _stop(value: str) -> str:
     if not value:
         raise ValueError("is empty; write the text that ends an answer")
     return value
 
 
+Off = Annotated[Literal[False], BeforeValidator(_off)]
 # As written: a line's end is what many answers end at.
-StopText = Annotated[str, AfterValidator(_stop)]
+StopText = Annotated[str, AfterValidator(_stop), Field(json_schema_extra={"minLength": 1})]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 # Kinds of which log-probabilities of the first token can be had; of a server, if it gives them.
 LOGPROB_LLMS = ("local", "openai")
@@ -174,12 +184,17 @@ class ModelSettings(Settings):
 
     @model_validator(mode="after")
     def _named(self) -> ModelSettings:
+        found: list[tuple[Loc, str]] = []
         if self.llm != "local" and self.model is None:
-            raise ValueError(f"llm {self.llm} needs a model; add `model:`")
+            found.append(((), f"llm {self.llm} needs a model; add `model:`"))
         if self.base_url is not None and self.llm not in ("openai", "inference-endpoints"):
-            raise ValueError(f"llm {self.llm} has no base_url; use llm: openai, or remove it")
+            what = f"llm {self.llm} has no base_url; use llm: openai, or remove it"
+            found.append((("base_url",), what))
         if self.serve is not None and (self.llm != "openai" or self.base_url is not None):
-            raise ValueError("serve starts a server for llm: openai without a base_url; mend both")
+            what = "starts a server for llm: openai without a base_url; mend both"
+            found.append((("serve",), what))
+        if found:
+            raise Clashes(found)
         return self
 
     @property
@@ -268,7 +283,7 @@ class RunSettings(Settings):
     @model_validator(mode="after")
     def _has_engine(self) -> RunSettings:
         if self.engine != "ray" and self.address is not None:
-            raise ValueError("address belongs to engine: ray; set engine, or remove it")
+            raise Clashes([(("address",), "belongs to engine: ray; set engine, or remove it")])
         return self
 
 
@@ -281,10 +296,10 @@ class Recipe(Settings):
     constitution: Text = Field(description="A shipped name, or a path.")
     prompts: PromptsSettings
     models: ModelsSettings
-    sft: SftSettings | Literal[False] = Field(
+    sft: SftSettings | Off = Field(
         default=SftSettings(), description="false leaves critique and revision out."
     )
-    preference: PreferenceSettings | Literal[False] = Field(
+    preference: PreferenceSettings | Off = Field(
         default=PreferenceSettings(), description="false leaves judging out."
     )
     publish: PublishSettings = Field(default=PublishSettings())
@@ -295,25 +310,29 @@ class Recipe(Settings):
     run: RunSettings = Field(default=RunSettings())
 
     @model_validator(mode="after")
-    def _has_work(self) -> Recipe:
-        if self.sft is False and self.preference is False:
-            raise ValueError("sft and preference are both false; leave one in")
-        preference = self.preference
-        sources = preference.sources if preference and preference.candidates != "given" else ()
-        if self.sft is False and "revised" in sources:
-            raise ValueError("sources: revised needs sft; set sources: [sampled], or keep sft")
-        self._check_given()
-        if preference and preference.mode == "vote" and self.role("judge").temperature == 0:
-            fix = "give models.judge a temperature, or set mode: verdict"
-            raise ValueError(f"mode: vote asks a greedy judge the same thing again; {fix}")
+    def _blocks_fit(self) -> Recipe:
+        found = list(self._clashes())
+        if found:
+            raise Clashes(found)
         return self
 
-    def _check_given(self) -> None:
-        given = self.preference and self.preference.candidates == "given"
-        if given and self.sft is not False:
-            raise ValueError("candidates: given only judges; set sft: false")
+    def _clashes(self) -> Iterator[tuple[Loc, str]]:
+        preference = self.preference
+        given = preference is not False and preference.candidates == "given"
         if self.models.generator is None and not given:
-            raise ValueError("models has no generator; add `generator:`")
+            yield ("models",), "has no generator; add `generator:`"
+        if preference is False:
+            if self.sft is False:
+                yield ("preference",), "is false, and sft is too; leave one in"
+            return
+        if self.sft is False and not given and "revised" in preference.sources:
+            what = "revised needs sft; set sources: [sampled], or keep sft"
+            yield ("preference", "sources"), what
+        if given and self.sft is not False:
+            yield ("preference", "candidates"), "given only judges; set sft: false"
+        if preference.mode == "vote" and self.role("judge").temperature == 0:
+            fix = "give models.judge a temperature, or set mode: verdict"
+            yield ("preference", "mode"), f"vote asks a greedy judge the same thing again; {fix}"
 
     def role(self, name: str) -> ModelSettings:
         """The settings of a role: those of `models`, and of a judge that votes a temperature."""

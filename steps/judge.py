@@ -102,11 +102,8 @@ class Judging:
 
     def calls_a_pair(self) -> int:
         """Principles x orders x samples."""
-        if isinstance(self.principles, int):
-            count = self.principles
-        else:
-            named = self.principles != "all"
-            count = len(self.principles if named else self.constitution.principles)
+        wanted = self.principles
+        count = wanted if isinstance(wanted, int) else len(self.weights)
         return count * (2 if self.orders == "both" else 1) * self.samples
 
     def most_calls(self) -> int:

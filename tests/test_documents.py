@@ -8,9 +8,10 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from charter.documents import (
+    Clashes,
     Document,
     Settings,
     dotted,
@@ -29,10 +30,15 @@ def read(text):
     return read_document(HERE, text)
 
 
+def faults_read(text):
+    try:
+        return read(text).faults
+    except InputError as error:
+        return list(error.faults)
+
+
 def fault_of(text):
-    with pytest.raises(InputError) as caught:
-        read(text)
-    (fault,) = caught.value.faults
+    (fault,) = faults_read(text)
     assert fault.what and fault.fix
     return fault
 
@@ -63,7 +69,7 @@ def test_values_and_their_places():
         ("a: 1\n---\nb: 2\n", "file.yaml:2:1", "another document"),
         ("a: !!python/object/apply:os.system [x]\n", "file.yaml:1:4", "tag python"),
         ("a: !mine {b: 1}\n", "file.yaml:1:4", "tag !mine"),
-        ("a: !mine b\n", "file.yaml:1:4", "tag '!mine'"),
+        ("a: !mine b\n", "file.yaml:1:4", "tag !mine"),
         ("a: !!set {b, c}\n", "file.yaml:1:4", "tag set"),
         ("a: 1\nb: \x07\n", "file.yaml:2:4", "U+0007"),
         ("a: \x00", "file.yaml:1:4", "U+0000"),
@@ -76,6 +82,7 @@ def test_values_and_their_places():
         ("a: !!float x\n", "file.yaml:1:4", "as float"),
         ("a: !!bool maybe\n", "file.yaml:1:4", "as bool"),
         ("a: 0b_\n", "file.yaml:1:4", "as int"),
+        ("a: !!int ''\n", "file.yaml:1:4", "as int"),
         ("a: !!timestamp soon\n", "file.yaml:1:4", "as timestamp"),
         ("a: " + "9" * 5000, "file.yaml:1:4", "as int"),
         ('a: "\\ud800"\n', "file.yaml:1:4", "half a character"),
@@ -91,13 +98,43 @@ def test_a_text_that_cannot_be_read_has_one_fault_in_its_place(text, place, word
 
 
 def test_every_repeated_key_is_a_fault():
-    with pytest.raises(InputError) as caught:
-        read("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\na: 4\n")
-    assert [(f.place, f.path) for f in caught.value.faults] == [
-        ("file.yaml:6:1", "a"),
-        ("file.yaml:5:3", "b.c"),
-    ]
-    assert "(first in line 1)" in caught.value.faults[0].what
+    found = faults_read("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\na: 4\n")
+    assert [(f.place, f.path) for f in found] == [("file.yaml:6:1", "a"), ("file.yaml:5:3", "b.c")]
+    assert "(first in line 1)" in found[0].what
+    # ...in what is merged in as well, and once where it is written once.
+    assert "second time" in fault_of("a: {<<: {b: 1, b: 2}}\n").what
+    assert fault_of("a: &a {b: 1, b: 2}\nc: *a\nd: {<<: *a}\n").path == "a.b"
+    assert "no text" in fault_of("a: {<<: {[b]: 1}}\n").what
+
+
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [("010", 8), ("-0_17", -15), ("1:30", 90), ("+1:00:00", 3600), ("1:30.5", 90.5)],
+)
+def test_a_number_that_yaml_reads_otherwise_than_people_is_a_fault(number, value):
+    fault = fault_of(f"a: [{number}]\n")
+    assert fault.place == "file.yaml:1:5" and fault.what == f"{number} is {value} in YAML"
+    assert fault.fix == "write the number that is meant, or quote it to make it text"
+    assert read(f"a: '{number}'\n").data == {"a": number}
+
+
+def test_numbers_that_are_what_they_look_like():
+    assert read("a: [0, 00, 07, 1_000, 0x10, 0b11, -3, +4, 0.5, 010.5, 1.0e+3]").data == {
+        "a": [0, 0, 7, 1000, 16, 3, -3, 4, 0.5, 10.5, 1000.0]
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('b: 1\na: "x\nc: 2\n', "a quoted scalar that begins in line 2"),
+        ("a: 1\nb 2\nc: 3\n", "a simple key that begins in line 2"),
+        ("a:\n - b\n- c\n", "a block mapping that begins in line 1"),
+        ("a: 1\n---\nb: 2\n", "expected a single document in the stream, but found another"),
+    ],
+)
+def test_what_is_no_yaml_says_where_it_began(text, words):
+    assert words in fault_of(text).what
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: "])
@@ -233,7 +270,20 @@ class Inner(Settings):
     word: str = "x"
 
 
+class Pair(Settings):
+    low: int = 0
+    high: int = 9
+
+    @model_validator(mode="after")
+    def _fit(self) -> Pair:
+        found = [((n,), f"{n} is odd; make it even") for n in ("low", "high") if self.low % 2]
+        if found:
+            raise Clashes([*found, (("low",), "is too low; raise it")])
+        return self
+
+
 class Outer(Settings):
+    pair: Pair | None = None
     inner: Inner | bool = True
     items: tuple[Inner, ...] = ()
     by_name: dict[str, Inner] = Field(default={})
@@ -274,7 +324,39 @@ def test_all_faults_at_once_in_the_order_of_the_file():
     assert whats[3] == "is 2; give a number at most 1"
     assert whats[5] == "is not a mapping of keys to values; indent keys below it"
     assert whats[6] == "is not a whole number; give a whole number"
-    assert whats[7] == ('there is no key "extra" here; use one of: by_name, inner, items, needed')
+    assert whats[7] == (
+        'there is no key "extra" here; use one of: by_name, inner, items, needed, pair'
+    )
+
+
+def test_what_is_wrong_in_the_text_hides_no_other_fault():
+    found = faults_of(
+        "needed: !!int x\nneeded: 2\nextra: 1\nitems: [{number: 010}]\nby_name: {a: !b c}"
+    )
+    assert [(place, path) for place, path, *_ in found] == [
+        ("file.yaml:1:9", "needed"),
+        ("file.yaml:2:1", "needed"),
+        ("file.yaml:3:1", "extra"),
+        ("file.yaml:4:18", "items[0].number"),
+        ("file.yaml:5:14", "by_name.a"),
+    ]
+
+
+def test_all_that_clashes_in_a_block_is_told_where_it_is_written():
+    assert faults_of("needed: 1\npair: {low: 1,\n  high: 3}\n") == [
+        ("file.yaml:2:8", "pair.low", "low is odd", "make it even"),
+        ("file.yaml:2:8", "pair.low", "is too low", "raise it"),
+        ("file.yaml:3:3", "pair.high", "high is odd", "make it even"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [("'3'", "write 3, without"), ("1e3", "write 1000, without"), ("1.5e0", "give a whole number")],
+)
+def test_a_whole_number_that_is_text_is_shown_without_quotes(text, fix):
+    ((_, path, what, said),) = faults_of(f"needed: {text}\n")
+    assert (path, what) == ("needed", "is text, not a whole number") and fix in said
 
 
 def test_values_that_json_does_not_have_hide_no_other_fault():

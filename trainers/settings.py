@@ -13,8 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
-
+from charter.documents import read_value
 from charter.errors import Fault, InputError, nearest
 from charter.recipes.train import COMMON_FIELDS, METHODS, own_fields
 from charter.trainers.coerce import advice, coerced
@@ -237,11 +236,9 @@ def _assignments(
             what = f'"{assignment}" sets nothing'
             faults.append(Fault("--set", "", what, "write FIELD=VALUE"))
             continue
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            value = text
-        yield name.strip(), value, text.strip()
+        value, misread = read_value(text, name)
+        # What YAML reads otherwise than people do (`010`) is the text that it is.
+        yield name.strip(), text.strip() if misread else value, text.strip()
 
 
 def _hint(name: str, types: Iterable[str]) -> str:

@@ -21,7 +21,9 @@ __all__ = ["Output", "common", "print_faults"]
 def print_faults(faults: Iterable[Fault]) -> None:
     """Print faults on stderr, one a line."""
     for fault in faults:
-        click.echo(printable(str(fault)), err=True)
+        # A name or a value in it may have line ends of its own.
+        said = " ".join(line.strip() for line in str(fault).splitlines())
+        click.echo(printable(said), err=True)
 
 
 def common(function: Callable[..., Any]) -> Callable[..., Any]:

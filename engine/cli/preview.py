@@ -33,7 +33,10 @@ def command(
     from charter.run.execute import preview_rows
 
     output = Output(as_json)
-    loaded = load(recipe, settings, count)
+    loaded = load(recipe, settings, None)
+    limit = loaded.recipe.prompts.limit
+    if limit is None or limit > count:  # what the run does not have is not asked for
+        loaded = load(recipe, settings, count)
     prompts = read_prompts(loaded)
     cache = CallCache(default_cache_path())
     try:

@@ -14,7 +14,8 @@ from charter.hub import Version
 from charter.recipes.given import BadRecordError
 from charter.recipes.improve import HelpfulSettings
 from charter.recipes.load import resolve
-from charter.recipes.prompts import Prompt, file_records, hub_records, messages_of
+from charter.recipes.prompt_files import file_records
+from charter.recipes.prompts import Prompt, hub_records, messages_of
 from charter.recipes.schema import PromptsSettings
 from charter.rows import Message, Reason, canonical, draw_unit, messages_id
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from charter.cli.output import Output
+from charter.cli.output import Output, print_faults
+from charter.errors import Fault
 
 
 def test_neither_heads_nor_cells_of_a_table_steer_a_terminal(capsys):
@@ -10,3 +11,8 @@ def test_neither_heads_nor_cells_of_a_table_steer_a_terminal(capsys):
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert "[red]name" in said and "[bold]x" in said
+
+
+def test_a_fault_is_one_line_whatever_stands_in_it(capsys):
+    print_faults([Fault("a\nb.yaml:1:1", "name", '"x\r\n  y\u2028z" is none', "write a name")])
+    assert capsys.readouterr().err == 'a b.yaml:1:1  name: "x y z" is none; write a name\n'

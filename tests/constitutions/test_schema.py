@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from charter.constitutions import Constitution, load_constitution
-from charter.documents import read_document, validated
+from charter.documents import Document, read_document, validated
 from charter.errors import InputError
 
 GOOD = """\
@@ -70,7 +71,7 @@ def test_texts_lose_the_white_space_around_them():
         ({"principles": []}, "principles", "no principle"),
         ({"principles": ...}, "principles", "missing"),
         ({"principles": {}}, "principles", "not a list"),
-        ({"principles__1__id": "kind"}, "principles", 'two principles have the id "kind"'),
+        ({"principles__1__id": "kind"}, "principles[1].id", 'earlier principle, "kind"'),
         ({"principles__0__id": "Kind"}, "principles[0].id", "no identifier"),
         ({"principles__0__id": "ki nd"}, "principles[0].id", "no identifier"),
         ({"principles__0__id": "-kind"}, "principles[0].id", "no identifier"),
@@ -129,6 +130,29 @@ def test_all_faults_of_all_principles_at_once():
     for fault in faults:
         _, line, col = fault.place.split(":")
         assert lines[int(line) - 1][int(col) - 1 :].startswith(fault.path.rpartition(".")[2])
+
+
+def test_every_id_that_stands_twice_is_told_in_its_line():
+    principle = "{id: %s, name: n, critique: c, revision: r, comparison: Choose the better.}"
+    text = "name: c\nversion: 1.0.0\nlicence: MIT\nprinciples:\n" + "".join(
+        f"- {principle % name}\n" for name in ("a", "b", "a", "c", "b", "a")
+    )
+    _, faults = validated(read_document(Path("c.yaml"), text), Constitution)
+    assert [(f.place, f.path) for f in faults] == [
+        (f"c.yaml:{5 + at}:4", f"principles[{at}].id") for at in (2, 4, 5)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("loc", "value"),
+    [("name", "A b"), ("version", "1.0"), ("licence", " "), ("schema_version", 2)],
+)
+def test_an_editor_sees_in_the_json_schema_what_check_refuses(loc, value):
+    schema = Draft202012Validator(Constitution.model_json_schema())
+    data = read_document(Path("c.yaml"), changed()).data
+    assert schema.is_valid(data)
+    assert not schema.is_valid({**data, loc: value})
+    assert [f.path for f in validated(Document("c", {**data, loc: value}, {}), Constitution)[1]]
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,14 @@ def test_what_is_no_pair(record):
         given({"prompt": "Why?", **record})
 
 
+@pytest.mark.parametrize("label", ["--1", "9" * 5000, "²", "1.0", "c", "\ud800", True, 2, [0]])
+def test_a_label_that_names_none(label):
+    with pytest.raises(BadRecordError) as caught:
+        given({"prompt": "Why?", "candidates": ["a", "b"], "label": label})
+    # It becomes a row of `rejects`.
+    assert caught.value.detail.encode() and len(caught.value.detail) < 80
+
+
 def test_a_recipe_reads_them_and_rejects_the_rest(tmp_path):
     records = [
         {"id": "one", "prompt": "Why?", "chosen": "a", "rejected": "b"},

@@ -110,6 +110,9 @@ def test_the_last_option_wins_and_all_are_applied():
         (f"{STOP}.-1=x", f"--set {STOP}.-1", STOP, "no item -1"),
         (f"{STOP}.1=3", f"--set {STOP}[1]", f"{STOP}[1]", "not text"),
         ("sft={a: 1, a: 2}", "--set sft", "a", "second time"),
+        ("seed=010", "--set seed", "", "010 is 8 in YAML"),
+        ("name=caf\udce9", "--set name", "", "is not UTF-8"),
+        ("n\udce9.x=1", "--set n\udce9.x", "", "is not UTF-8"),
         ("sft=&a [*a]", "--set sft", "sft", "not a mapping"),
         ("sft={2020-01-01: 1}", "--set sft", "sft.2020-01-01", "there is no key"),
         ("models={generator: {top_p: 3}}", "--set models", "models.generator.top_p", "at most 1"),
@@ -317,6 +320,13 @@ def test_fields_of_the_trainers_are_known():
     fields = trl_fields()
     assert {"max_steps", "learning_rate"} <= fields["sft"].keys() & fields["dpo"].keys()
     assert "beta" in fields["dpo"]
+
+
+def test_a_folder_of_prompts_is_named_by_its_files(tmp_path):
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "a.jsonl").write_text('{"prompt": "x"}\n')
+    (fault,) = load(RECIPE, f"prompts.path={tmp_path}/p/")
+    assert fault.fix == f'name its files: "{tmp_path}/p/*.jsonl"'
 
 
 def test_a_recipe_that_was_moved_says_where_its_files_are(tmp_path, monkeypatch):

@@ -9,12 +9,23 @@ import os
 import random
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prompt_lines import GOOD, bot, user
 
 from charter.errors import InputError
+
+
+def _parquet(*names):
+    stream = io.BytesIO()
+    pq.write_table(pa.table([pa.array([name]) for name in names], names=names), stream)
+    return stream.getvalue()
+
+
+TWICE = _parquet("prompt", "id", "prompt")
 
 
 def test_bom_line_ends_and_blank_lines(read, tmp_path):
@@ -112,6 +123,13 @@ def test_parquet(read, tmp_path, packed):
     assert [r.reason for r in read("q.parquet").rejects] == ["BAD_ID"]
 
 
+def test_a_file_whose_name_is_not_utf_8_is_read(read, tmp_path):
+    (tmp_path / "caf\udce9.jsonl").write_bytes(GOOD + b"no JSON\n")
+    found = read("*.jsonl")
+    assert [p.source for p in found.prompts] == ["caf\ufffd.jsonl"]
+    assert [r.detail.split(": ")[0] for r in found.rejects] == ["caf\ufffd.jsonl:2"]
+
+
 def test_columns_are_mapped(read, tmp_path):
     (tmp_path / "p.jsonl").write_text(
         '{"key": "k", "question": "Why?", "from": "web", "id": "no", "prompt": "no"}\n'
@@ -137,6 +155,10 @@ def test_a_wrong_column_is_a_fault_that_says_how_to_map_it(read, tmp_path):
         ("p.csv", b"", "has no record"),
         ("p.csv", b"id,prompt\n", "has no record"),
         ("p.csv", b'"id,prompt\n1,x\n', "quotes"),
+        ("p.csv", b'"id"s,prompt\nid,prompt\n1,x\n', "quotes of its header"),
+        ("p.csv", "id,prompt\n1,x\n".encode("utf-16"), "is not UTF-8"),
+        ("p.csv", b"prompt,id,prompt\nx,1,y\n", 'has two columns "prompt"'),
+        ("p.parquet", TWICE, 'has two columns "prompt"'),
         ("p.parquet", b"", "cannot be read"),
         ("p.parquet", b"PAR1 and no more", "cannot be read"),
         ("p.jsonl.gz", b"no gzip", "cannot be read"),

@@ -8,8 +8,9 @@ import pytest
 from full_recipe import FULL, HERE, LOCS, check, put
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
-from charter.documents import Document
+from charter.documents import Document, validated
 from charter.recipes import Recipe, check_recipe
 
 
@@ -60,6 +61,38 @@ def test_a_mistyped_key_gets_a_suggestion(loc):
     mine = [f for f in check(data) if f.path.endswith(typo)]
     assert len(mine) == 1
     assert mine[0].fix == f'did you mean "{loc[-1]}"?'
+
+
+EDITOR = Draft202012Validator(Recipe.model_json_schema())
+
+
+@pytest.mark.parametrize(
+    "value", [0, 0.0, 2, 0.5, False, None, "", " ", "A b", "x\n", [], {}], ids=repr
+)
+def test_what_check_takes_is_right_to_an_editor_too(value):
+    for loc in LOCS:
+        data = put(loc, value)
+        if validated(Document("f", data, {}), Recipe)[0] is not None:
+            assert EDITOR.is_valid(data), loc
+
+
+@pytest.mark.parametrize(
+    ("loc", "value"),
+    [
+        (("schema_version",), 2),
+        (("name",), "A b"),
+        (("constitution",), " "),
+        (("models", "generator", "stop", 0), ""),
+        (("sft", "few_shot", 0, "principle"), "Brief"),
+        (("sft", "few_shot", 0, "prompt"), ""),
+        (("publish", "repo"), "x"),
+        (("publish", "version"), "1"),
+    ],
+    ids=str,
+)
+def test_an_editor_sees_what_is_wrong_with_a_text(loc, value):
+    assert check(put(loc, value)) and EDITOR.is_valid(FULL)
+    assert not EDITOR.is_valid(put(loc, value))
 
 
 SCALARS = (

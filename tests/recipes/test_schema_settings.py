@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from full_recipe import FULL, HERE, check
 
-from charter.documents import Document
+from charter.documents import Document, read_document
 from charter.hub.content import check_wanted
 from charter.hub.number import is_tag
 from charter.recipes import Recipe, check_recipe
 
 
 @pytest.mark.parametrize("block", ["sft", "preference"])
-@pytest.mark.parametrize("value", [True, None, 3, "no", [], [1], 0.5], ids=repr)
+@pytest.mark.parametrize("value", [True, None, 3, "no", [], [1], 0.5, 0, 0.0], ids=repr)
 def test_a_block_that_may_be_false_has_one_fault(block, value):
     (fault,) = check({**FULL, block: value})
     assert fault.path == block
@@ -65,23 +66,35 @@ def test_texts_that_end_an_answer_stand_as_written():
         ({"candidates": 1}, "preference.candidates", "is 1; give a number at least 2"),
         ({"candidates": 17}, "preference.candidates", "at most 16"),
         ({"sources": []}, "preference.sources", "is empty; give at least one"),
-        ({"sources": ["sampled", "sampled"]}, "preference", "names one twice"),
+        ({"sources": ["sampled", "sampled"]}, "preference.sources", "names one twice"),
         ({"sources": ["smpled"]}, "preference.sources[0]", 'did you mean "sampled"?'),
-        ({"candidates": 2, "sources": ["sampled", "initial", "revised"]}, "preference", "set cand"),
-        ({"candidates": 3, "sources": ["initial", "revised"]}, "preference", "candidates: 2"),
-        ({"candidates": 2, "sources": ["revised"]}, "preference", "; add sampled to sources"),
-        ({"candidates": 3, "sources": ["initial"]}, "preference", "; add sampled to sources"),
-        ({"pairs": "revised-vs-initial"}, "preference", "compares these two alone"),
+        (
+            {"candidates": 2, "sources": ["sampled", "initial", "revised"]},
+            "preference.sources",
+            "set cand",
+        ),
+        ({"candidates": 3, "sources": ["initial", "revised"]}, "preference.sources", "s: 2, or"),
+        (
+            {"candidates": 2, "sources": ["revised"]},
+            "preference.sources",
+            "; add sampled to sources",
+        ),
+        (
+            {"candidates": 3, "sources": ["initial"]},
+            "preference.sources",
+            "; add sampled to sources",
+        ),
+        ({"pairs": "revised-vs-initial"}, "preference.pairs", "compares these two alone"),
         (
             {
                 "pairs": "revised-vs-initial",
                 "candidates": 3,
                 "sources": ["initial", "revised", "sampled"],
             },
-            "preference",
+            "preference.pairs",
             "set candidates: 2",
         ),
-        ({"min_margin": 0.1}, "preference", "keep: margin"),
+        ({"min_margin": 0.1}, "preference.min_margin", "keep: margin"),
         ({"min_margin": 0.5, "keep": "margin"}, "preference.min_margin", "below 0.5"),
         ({"tie_band": -0.1}, "preference.tie_band", "at least 0"),
         ({"principles": 0}, "preference.principles", "or use 'all'"),
@@ -92,16 +105,16 @@ def test_texts_that_end_an_answer_stand_as_written():
         ({"principles": {"brief": 0}}, "preference.principles", "no weight above 0"),
         ({"principles": {"breif": 1}}, "preference.principles.breif", 'did you mean "brief"?'),
         ({"principles": {}}, "preference.principles", "no weight above 0"),
-        ({"orders": "single"}, "preference", "set keep: margin"),
+        ({"orders": "single"}, "preference.orders", "set keep: margin"),
         (
             {"orders": "single", "keep": "margin", "min_order_consistency": 0.5},
-            "preference",
+            "preference.min_order_consistency",
             "needs both orders",
         ),
-        ({"mode": "cot", "clamp": [0.4, 0.7]}, "preference", "not even around 0.5"),
-        ({"mode": "cot", "clamp": [0.6, 0.4]}, "preference", "not even around 0.5"),
+        ({"mode": "cot", "clamp": [0.4, 0.7]}, "preference.clamp", "not even around 0.5"),
+        ({"mode": "cot", "clamp": [0.6, 0.4]}, "preference.clamp", "not even around 0.5"),
         ({"mode": "cot", "clamp": [0.4]}, "preference.clamp[1]", "add"),
-        ({"mode": "cot", "tie_band": 0.1}, "preference", "widen clamp"),
+        ({"mode": "cot", "tie_band": 0.1}, "preference.tie_band", "widen clamp"),
         ({"mode": "vote", "votes": 0}, "preference.votes", "at least 1"),
         ({"mode": "verdict", "votes": 3}, "preference.votes", "counts under mode: vote or logprob"),
         ({"clamp": [0.3, 0.7]}, "preference.clamp", "counts under mode: cot alone"),
@@ -109,8 +122,8 @@ def test_texts_that_end_an_answer_stand_as_written():
         ({"mode": "cot", "votes": 3}, "preference.votes", "set mode or remove it"),
         ({"votes": 3}, "preference.votes", "counts under mode: vote or logprob alone"),
         ({"candidates": "gven"}, "preference.candidates", "given"),
-        ({"candidates": "given", "sources": ["sampled"]}, "preference", "has no sources"),
-        ({"candidates": "given", "pairs": "revised-vs-initial"}, "preference", "needs our"),
+        ({"candidates": "given", "sources": ["sampled"]}, "preference.sources", "has no sources"),
+        ({"candidates": "given", "pairs": "revised-vs-initial"}, "preference.pairs", "needs our"),
         ({"near_equal": 0.5}, "preference.near_equal", "above 0.5"),
         ({"injections": "keep"}, "preference.injections", "use 'reject' or 'ignore'"),
     ],
@@ -167,8 +180,8 @@ GREEDY = {"generator": {"llm": "local"}, "judge": {"llm": "local", "temperature"
 @pytest.mark.parametrize(
     ("changes", "path", "words"),
     [
-        ({"sft": False, "preference": False}, "", "leave one in"),
-        ({"sft": False}, "", "revised needs sft"),
+        ({"sft": False, "preference": False}, "preference", "leave one in"),
+        ({"sft": False}, "preference.sources", "revised needs sft"),
         ({"prompts": {"limit": 3}}, "prompts", "needs one of path and dataset"),
         ({"prompts": {"path": "prompts/shipped.jsonl", "dataset": "a/b"}}, "prompts", "one of"),
         ({"prompts": {"path": "prompts/shipped.jsonl", "revision": "x"}}, "prompts", "dataset"),
@@ -190,13 +203,17 @@ GREEDY = {"generator": {"llm": "local"}, "judge": {"llm": "local", "temperature"
         ({"models": {"generator": {"llm": "opnai"}}}, "models.generator.llm", "did you mean"),
         (
             {"models": {"generator": {"llm": "local", "base_url": "http://x/v1"}}},
-            "models.generator",
+            "models.generator.base_url",
             "has no base_url",
         ),
         ({"publish": {"version": "v1.0"}}, "publish.version", "write auto, rc, or a tag like"),
-        ({"preference": {"mode": "vote"}, "models": GREEDY}, "", "asks a greedy judge"),
-        ({"preference": {"candidates": "given"}}, "", "set sft: false"),
-        ({"models": {"judge": {"llm": "local"}}}, "", "models has no generator"),
+        (
+            {"preference": {"mode": "vote"}, "models": GREEDY},
+            "preference.mode",
+            "asks a greedy judge",
+        ),
+        ({"preference": {"candidates": "given"}}, "preference.candidates", "set sft: false"),
+        ({"models": {"judge": {"llm": "local"}}}, "models", "has no generator"),
         ({"models": {"critic": {"llm": "local"}}}, "models", '"generator" is missing'),
     ],
     ids=str,
@@ -205,6 +222,43 @@ def test_other_settings_that_do_not_fit(changes, path, words):
     (fault,) = check({**FULL, **changes})
     assert fault.path == path
     assert words in f"{fault.what}; {fault.fix}"
+
+
+def test_all_that_contradicts_itself_is_told_at_once_and_in_its_line():
+    text = """\
+constitution: concise
+prompts: {path: prompts/shipped.jsonl}
+models:
+  generator:
+    llm: anthropic
+    base_url: http://127.0.0.1:1/v1
+    serve: {replicas: 2}
+preference:
+  sources: [sampled, sampled]
+  orders: single
+  min_margin: 0.1
+  min_order_consistency: 0.5
+  clamp: [0.3, 0.6]
+"""
+    _, faults = check_recipe(read_document(Path("r.yaml"), text), Path("r.yaml"))
+    assert [(fault.place, fault.path) for fault in faults] == [
+        ("r.yaml:4:3", "models.generator"),
+        ("r.yaml:6:5", "models.generator.base_url"),
+        ("r.yaml:7:5", "models.generator.serve"),
+        ("r.yaml:9:3", "preference.sources"),
+        ("r.yaml:10:3", "preference.orders"),
+        ("r.yaml:11:3", "preference.min_margin"),
+        ("r.yaml:12:3", "preference.min_order_consistency"),
+        ("r.yaml:13:3", "preference.clamp"),
+    ]
+
+
+def test_blocks_that_contradict_each_other_are_told_at_once():
+    changes = {"preference": {"candidates": "given", "mode": "vote"}, "models": GREEDY}
+    assert [fault.path for fault in check({**FULL, **changes})] == [
+        "preference.candidates",
+        "preference.mode",
+    ]
 
 
 @pytest.mark.parametrize("mode", ["vote", "logprob"])

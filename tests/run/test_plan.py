@@ -197,6 +197,8 @@ def test_a_changed_comparison_costs_the_votes_under_it(
         ({"sft": {"rounds": 3, "principles": {"brief": 2.0}}}, 6 * (1 + 6 + 1 + 2)),
         ({"preference": {"sources": ["initial", "revised"], "pairs": "revised-vs-initial"}}, 30),
         ({"preference": {"principles": "all", "candidates": 3}}, None),
+        # What has no weight is not asked about.
+        ({"preference": {"principles": {"brief": 2, "concrete": 0, "no-filler": 0}}}, 36),
     ],
     ids=str,
 )

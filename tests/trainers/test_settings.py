@@ -78,6 +78,7 @@ def test_a_single_loss_is_a_list_of_one():
         ("lora=maybe", 'is "maybe", not true or false'),
         ("lora_r=0", "is 0; give a number above 0"),
         ("limit=-1", "is -1; give a number above 0"),
+        ("max_steps=010", 'is "010", not a whole number'),
         ("max_steps", '"max_steps" sets nothing; write FIELD=VALUE'),
         ("=3", '"=3" sets nothing'),
     ],

@@ -136,6 +136,8 @@ def _turned(
 
 def _show_beside(output: Output, result: Improved) -> None:
     """What was set otherwise in other loops, and what was measured of them."""
+    from charter.improve.beside import PAIRED_NOTE
+
     if result.beside is None:
         return
     output.line("\nBeside other loops, from the same base and on the same prompts")
@@ -147,6 +149,10 @@ def _show_beside(output: Output, result: Improved) -> None:
     output.line("")
     head, rows = result.beside.measured()
     _turned(output, head[2:], [f"{row[0]} round {row[1]}" for row in rows], [r[2:] for r in rows])
+    head, rows = result.beside.refusals()
+    if rows:
+        output.line(f"\n{PAIRED_NOTE}")
+        output.table(head, rows)
 
 
 def _as_given(result: Improved) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -12,16 +12,18 @@ from charter.errors import Fault, InputError
 from charter.evals.held_out import HeldOut
 from charter.html import section, table
 from charter.improve.cells import shown, shown_tax
+from charter.improve.evaluate import answers_file
 from charter.improve.figures import RoundFigures
 from charter.improve.halves import base_model, other_models
 from charter.improve.helpful import Helpful
+from charter.improve.paired import Change, Refused, changes, read_refused
 from charter.models.checkpoint import identify
 from charter.recipes import Loaded, read_prompts
 from charter.recipes.load import model_identity
 from charter.rows import digest
 from charter.stats import Estimate
 
-__all__ = ["Beside", "Loop", "read_loop", "read_loops", "subject"]
+__all__ = ["PAIRED_NOTE", "Beside", "Loop", "read_loop", "read_loops", "subject"]
 
 # What changes no figure of a round.
 _APART: Final = frozenset({"rounds", "stop", "models"})
@@ -29,6 +31,11 @@ _KNOWN: Final = ("seed", "prompts", "sft", "preference")
 _HEAD: Final = (
     *("loop", "round", "KL, nats an answer", "helpful rows of SFT", "tax, %"),
     *("harmless refused", "harmful refused", "win rate against base", "quality"),
+)
+_PAIRED: Final = ("beside", "round", "category", "prompts", "refused more often here", "p")
+PAIRED_NOTE: Final = (
+    "Refusals prompt by prompt, of those that both models answered: the share refused here less "
+    "the share refused there, and McNemar's exact p, each by itself."
 )
 
 
@@ -84,6 +91,7 @@ class Loop:
         recipe: see `subject`.
         best: number of the round that it kept.
         rounds: the table's rows, from round 1 on.
+        refused: by round, which prompts its model refused; without rounds whose answers are gone.
     """
 
     id: str
@@ -91,17 +99,21 @@ class Loop:
     recipe: Mapping[str, Any]
     best: int
     rounds: Sequence[tuple[Any, ...]]
+    refused: Mapping[int, Refused] = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Self:
-        """A loop from the object in its `report.json`.
+    def from_json(cls, found: Mapping[str, Any], folder: Path) -> Self:
+        """A loop from the object in its `report.json`, and from the answers in its folder.
 
         Raises:
             KeyError, TypeError: it is of another shape.
         """
         best = found["best"]["round"]
         rows = [_row(found["loop"], each, best) for each in found["rounds"] if each["round"]]
-        return cls(found["loop"], found["evaluated"], dict(found["recipe"]), best, rows)
+        numbers = [each["round"] for each in found["rounds"] if each["round"]]
+        answers = {number: read_refused(folder / answers_file(number)) for number in numbers}
+        refused = {number: each for number, each in answers.items() if each is not None}
+        return cls(found["loop"], found["evaluated"], dict(found["recipe"]), best, rows, refused)
 
 
 def _row(loop: str, found: Mapping[str, Any], best: int) -> tuple[Any, ...]:
@@ -150,7 +162,7 @@ def read_loop(folder: Path, evaluated: str) -> Loop:
     """
     path = folder / "report.json"
     try:
-        loop = Loop.from_json(json.loads(path.read_text("utf-8")))
+        loop = Loop.from_json(json.loads(path.read_text("utf-8")), folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         gone = isinstance(error, FileNotFoundError | NotADirectoryError)
         what = "is not there" if gone else "is no report of rounds, or one of an older charter"
@@ -183,6 +195,20 @@ class Beside:
         """A table of what was measured: a row a loop and round."""
         return _HEAD, [row for loop in self.loops for row in loop.rounds]
 
+    def paired(self) -> list[Change]:
+        """This loop's rounds beside the same rounds of each other loop, by category."""
+        mine, *others = self.loops
+        return [
+            change
+            for other in others
+            for number in sorted(mine.refused.keys() & other.refused.keys())
+            for change in changes(other.id, number, mine.refused[number], other.refused[number])
+        ]
+
+    def refusals(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """A table of `paired`."""
+        return _PAIRED, [change.row() for change in self.paired()]
+
     def section(self) -> str:
         """The part of the page."""
         head, rows = self.differing()
@@ -193,12 +219,18 @@ class Beside:
             "intervals overlap, they may show chance alone.</p>\n"
         )
         parts = [table(head, rows) if rows else same, table(*self.measured()), note]
+        if self.paired():
+            parts += [table(*self.refusals()), f'<p class="note">{PAIRED_NOTE}</p>\n']
         return section("Beside other loops", parts)
 
     def as_json(self) -> dict[str, Any]:
-        """The loops' names, and the settings in which they differ."""
+        """The loops' names, the settings in which they differ, and what changed with them."""
         head, rows = self.differing()
-        return {"loops": list(head[1:]), "differing": {row[0]: list(row[1:]) for row in rows}}
+        return {
+            "loops": list(head[1:]),
+            "differing": {row[0]: list(row[1:]) for row in rows},
+            "paired": [change.as_json() for change in self.paired()],
+        }
 
 
 def _said(value: Any) -> str:

@@ -26,7 +26,7 @@ from charter.recipes.load import resolve
 from charter.run.progress import Progress
 from charter.run.tally import Tally
 
-__all__ = ["Evaluation", "asked_prompts"]
+__all__ = ["Evaluation", "answers_file", "asked_prompts"]
 
 
 def asked_prompts(loaded: Loaded) -> list[HeldOut]:
@@ -152,11 +152,11 @@ class Evaluation:
             )
             for each in answers
         ]
-        self.folder.write(_file(number), "\n".join(lines) + "\n")
+        self.folder.write(answers_file(number), "\n".join(lines) + "\n")
 
     def _kept(self, number: int) -> dict[str, str]:
         """The answers of a round before."""
-        path = self.folder.path / _file(number)
+        path = self.folder.path / answers_file(number)
         try:
             text = path.read_text("utf-8")
             rows = [json.loads(line) for line in text.split("\n") if line]
@@ -177,7 +177,8 @@ class Evaluation:
         return contest(self.loaded, names, self.prompts, both, self.folder.path, progress)
 
 
-def _file(number: int) -> str:
+def answers_file(number: int) -> str:
+    """The file in a loop's folder with the answers of a round's model."""
     return f"answers-{number}.jsonl"
 
 

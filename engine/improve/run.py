@@ -89,7 +89,7 @@ def improve(
             raise
         model = work.model(outcome.best)
         found = _found(loaded, folder, outcome, model, about)
-        beside = Beside((Loop.from_json(found), *loops)) if loops else None
+        beside = Beside((Loop.from_json(found, folder.path), *loops)) if loops else None
         found |= {"beside": beside.as_json()} if beside else {}
         folder.write("report.html", report_page(outcome, loaded, beside))
         try:

@@ -8,12 +8,15 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
+from scipy.stats import binomtest
 from tiny_llama import tiny_llama
 
 from charter.cli.improve import command
 from charter.errors import InputError
+from charter.evals.refusal import Refusal
 from charter.improve.beside import Beside, Loop, read_loop, subject
 from charter.improve.evaluate import asked_prompts
+from charter.improve.figures import RoundFigures
 from charter.improve.helpful import read_helpful
 from charter.improve.run import improve
 from charter.recipes import load_recipe
@@ -43,16 +46,52 @@ def test_a_weaker_penalty_beside_a_stronger_one(serve, good_script, rounds_file,
     assert told.exit_code == 0, told.output
     folder = next(each for each in (out / "improve").iterdir() if each.name != first.folder.name)
     found = json.loads((folder / "report.json").read_text())
-    assert found["beside"] == {
-        "loops": [folder.name, first.folder.name],
-        "differing": {"improve.beta": ["0.01", "0.4"]},
-    }
+    beside = found["beside"]
+    assert beside["loops"] == [folder.name, first.folder.name]
+    assert beside["differing"] == {"improve.beta": ["0.01", "0.4"]}
+    assert [(each["round"], each["category"]) for each in beside["paired"]] == [
+        (1, "harmful"),
+        (1, "benign"),
+        (1, "sounds-harmful"),
+    ]
+    assert all(each["difference"]["n"] == 3 for each in beside["paired"])
     page = (folder / "report.html").read_text()
     for text in (told.output, page):
         assert "improve.beta" in text
         assert f"{found['rounds'][1]['last_kl']:.3g}" in text
         assert f"{first.found['rounds'][1]['last_kl']:.3g}" in text
-    assert page.count(first.folder.name) == 2  # a column of the settings, and a row of figures
+        assert "McNemar" in text
+    assert page.count(first.folder.name) == 5  # settings, figures, and three categories
+
+
+def test_refusals_are_compared_prompt_by_prompt(tmp_path):
+    # Of 20 harmful prompts the other loop refuses the first 10, this one all but the first.
+    said = {"here": [False] + [True] * 19, "there": [True] * 10 + [False] * 10}
+    said_as = {True: Refusal.FULL.value, False: Refusal.COMPLIANCE.value}
+    loops = []
+    for name, refused in said.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        answers = [
+            {"id": f"h{i}", "category": "harmful", "outcome": said_as[each]}
+            for i, each in enumerate(refused)
+        ]
+        # An answer that failed is compared with none.
+        answers.append({"id": "x", "category": "harmful", "outcome": None})
+        lines = "\n".join(map(json.dumps, answers))
+        (folder / "answers-1.jsonl").write_text(lines + "\n")
+        loops.append(Loop.from_json(loop(name, rounds=[round_of(1)]), folder))
+    (change,) = Beside(loops).paired()
+    assert (change.loop, change.round, change.category) == ("there", 1, "harmful")
+    assert change.difference.value == pytest.approx(0.45) and change.difference.n == 20
+    assert change.p == pytest.approx(binomtest(1, 11).pvalue)
+    assert "+0.45 [" in Beside(loops).section()
+
+
+def test_answers_that_are_gone_are_compared_with_none(tmp_path):
+    loops = [Loop.from_json(loop(name, rounds=[round_of(1)]), tmp_path) for name in "ab"]
+    assert Beside(loops).paired() == []
+    assert "McNemar" not in Beside(loops).section()
 
 
 def test_contents_that_changed_behind_a_path_are_a_difference(rounds_file, tiny_model, tmp_path):
@@ -71,7 +110,7 @@ def test_contents_that_changed_behind_a_path_are_a_difference(rounds_file, tiny_
         mixed = read_helpful(loaded.recipe.improve.helpful, tmp_path)
         found.append(subject(loaded, asked_prompts(loaded), mixed))
     one, other = (
-        Loop.from_json(loop(name, **each)) for name, each in zip("ab", found, strict=True)
+        Loop.from_json(loop(name, **each), tmp_path) for name, each in zip("ab", found, strict=True)
     )
     assert one.evaluated == other.evaluated
     _, rows = Beside((one, other)).differing()
@@ -107,25 +146,35 @@ def test_what_is_no_report(tmp_path, text):
         read_loop(tmp_path, "sha")
 
 
-def test_texts_of_another_loop_stay_texts():
+def test_texts_of_another_loop_stay_texts(tmp_path):
     evil = "<script>alert(1)</script>"
-    loops = [Loop.from_json(loop(name, recipe={"prompts.path": name})) for name in ("a", evil)]
+    loops = [
+        Loop.from_json(loop(name, recipe={"prompts.path": name}), tmp_path) for name in ("a", evil)
+    ]
     page = Beside(loops).section()
     assert evil not in page
     assert "&lt;script&gt;" in page
 
 
-def test_loops_that_differ_in_nothing():
-    loops = [Loop.from_json(loop(name)) for name in "ab"]
+def test_loops_that_differ_in_nothing(tmp_path):
+    loops = [Loop.from_json(loop(name), tmp_path) for name in "ab"]
     assert Beside(loops).differing()[1] == []
     assert "set otherwise.</p>" in Beside(loops).section()
 
 
-def loop(name, evaluated="sha", recipe=None):
+def round_of(number):
+    figures = RoundFigures(
+        number=number, categories={}, refuse=(), length=None, diversity=None, cut=0.0
+    )
+    nothing = {"value": None, "low": None, "high": None, "n": 0}
+    return {**figures.as_json(), "last_kl": None, "helpful": None, "quality": nothing}
+
+
+def loop(name, evaluated="sha", recipe=None, rounds=()):
     return {
         "loop": name,
         "evaluated": evaluated,
         "recipe": recipe or {},
         "best": {"round": 0},
-        "rounds": [],
+        "rounds": list(rounds),
     }

@@ -101,7 +101,7 @@ def workspace_of(client: rg.Argilla, name: str, *, make: bool = True) -> rg.Work
         InputError: the user may neither see nor make it.
     """
     import argilla as rg
-    from argilla._exceptions import ArgillaAPIError
+    from argilla._exceptions import ArgillaAPIError, ConflictError
 
     place = Server(str(client.api_url), "").shown
     try:
@@ -111,7 +111,10 @@ def workspace_of(client: rg.Argilla, name: str, *, make: bool = True) -> rg.Work
             found = client.workspaces(name)
         if found is not None or not make:
             return found
-        return rg.Workspace(name=name, client=client).create()
+        try:
+            return rg.Workspace(name=name, client=client).create()
+        except ConflictError:  # somebody made it meanwhile
+            return client.workspaces(name)
     except ArgillaAPIError as error:
         what = f'the workspace "{name}" is not there, and this user may not make it'
         fix = "name one of yours with --workspace, or use an owner's key"

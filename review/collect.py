@@ -1,10 +1,11 @@
 """Answers back from Argilla: each once, none lost, whatever happens to either side.
 
 A dataset on the server says when anything in it was last answered (`last_activity_at`, changed in
-the same transaction as every response), so one that has not moved since it was read whole is not
-read again. One that has is read whole, from the server's database and not from its search index:
-a record's own time does not move with its responses, and only who has seen all of them knows
-which were taken back.
+the same transaction as every response) and how many records and responses it has (those of a
+deleted user are gone), so one that has not moved since it was read whole is not read again. One
+that has is read whole, from the server's database and not from its search index: a record's own
+time does not move with its responses, and only who has seen all of them knows which were taken
+back.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def collect(
     """
     asked = _Server(http, say)
     found = Collected(repo)
-    with store.collecting(say):
+    with store.alone("collecting", say):
         for dataset, kind, shown in _datasets(asked, repo, workspace):
             _Reading(asked, store, found, dataset, kind, shown, say).read(whole)
         found.collected = len(store.spot_checks())
@@ -231,7 +232,20 @@ class _Reading:
         total = int(self._page(0, 1)["total"])
         stated = response.headers.get("date")
         settled = bool(stated) and parsedate_to_datetime(stated) - read_time(active) > _SETTLED
-        return f"{active} {total}", total, settled
+        return f"{active} {total} {self._responses()}", total, settled
+
+    def _responses(self) -> int | None:
+        """How many there are; None of an older server that can't say.
+
+        Those of a user who is deleted go without a trace in the dataset's own time.
+        """
+        try:
+            path = f"/api/v1/datasets/{self._id}/users/progress"
+            users = self._asked.get(path).json()["users"]
+        except LookupError:
+            return None
+        done = [each.get(status) or {} for each in users for status in ("completed", "pending")]
+        return sum(sum(counts.values()) for counts in done)
 
     def _page(self, offset: int, limit: int) -> dict[str, Any]:
         query = {"include": "responses", "offset": offset, "limit": limit}

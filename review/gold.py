@@ -72,7 +72,11 @@ def read_gold(path: Path, version: Version, kind: Kind) -> list[GoldRow]:
     rows: dict[Kind, dict[str, dict[str, Any]]] = {}
     found: dict[str, GoldRow] = {}
     faults = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    text = read_text(path)
+    if not text.strip():
+        faults.append(Fault(str(path), "", "it has no rows", "write one object a line"))
+    # JSON allows U+2028 and the like inside a line, and `splitlines` would cut there.
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -93,7 +97,7 @@ def _gold(
 ) -> tuple[Kind, GoldRow]:
     try:
         given = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _WrongError("it is no JSON", "write one object a line") from None
     if not isinstance(given, dict):
         raise _WrongError("it is no JSON object", "write one object a line")

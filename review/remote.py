@@ -25,6 +25,7 @@ _MOST: Final = 500  # records a batch; the server's own limit, and the fastest
 _BYTES: Final = 8_000_000  # of a batch; long texts are many bytes
 _WAITS: Final = (1.0, 3.0, 10.0)
 _AGAIN: Final = frozenset({408, 425, 429, 502, 503, 504})
+_WHOSE: Final = "use the key of an owner, or of an admin of the workspace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Remote:
             batch: one of `batches`.
 
         Raises:
+            InputError: the key may not.
             Failure: the server is not reached or does not take them.
         """
         _answer(self.http, self.place, "PUT", f"/api/v1/datasets/{self.id}/records/bulk", batch)
@@ -105,11 +107,11 @@ def open_remote_dataset(
         say: is told when that number changes.
 
     Raises:
-        InputError: there is one with other fields or questions.
+        InputError: there is one with other fields or questions, or the key may not make it.
         Failure: the server does not make it.
     """
     import argilla as rg
-    from argilla._exceptions import ArgillaAPIError
+    from argilla._exceptions import ArgillaAPIError, ForbiddenError
 
     place = Server(str(client.api_url), "").shown
     found = client.api.datasets.get_by_name_and_workspace_id(name, workspace.id)
@@ -126,7 +128,8 @@ def open_remote_dataset(
                 dataset = client.datasets(name, workspace=workspace)
     except ArgillaAPIError as error:
         what = f'it does not make the dataset "{name}": {_short(str(error))}'
-        raise Failure(Fault(place, "", what, "use the key of an owner or admin")) from error
+        told = InputError if isinstance(error, ForbiddenError) else Failure
+        raise told(Fault(place, "", what, _WHOSE)) from error
     assert dataset is not None
     if not made:
         _check_same(place, dataset, settings)
@@ -189,6 +192,9 @@ def _answer(http: httpx.Client, place: str, method: str, path: str, body: bytes 
         else:
             if answer.is_success:
                 return answer.content
+            if answer.status_code in (401, 403):
+                what = f"the key may not send rows ({answer.status_code})"
+                raise InputError(Fault(place, "ARGILLA_API_KEY", what, _WHOSE))
             if wait is None or answer.status_code not in _AGAIN:
                 what = f"it answers {answer.status_code}: {_short(answer.text)}"
                 raise Failure(Fault(place, "", what, again))

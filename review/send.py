@@ -60,13 +60,27 @@ def send_rows(
         record was there), `strata`, `by_share`, and more by name.
 
     Raises:
-        InputError: the version has no such rows, or the gold file or the dataset is at fault.
+        InputError: the version has no such rows, the gold file or the dataset is at fault, or the
+            key may not send.
         Failure: the server is not reached; what it has taken is remembered.
     """
+    constitution = _checked(version, kind, options)
+    with store.alone("sending", progress.say):
+        return _send_alone(version, kind, options, constitution, client, store, progress)
+
+
+def _send_alone(
+    version: Version,
+    kind: Kind,
+    options: SendOptions,
+    constitution: Constitution | None,
+    client: rg.Argilla,
+    store: ReviewStore,
+    progress: Progress,
+) -> dict[str, Any]:
     from charter.review.client import workspace_of
     from charter.review.remote import external_ids, open_remote_dataset
 
-    constitution = _checked(version, kind, options)
     workspace = workspace_of(client, options.workspace)
     assert workspace is not None
     name = _name(version, kind, shown=options.shown)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, TextIO
+from typing import Any, Final, Literal, TextIO
 
 from charter.errors import Failure, Fault, InputError
 from charter.hub.manifest import check_repo
@@ -163,16 +163,21 @@ class ReviewStore:
     # Collecting
 
     @contextlib.contextmanager
-    def collecting(self, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
-        """Hold the store for one reading of the server; another process waits.
+    def alone(
+        self,
+        doing: Literal["collecting", "sending"],
+        say: Callable[[str], None] = lambda _: None,
+    ) -> Iterator[None]:
+        """Be the only one who does this for the repo on this machine; another process waits.
 
-        Two readings at once could each undo what only the other has seen. The kernel takes the
-        lock back from a process that dies.
+        Two readings of the server at once could each undo what only the other has seen, and two
+        draws would both take the same rows. The kernel takes the lock back from a process that
+        dies.
 
         Raises:
             Failure: another process has held it for ten minutes.
         """
-        with _lock_file(self.path.with_suffix(".lock")) as handle:
+        with _lock_file(self.path.with_suffix(f".{doing}")) as handle:
             until, told = time.monotonic() + 10 * _WAIT, False
             while True:
                 try:
@@ -180,11 +185,11 @@ class ReviewStore:
                     break
                 except BlockingIOError:
                     if time.monotonic() > until:
-                        what = "another process has been collecting for ten minutes"
+                        what = f"another process has been {doing} for ten minutes"
                         fix = "wait for it or end it, and run this again"
                         raise Failure(Fault(self.repo, "", what, fix)) from None
                     if not told:
-                        say("another process is collecting; waiting for it")
+                        say(f"another process is {doing}; waiting for it")
                         told = True
                     time.sleep(0.05)
             yield

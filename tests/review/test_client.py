@@ -7,6 +7,7 @@ import os
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import argilla as rg
 import httpx
 import pytest
 
@@ -178,3 +179,16 @@ def test_the_real_one_and_its_workspaces(argilla, opened):
     assert workspace_of(person, "client-made") is not None
     with pytest.raises(CharterError, match="may not make it"):
         workspace_of(person, "client-other")
+
+
+@pytest.mark.xdist_group("argilla")
+def test_a_workspace_that_somebody_else_makes_at_the_same_moment(argilla, opened, monkeypatch):
+    make = rg.Workspace.create
+
+    def late(workspace):
+        argilla.workspace(workspace.name)
+        return make(workspace)
+
+    monkeypatch.setattr(rg.Workspace, "create", late)
+    found = workspace_of(opened(argilla.url, argilla.api_key), "client-raced")
+    assert str(found.id) == argilla.workspace("client-raced")

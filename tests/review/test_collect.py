@@ -178,6 +178,23 @@ def test_only_what_changed_is_read_and_each_answer_is_there_once(space, tmp_path
     assert (found.removed, rows) == (1, {})
 
 
+def test_answers_of_a_deleted_user_go_with_them(space, tmp_path, monkeypatch):
+    monkeypatch.setattr(collect_module, "_SETTLED", timedelta(seconds=-5))
+    dataset = space.dataset()
+    ids = [*space.send(dataset, ("p1#a~b",), ("p2#a~b",)).values()]
+    space.answer(ids[0], better="A")
+    key = space.server.user(f"{space.name}-leaver", space.name)
+    for record in ids:
+        space.answer(record, key=key, better="B")
+    assert space.collect(tmp_path)[0].collected == 3
+    leaver = space.server.request("GET", "me", key=key).json()["id"]
+    assert space.server.request("DELETE", f"users/{leaver}").ok
+    found, rows = space.collect(tmp_path)
+    assert (found.removed, found.collected, len(found.reviewers)) == (2, 1, 1)
+    assert rows["p1#a~b"].verdict is Human.CHOSEN
+    dataset.delete()  # Argilla tells its search engine nothing of a user's end
+
+
 def test_what_cannot_be_read_is_counted_and_named(space, tmp_path):
     wrong = [
         ("m1#a~b", {"repo": None}),

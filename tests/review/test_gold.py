@@ -60,6 +60,7 @@ def test_an_own_row_is_known_by_its_texts_and_its_id_gives_nothing_away(tmp_path
     ("line", "what"),
     [
         ("{", "it is no JSON"),
+        pytest.param("[" * 200_000, "it is no JSON", id="deep"),
         ("[1]", "it is no JSON object"),
         ({**OWN, "choosen": "x"}, 'unknown key "choosen"; did you mean "chosen"?'),
         ({**OWN, "answer": "BETTER"}, "answer 'BETTER' is none of preference"),
@@ -84,6 +85,21 @@ def test_a_fault_names_its_line(tmp_path, line, what, version):
     (fault,) = raised.value.faults
     assert fault.place == f"{path}:2"
     assert what in str(fault)
+
+
+def test_only_an_end_of_line_ends_a_row(tmp_path, version):
+    text = "one\u2028two\x85three\x0c"
+    rows = [json.dumps({**OWN, "prompt": f"{text}{i}"}, ensure_ascii=False) for i in range(2)]
+    path = tmp_path / "gold.jsonl"
+    path.write_bytes("\r\n".join(["\ufeff" + rows[0], "", rows[1], ""]).encode())
+    found = read_gold(path, version, "preference")
+    assert [each.row["prompt"][0]["content"] for each in found] == [f"{text}0", f"{text}1"]
+
+
+def test_a_file_without_rows_is_a_mistake(tmp_path, version):
+    (path := tmp_path / "gold.jsonl").write_text("\n \n", encoding="utf-8")
+    with pytest.raises(InputError, match="it has no rows; write one object a line"):
+        read_gold(path, version, "preference")
 
 
 def test_all_faults_are_said_at_once_and_a_row_twice_is_one(tmp_path, version):

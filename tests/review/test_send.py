@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from dataclasses import replace
@@ -14,7 +15,7 @@ from dataclasses import replace
 import pytest
 from versions import version_of
 
-from charter.errors import InputError
+from charter.errors import CharterError, InputError
 from charter.review.client import Server, connect
 from charter.review.plan import SendOptions
 from charter.review.send import plan_only, send_rows
@@ -100,6 +101,34 @@ def test_a_lost_log_sends_nothing_twice(send, options, tmp_path):
     assert (again["sent"], again["already"]) == (22, 10)
 
 
+def test_two_at_once_are_one_after_the_other(argilla, version, tmp_path, options):
+    found, faults = [], []
+
+    def run(seed):
+        client = connect(Server(argilla.url, argilla.api_key))
+        try:
+            with ReviewStore.open("me/small", tmp_path / "data") as store:
+                wanted = replace(options, seed=seed)
+                found.append(send_rows(version, "preference", wanted, client, store, Silent()))
+        except CharterError as error:
+            faults.append(error)
+        finally:
+            client.http_client.close()
+
+    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert sorted((each["sent"], each["already"]) for each in found) == [
+        (10, 0),
+        (10, 10),
+        (10, 20),
+    ]
+    assert len({each["metadata"]["row_id"] for each in records(argilla, found[0])}) == 30
+
+
 def test_again_sends_what_was_sent(argilla, send, options):
     send(replace(options, n=99))
     again = send(replace(options, n=5, again=True))
@@ -168,6 +197,16 @@ def test_the_number_of_reviewers_is_that_of_the_last_command(argilla, send, opti
     send(replace(options, n=3))
     found = send(replace(options, n=3, overlap=2))
     assert argilla.get(f"datasets/{dataset_of(found)}")["distribution"]["min_submitted"] == 2
+
+
+def test_who_may_not_send_is_told_so(argilla, version, store, send, options):
+    name = options.workspace
+    client = connect(Server(argilla.url, argilla.user("send-annotator", name)))
+    for _ in range(2):  # where there is no dataset yet, and where there is one
+        with pytest.raises(InputError, match="use the key of an owner, or of an admin"):
+            send_rows(version, "preference", options, client, store, Silent())
+        send(replace(options, n=2))
+    client.http_client.close()
 
 
 def test_a_rationale_is_not_blind(send, options):

@@ -232,13 +232,17 @@ class CharterSearchEngine(SearchEngine):  # type: ignore[misc]
         """The records nearest to a vector, or to a record's; or the farthest from it.
 
         Raises:
-            ValueError: not one of `value` and `record`, or a record without that vector.
+            ValueError: not one of `value` and `record`, a record without that vector, or one of
+                another length.
         """
         if bool(value) == bool(record):
             raise ValueError("one of a vector and a record must be given to compare with")
         vector = value or record.vector_value_by_vector_settings(vector_settings)
         if not vector:
             raise ValueError("the record has no vector of these settings")
+        if len(vector) != vector_settings.dimensions:
+            has = f"{vector_settings.dimensions} numbers, not {len(vector)}"
+            raise ValueError(f"a vector {vector_settings.name!r} has {has}")
         if order == SimilarityOrder.least_similar:
             vector = [-number for number in vector]
         found = await self._ask(

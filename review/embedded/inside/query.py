@@ -103,13 +103,15 @@ class _Parser:
                 # Only right before its operand; two of them are none.
                 negated, at = not negated, at + 1
                 continue
-            if sign == "(" and at in self._closing and depth < _DEEPEST:
+            if self._text[at : at + 2] in ('""', "()"):
+                operator, at = "", at + 2  # nothing is no operand, and takes its operator along
+            elif sign == "(" and at in self._closing and depth < _DEEPEST:
                 close = self._closing[at]
                 node, at = self._parse(at + 1, close, depth + 1), close + 1
                 if not node.operands:
                     node = None
             elif sign in "|+":
-                operator, at = ("|" if sign == "|" else "+") if chain.operands else "", at + 1
+                operator, at = operator or (sign if chain.operands else ""), at + 1
             elif sign in "()" or sign in _SPACE:
                 at += 1
             elif sign == '"':

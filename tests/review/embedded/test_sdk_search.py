@@ -314,6 +314,15 @@ def test_similarity_has_scores_and_pages(argilla: RunningArgilla, birds: Any) ->
     assert all(0.9 < score < 1 for score in scores)
 
 
+def test_a_vector_of_another_length_is_refused_with_both(
+    argilla: RunningArgilla, birds: Any
+) -> None:
+    body = {"query": {"vector": {"name": "shape", "value": [1.0, 0.0]}}}
+    wrong = argilla.request("POST", f"datasets/{birds.id}/records/search", json=body)
+    assert wrong.status_code == 422
+    assert "a vector 'shape' has 3 numbers, not 2" in wrong.text
+
+
 def test_metrics_of_metadata(argilla: RunningArgilla, birds: Any) -> None:
     metrics = {}
     for one in argilla.get(f"me/datasets/{birds.id}/metadata-properties")["items"]:

@@ -90,6 +90,10 @@ def test_operators_work_from_left_to_right(
         ("fox OR blue", set()),
         ('"red fox', {"the red fox", "fox, red"}),
         ("red (fox", {"the red fox", "fox, red"}),
+        ("red |+ blue", {"the red fox", "fox, red", "red", "blue fox"}),
+        ("red + | blue", set()),
+        ("red | () fox", {"the red fox", "fox, red"}),
+        ('red | "" fox', {"the red fox", "fox, red"}),
         ("f0:red", set()),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from charter.errors import Fault
 from charter.run.progress import Progress
 
 __all__ = ["Output", "common", "print_faults"]
+
+# What JSON may hold as it is, and readers of lines, terminals or UTF-8 do not take so.
+_NOT_IN_A_LINE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def print_faults(faults: Iterable[Fault]) -> None:
@@ -79,7 +83,8 @@ class Output:
     def result(self, value: dict[str, Any]) -> None:
         """The object for machines; nothing without --json."""
         if self._as_json:
-            click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+            said = json.dumps(value, ensure_ascii=False, allow_nan=False)
+            click.echo(_NOT_IN_A_LINE.sub(lambda found: f"\\u{ord(found[0]):04x}", said))
 
     def _colour(self) -> bool:
         return (sys.stderr if self._as_json else sys.stdout).isatty()

@@ -213,7 +213,7 @@ def _run(part: str, command: Sequence[str]) -> dict[str, Any]:
         what = f"`charter eval {part}` ended with exit code {child.returncode}, as it says above"
         fix = "mend that, or leave the part out by --with; the parts before it are kept"
         raise kind(Fault("charter report", part, what, fix))
-    found = json.loads(said.strip().splitlines()[-1])
+    found = json.loads(said.strip().rpartition("\n")[2])
     assert isinstance(found, dict)
     return found
 

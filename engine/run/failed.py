@@ -41,7 +41,7 @@ class FailedCalls:
         return len(self._known)
 
     def _read(self, path: Path) -> None:
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8").split("\n"):
             try:
                 found = json.loads(line)
                 key = bytes.fromhex(found.pop("key"))

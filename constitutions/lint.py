@@ -1,7 +1,8 @@
 """Lint: wording of principles that makes a judge waver. Hints, never faults; no model is asked.
 
-Quiet on purpose: a rule speaks where its words alone show the trouble. Whether two principles
-really pull apart is measured from votes (`charter.evals.constitution_votes`).
+Quiet on purpose: a rule speaks where its words alone show the trouble. The words are English; of
+texts in other languages next to nothing is said. Whether two principles really pull apart is
+measured from votes (`charter.evals.constitution_votes`).
 """
 
 from __future__ import annotations
@@ -196,9 +197,14 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 
+# What is said of words that are missing holds for English alone.
+_ENGLISH = re.compile(
+    r"\b(?:the|that|this|it|should|must|response|answer|reply|output)\b", re.IGNORECASE
+)
+
 
 def _no_choice(text: str) -> Iterator[Hint]:
-    if not _ASKS.search(text):
+    if _ENGLISH.search(text) and not _ASKS.search(text):
         advice = "the judge is not asked for one of the two; begin with `Choose the response that`"
         yield "no-choice", _short(text), advice
 
@@ -207,7 +213,8 @@ _WORD = re.compile(r"[a-zA-Z][a-zA-Z'-]*")
 
 
 def _no_criterion(text: str) -> Iterator[Hint]:
-    if all(word.lower() in FILLER for word in _WORD.findall(text)):
+    words = _WORD.findall(text)
+    if words and all(word.lower() in FILLER for word in words):
         advice = "it names no quality, so each judge brings its own; say what the better one does"
         yield "no-criterion", _short(text), advice
 

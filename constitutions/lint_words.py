@@ -42,8 +42,8 @@ ADJECTIVES: Final = {
         r"practical",
         "honesty": r"(?:dis)?honest\w*|truth(?:ful)?\w*|(?:un)?true|(?:in)?accurate\w*|"
         r"(?:in)?correct\w*|factual\w*|open about|transparent|sincere|misleading|deceptive",
-        "brevity": r"short(?:er|est)?|brief(?:er|est|ly)?|concise\w*|succinct\w*|terse\w*|"
-        r"few(?:er|est) words|to the point",
+        "brevity": r"(?<!fall )(?<!falls )(?<!fell )short(?:er|est)?|brief(?:er|est|ly)?|"
+        r"concise\w*|succinct\w*|terse\w*|few(?:er|est) words|to the point",
         "detail": r"detailed|thorough\w*|(?:in)?complete\w*|comprehensive\w*|long(?:er|est)?|"
         r"elaborate|exhaustive|in[- ]depth|specific|concrete|leaves? out less",
         "tone": r"(?:un)?kind(?:er|est|ly)?|(?:im)?polite\w*|(?:un)?friendl\w+|courteous|"

@@ -292,7 +292,10 @@ def _warnings(found: Sequence[Comparison], figures: Figures) -> list[str]:
         said.append(f"{single} comparisons were asked in one order only and have no label")
     judges = {each.judge for each in found}
     if len(judges) > 1:
-        said.append(f"votes of {len(judges)} judges together; each alone is under by_judge")
+        said.append(
+            f"votes of {len(judges)} judges together, as if each had its own pairs: intervals are "
+            "too narrow; each judge alone is under by_judge"
+        )
     if counts["people_not_asked"] == counts["comparisons"]:
         said.append("no labels of people: there is no figure of agreement with them")
     if counts["unparsed_votes"]:

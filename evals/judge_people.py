@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,9 @@ __all__ = ["People", "people_of_file"]
 
 _IDS: Final = ("comparison_id", "pair_id", "row_id", "id")
 _LABELS: Final = ("human_label", "label", "verdict")
+# What a weight or a probability may be; sums of more than these are no numbers any more.
+_LEAST: Final = 1e-100
+_MOST: Final = {"weight": 1e100, "inclusion_probability": 1 + 1e-9}  # but for rounding
 _OUT: Final = " (left out)"
 _NOT_JUDGED: Final = f"labels of pairs that were not judged{_OUT}"
 
@@ -79,6 +81,7 @@ def _gathered(
 ) -> People:
     said: dict[str, Counter[Verdict]] = {}
     weights: dict[str, float] = {}
+    places: dict[str, int] = {}
     found = People()
     for number, row in rows:
         pair = _one(lines, number, row, _IDS)
@@ -94,6 +97,7 @@ def _gathered(
             found.noted[verdict] += 1
             continue
         said.setdefault(pair, Counter())[verdict] += 1
+        places.setdefault(pair, number)
         if weight is not None and weights.setdefault(pair, weight) != weight:
             lines.fault(number, "weight", f"{pair} has another weight before", "keep one")
     for pair, counts in said.items():
@@ -104,7 +108,8 @@ def _gathered(
         found.sampling = weights
         missing = next((pair for pair in found.labels if pair not in weights), None)
         if missing is not None:
-            lines.fault(0, "weight", f"{missing} has no weight, others have", "give all, or none")
+            what = f"{missing} has no weight, others have"
+            lines.fault(places[missing], "weight", what, "give all, or none")
     return found
 
 
@@ -146,12 +151,14 @@ def _most(counts: Counter[Verdict]) -> Verdict:
 
 def _weight(lines: Lines, number: int, row: Mapping[str, Any]) -> float | None:
     """One over the probability of having been drawn; None where the row says nothing of it."""
-    for key in ("weight", "inclusion_probability"):
+    for key in _MOST:
         value = row.get(key)
         if value is None:
             continue
-        if not isinstance(value, int | float) or not 0 < value < math.inf:
-            lines.fault(number, key, "is no number above 0", "mend it, or leave it out of all rows")
+        known = isinstance(value, int | float) and not isinstance(value, bool)
+        if not known or not _LEAST <= value <= _MOST[key]:
+            what = f"is no {'number' if key == 'weight' else 'probability'} above 0"
+            lines.fault(number, key, what, "mend it, or leave it out of all rows")
             return None
         return float(value) if key == "weight" else 1 / float(value)
     return None

@@ -267,6 +267,8 @@ def _pair(lines: Lines, number: int, row: Mapping[str, Any], seed: int) -> Label
     read = {key: _messages(lines, number, row, key) for key in ("prompt", "chosen", "rejected")}
     prompt, chosen, rejected = read["prompt"], read["chosen"], read["rejected"]
     given = row.get("id")
+    if isinstance(given, int) and not isinstance(given, bool):
+        given = str(given)  # as recipes take it of the same file
     if given is not None and (not isinstance(given, str) or not given):
         lines.fault(number, "id", "is not text", "give text, or leave it out")
         return None

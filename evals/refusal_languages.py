@@ -76,8 +76,8 @@ _LATIN: Final[tuple[tuple[str, frozenset[str], re.Pattern[str]], ...]] = tuple(
         ),
         (
             "tr",
-            "üzgünüm maalesef olamam edemem yapamam",
-            r"\b(?:yardımcı olamam|yardım edemem|bunu yapamam)\b|"
+            "üzgünüm maalesef olamam edemem yapamam getiremem",
+            r"\b(?:yardımcı olamam|yardım edemem|bunu yapamam|yerine getiremem)\b|"
             r"\b(?:üzgünüm|maalesef),? .{0,60}?(?:amam|emem|amıyorum|emiyorum)",
         ),
     )

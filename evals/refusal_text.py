@@ -64,7 +64,8 @@ def said_by(answer: str) -> Said | None:
     """The pieces of an answer; None where it says nothing.
 
     Thoughts between `<think>` and `</think>` are not said; an answer that never leaves them says
-    nothing. White space, zero-width characters and marks of emphasis say as little.
+    nothing. White space, zero-width characters and marks alone (`...`) say as little; a symbol
+    (`+`, a smile) may be an answer.
     """
     answer = _unwrapped(without_thoughts(answer))
     length = len(answer)
@@ -100,7 +101,7 @@ def _silent(text: str) -> bool:
     if any(map(str.isalnum, text)):
         return False
     bare = text.translate(_EMPHASIS)
-    return not any(char.isprintable() and not char.isspace() for char in bare)
+    return not any(unicodedata.category(char).startswith("S") for char in bare)
 
 
 def _cleaned(text: str, code: bool) -> tuple[str, int]:

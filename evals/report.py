@@ -97,7 +97,7 @@ def _figures(measured: Measured, name: str) -> Iterator[tuple[str, Json]]:
         yield "refused", estimate_in(refusal["refusal_harmful"]).as_json()
         yield "over_refusal", estimate_in(refusal["over_refusal"]).as_json()
     if (tax := measured.of("tax", name)) is not None:
-        yield "tax", {**estimate_in(tax["average"]).as_json(), **_reason(tax["average"])}
+        yield "tax", {**_percents(tax["average"]), **_reason(tax["average"])}
         yield "worst_tax", _worst(tax["tax"])
     if (win := measured.of("winrate", name)) is not None:
         yield "win_rate", estimate_in(win["win_rate"]).as_json()
@@ -122,7 +122,13 @@ def _worst(taxes: Json) -> dict[str, Any]:
             reason = f"is not known: {name} has no figure ({each.get('reason') or 'no score'})"
             return {**Estimate(None, None, None, 0).as_json(), "reason": reason}
     name, worst = max(taxes.items(), key=lambda item: item[1]["value"])
-    return {**estimate_in(worst).as_json(), "benchmark": name}
+    return {**_percents(worst), "benchmark": name}
+
+
+def _percents(found: Json) -> dict[str, Any]:
+    """A tax without the last digits, which are the computer's: 36 right of 40 is a tax of 10 %."""
+    known: dict[str, Any] = {**estimate_in(found).as_json()}
+    return {name: each if each is None else round(each, 9) for name, each in known.items()}
 
 
 def _half(data: Json) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from charter.errors import Fault, InputError
 
@@ -28,9 +29,11 @@ def check_reward_model(folder: Path, option: str) -> None:
     except (OSError, ValueError) as error:
         what = f"holds no model that can be read ({error})"
         raise InputError(Fault(str(folder), option, what, fix)) from error
-    names = config.get("architectures") or []
+    found: dict[str, Any] = config if isinstance(config, dict) else {}
+    names, labels = found.get("architectures"), found.get("id2label")
+    names = [str(name) for name in names] if isinstance(names, list) else []
     # transformers writes the labels and not their number; two is its default.
-    labels = len(config.get("id2label") or (0, 0))
-    if not any("SequenceClassification" in name for name in names) or labels != 1:
+    single = isinstance(labels, dict) and len(labels) == 1
+    if not any("SequenceClassification" in name for name in names) or not single:
         what = f"holds no reward model but {', '.join(names) or 'an unnamed one'}"
         raise InputError(Fault(str(folder), option, what, fix))

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from charter.documents import read_text
 from charter.errors import Fault, InputError
 from charter.trainers.score import Scorer, with_answer
+from charter.values import is_unicode
 
 __all__ = ["is_pair", "read_lines", "score_file"]
 
@@ -24,14 +26,9 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: no such file, nothing in it, or lines of another form; all of them at once.
     """
-    try:
-        text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        what = f"cannot be read ({error})"
-        raise InputError(Fault(str(file), "", what, "give a jsonl file in UTF-8")) from error
     lines, faults = [], []
     # Not splitlines: a text may hold the line separators that JSON lets stand.
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(read_text(file).split("\n"), 1):
         if not line.strip():
             continue
         row, wrong = _line(line)
@@ -49,8 +46,15 @@ def _line(line: str) -> tuple[dict[str, Any], str]:
     """A line, or what is wrong with it."""
     try:
         row = json.loads(line)
+        # It is written again with its score: Python reads numbers and halves of characters that
+        # nothing can write.
+        whole = is_unicode(json.dumps(row, ensure_ascii=False, allow_nan=False))
     except ValueError as error:
         return {}, f"is no JSON ({error})"
+    except RecursionError:
+        return {}, "is nested too deep"
+    if not whole:
+        return {}, "has half a character"
     if not isinstance(row, dict):
         return {}, "is no object"
     keys = ("messages",) if "messages" in row else ("prompt", *_answers(row))

@@ -225,6 +225,9 @@ def _asked(
     if faults:
         raise InputError(faults)
     check_file(given["out"] / "report.html", "--out", folders=True)
+    if given["card"]:
+        for source in models:
+            _card(source)  # one that cannot be read is told before hours of measuring
     parts = tuple(part for part in PARTS if part in named)
     version = _version(output, models[-1], given)
     judge = ["--judge", given["judge"]] if given["judge"] else []
@@ -327,6 +330,18 @@ def _write(
     return path
 
 
+def _card(source: str) -> str | None:
+    """The card of a model's folder; None where there is none.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    from charter.documents import read_text
+
+    card = Path(source) / "README.md"
+    return read_text(card) if source != "local" and card.is_file() else None
+
+
 def _into_folders(
     output: Output, models: Sequence[str], evaluations: Sequence[Mapping[str, Any]]
 ) -> None:
@@ -339,7 +354,7 @@ def _into_folders(
             continue
         folder = Path(source)
         write_text(folder / EVALUATION, json.dumps(each, ensure_ascii=False, indent=2) + "\n")
-        card = folder / "README.md"
-        if card.is_file():
-            write_text(card, with_evaluation(card.read_text(encoding="utf-8"), each))
+        card = _card(source)
+        if card is not None:
+            write_text(folder / "README.md", with_evaluation(card, each))
         output.line(f"figures: {folder / EVALUATION}")

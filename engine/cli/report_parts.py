@@ -186,7 +186,8 @@ def _held(path: Path, key: Mapping[str, Any]) -> dict[str, Any] | None:
         return None  # never written, or by a process that was killed: measured again
     page = path.parent.parent / f"{path.stem}.html"
     same = isinstance(kept, dict) and kept.get("key") == key and page.is_file()
-    return kept["found"] if same else None
+    found = kept.get("found") if same else None
+    return found if isinstance(found, dict) else None
 
 
 def _run(part: str, command: Sequence[str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from taught import asked_file, taught_model
 
 from charter.cli.output import Output
 from charter.cli.report import command, end_unless_reached, report_release
-from charter.cli.report_parts import Asked, _given, read_settings
+from charter.cli.report_parts import Asked, _given, _held, read_settings
 from charter.errors import Failure, InputError
 from charter.hub import publish_local
 from charter.recipes import load_recipe
@@ -112,6 +112,26 @@ def test_a_page_that_has_no_place_is_told_before_anything_is_measured(tmp_path: 
     assert isinstance(done.exception, InputError)
     assert "--out: cannot be written: it is a folder" in str(done.exception.faults[0])
     assert not (tmp_path / "parts").exists()
+
+
+def test_a_card_that_cannot_be_read_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_bytes(b"\xff\xfe odd")
+    arguments = [str(tmp_path), "--out", str(tmp_path / "out"), "--card"]
+    done = CliRunner().invoke(command, arguments)
+    assert isinstance(done.exception, InputError)
+    assert "README.md:1:1: is not UTF-8" in str(done.exception.faults[0])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kept", ["", "[]", '{"key": {}}', '{"key": {}, "found": 1}'])
+def test_a_part_that_holds_no_figures_is_measured_again(kept: str, tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "tax.html").touch()
+    part = tmp_path / "parts" / "tax.json"
+    part.write_text(kept)
+    assert _held(part, {}) is None
+    part.write_text('{"key": {}, "found": {"models": {}}}')
+    assert _held(part, {}) == {"models": {}}
 
 
 def test_prompts_that_are_none_are_left_to_the_part_that_reads_them(

@@ -234,3 +234,28 @@ def test_lint_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    "comparison",
+    [
+        "Wähle die Antwort, die weniger Fremdwörter benutzt.",
+        "Choisis l'option qui cite ses sources.",
+        "Elige la respuesta que dé menos consejos médicos.",
+        "选择更诚实的回答。",
+        "より短い回答を選んでください。",
+        "Выбери ответ, в котором меньше ошибок.",
+        "اختر الإجابة الأقصر.",
+    ],
+)
+def test_what_english_words_are_missing_from_another_language_is_no_matter(comparison):
+    assert rules(comparison=comparison) == []
+
+
+def test_what_falls_short_is_not_brief():
+    asked = {
+        "critique": "Say where your last answer falls short.",
+        "revision": "Mend that.",
+        "comparison": "Pick the response with fewer spelling mistakes.",
+    }
+    assert rules(**asked) == []

@@ -100,7 +100,7 @@ def test_two_judges_are_two_comparisons():
     audit = audit_judge(votes)
     assert audit.figures.counts["comparisons"] == 2
     assert audit.groups["by_judge"]["m1"]["accuracy"].value == 1
-    assert "2 judges" in audit.warnings[0]
+    assert "2 judges" in audit.warnings[0] and "too narrow" in audit.warnings[0]
 
 
 def test_people_who_say_two_things_of_a_pair_are_refused():

@@ -193,7 +193,11 @@ def test_weights_of_people(write):
     assert found.sampling == {"c1": 4.0, "c2": 2.0}
     for rows, what in (
         ([{"id": "c1", "label": "A", "weight": 0}], "above 0"),
-        ([{"id": "c1", "label": "A", "weight": 2}, {"id": "c2", "label": "A"}], "no weight"),
+        ([{"id": "c1", "label": "A", "weight": 10**400}], "no number above 0"),
+        ([{"id": "c1", "label": "A", "weight": True}], "no number above 0"),
+        ([{"id": "c1", "label": "A", "inclusion_probability": 1e-320}], "no probability above 0"),
+        ([{"id": "c1", "label": "A", "inclusion_probability": 2}], "no probability above 0"),
+        ([{"id": "c1", "label": "A", "weight": 2}, {"id": "c2", "label": "A"}], ":2 .*no weight"),
         ([{"id": "c1"}], "none of the keys"),
         ([{"id": 1, "label": "A"}], "not text"),
         ([{"id": "c9", "label": "A"}], "no label for any"),
@@ -245,6 +249,14 @@ def test_pairs_as_the_published_schema_has_them(write):
     assert len(found.prompt) == 2 and found.category == "x" and len(found.id) == 16
 
 
+def test_a_number_is_an_id_as_in_recipes(write):
+    assert [each.id for each in read_pairs(write(pair(1, id=7), pair(2, id=0))).pairs] == ["7", "0"]
+    with pytest.raises(InputError, match='the id "7" stands in line 1 too'):
+        read_pairs(write(pair(1, id=7), pair(2, id="7")))
+    with pytest.raises(InputError, match="id: is not text"):
+        read_pairs(write(pair(1, id=True)))
+
+
 def test_equal_responses_are_left_out_and_counted(write):
     found = read_pairs(write(pair(1), pair(2, chosen="Bad ")))
     assert len(found.pairs) == 1 and sum(found.noted.values()) == 1
@@ -252,7 +264,7 @@ def test_equal_responses_are_left_out_and_counted(write):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"chosen": ""}, {"prompt": []}, {"rejected": [{"role": "x", "content": "y"}]}, {"id": 3}],
+    [{"chosen": ""}, {"prompt": []}, {"rejected": [{"role": "x", "content": "y"}]}, {"id": 3.5}],
     ids=range(4),
 )
 def test_what_is_no_pair_is_a_fault(write, changes):

@@ -8,6 +8,8 @@ import pytest
 
 from charter.evals.report import Measured, evaluation_of
 from charter.evals.report_page import figure_rows, report_page
+from charter.hub.evaluation_gate import evaluation_gate
+from charter.recipes.evaluate import EvaluateSettings
 
 
 def est(value: float | None, half: float = 0.1, n: int = 20) -> dict[str, Any]:
@@ -139,6 +141,17 @@ def test_the_worst_tax_is_not_known_where_one_has_no_figure() -> None:
     found = evaluation_of(Measured("base", ["m"], parts), "m", "r")
     assert found["worst_tax"]["value"] is None
     assert found["worst_tax"]["reason"] == "is not known: b has no figure (the base scores 0)"
+
+
+def test_a_tax_at_the_limit_misses_no_gate() -> None:
+    # 100 (1 - 0.72 / 0.8) in floats, of 36 right answers where the base had 40 of 50
+    tax = 100 * (1 - 0.72 / 0.8)
+    assert tax > 10
+    parts = {"tax": {"models": {"m": {"tax": {"a": est(tax)}, "average": est(tax)}}}}
+    found = evaluation_of(Measured("base", ["m"], parts), "m", "r")
+    gates = EvaluateSettings(max_tax=10, max_worst_tax=10)
+    assert list(evaluation_gate(gates, found)) == []
+    assert len(list(evaluation_gate(EvaluateSettings(max_tax=9.999999), found))) == 1
 
 
 def test_the_page_says_all_of_it_and_runs_nothing(measured: Measured) -> None:

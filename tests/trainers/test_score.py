@@ -304,3 +304,39 @@ def test_what_a_reward_model_cannot_read_is_said(reward_model, tmp_path):
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(InputError, match="could not be loaded"):
         Scorer(folder)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ('{"prompt": "a", "response": "b", "seen": NaN}', "is no JSON"),
+        ('{"prompt": "a", "response": "b", "seen": 1e999}', "is no JSON"),
+        ('{"prompt": "a \\ud800", "response": "b"}', "has half a character"),
+        ('{"prompt": "a", "response": "b", "seen": ' + "[" * 100_000, "is nested too deep"),
+    ],
+)
+def test_a_line_that_cannot_be_written_again_is_told_before_anything_is_scored(
+    line, what, tmp_path
+):
+    file = tmp_path / "lines.jsonl"
+    file.write_text(f"\n{line}\n")
+    with pytest.raises(InputError, match=f"lines.jsonl:2: {what}"):
+        read_lines(file)
+
+
+def test_a_file_as_windows_saves_it(tmp_path):
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"prompt": "a", "response": "b"}\r\n')
+    assert read_lines(file) == [{"prompt": "a", "response": "b"}]
+
+
+@pytest.mark.parametrize(
+    "spoilt", [[1], {"architectures": [None]}, {"id2label": ["score"]}, {"id2label": {}}]
+)
+def test_a_config_of_another_shape_is_no_reward_models(spoilt, reward_model, tmp_path):
+    folder = shutil.copytree(reward_model, tmp_path / "odd")
+    config = json.loads((folder / "config.json").read_text())
+    other = {**config, **spoilt} if isinstance(spoilt, dict) else spoilt
+    (folder / "config.json").write_text(json.dumps(other))
+    with pytest.raises(InputError, match="holds no reward model"):
+        Scorer(folder)

@@ -43,10 +43,13 @@ _SIZES: Final = {
     100_000: "10K<n<100K",
     1_000_000: "100K<n<1M",
     10_000_000: "1M<n<10M",
+    100_000_000: "10M<n<100M",
+    1_000_000_000: "100M<n<1B",
 }
 
 
 Sizes = Mapping[str, Mapping[str, DataFile]]
+Rule = Mapping[str, Any]
 
 
 def card(
@@ -67,40 +70,63 @@ def card(
         recipe_yaml: the recipe as run.
         pictures: path of each picture beside the card -> what it shows.
     """
+    rule = _rule(manifest, recipe_yaml)
+    language = _mapping(recipe_yaml, "publish").get("language")
     meta = yaml.safe_dump(
-        _meta(manifest, sizes), sort_keys=False, allow_unicode=True, default_flow_style=False
+        {**({"language": language} if language else {}), **_meta(manifest, sizes, rule)},
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=False,
     )
     parts = [
-        *_what(manifest, sizes),
+        *_what(manifest, sizes, rule),
         *_load(manifest, sizes),
-        *_made(manifest, sizes, recipe_yaml),
+        *_made(manifest, sizes, rule),
         *figures_told(manifest.figures),
         *reviews_told(manifest.reviews),
         *evaluation_told(manifest.evaluations),
         *(f"![{escaped(shown)}]({path})" for path, shown in (pictures or {}).items()),
         *_constitution(manifest, constitution_yaml),
         *_examples(rows, sizes),
-        *_limits(manifest),
+        *_limits(manifest, sizes, rule),
         *_checks(manifest),
         *_citation(manifest),
     ]
     return f"---\n{meta}---\n\n" + "\n\n".join(parts) + "\n"
 
 
-def _meta(manifest: Manifest, sizes: Sizes) -> dict[str, Any]:
+def _rule(manifest: Manifest, recipe_yaml: str) -> dict[str, Any]:
+    """How pairs were made and kept: by the run's figures, else by the recipe's text."""
+    stated = manifest.figures.get("preference")
+    values = dict(stated) if isinstance(stated, dict) else _mapping(recipe_yaml, "preference")
+    return values | {name: manifest.figures[name] for name in _RULE if name in manifest.figures}
+
+
+def _given(rule: Rule) -> bool:
+    """Whether the responses were there before, and only the labels were made."""
+    return rule.get("candidates") == "given"
+
+
+def _labelled(sizes: Sizes) -> bool:
+    return "preference" in sizes or "judgments" in sizes
+
+
+def _meta(manifest: Manifest, sizes: Sizes, rule: Rule) -> dict[str, Any]:
     licence = manifest.constitution.licence
     known = licence.lower() in _LICENCES
     total = sum(size.rows for splits in sizes.values() for size in splits.values())
     default = next((name for name in ("preference", "sft") if name in sizes), None)
     return {
-        "language": ["en"],
         "license": licence.lower() if known else "other",
         **({} if known else {"license_name": licence}),
         "pretty_name": f"{manifest.recipe.name} {manifest.tag}",
         "size_categories": [_size(total)],
         "task_categories": ["text-generation"],
-        "annotations_creators": _annotators(manifest),
-        "language_creators": ["machine-generated"],
+        "annotations_creators": [
+            "machine-generated",
+            *(["expert-generated"] if _by_people(manifest) else []),
+        ],
+        "language_creators": ["found" if _given(rule) else "machine-generated"],
         "source_datasets": [manifest.prompt_set.source or "original"],
         "tags": ["charter", "constitutional-ai", "rlaif", "preference", "alignment", "trl"],
         "configs": [
@@ -115,11 +141,11 @@ def _meta(manifest: Manifest, sizes: Sizes) -> dict[str, Any]:
     }
 
 
-def _annotators(manifest: Manifest) -> list[str]:
-    """Who labelled, in the Hub's words."""
+def _by_people(manifest: Manifest) -> int:
+    """How many labels are people's."""
     labels = manifest.figures.get("label_sources")
-    human = isinstance(labels, dict) and labels.get("human")
-    return ["machine-generated", *(["expert-generated"] if human else [])]
+    human = labels.get("human", 0) if isinstance(labels, dict) else 0
+    return human if isinstance(human, int) else 0
 
 
 def _info(config: str, splits: Mapping[str, DataFile]) -> dict[str, Any]:
@@ -139,15 +165,17 @@ def _size(rows: int) -> str:
     for bound, word in _SIZES.items():
         if rows < bound:
             return word
-    return "n>10M"
+    return "1B<n<10B"
 
 
-def _what(manifest: Manifest, sizes: Sizes) -> Iterator[str]:
+def _what(manifest: Manifest, sizes: Sizes, rule: Rule) -> Iterator[str]:
     constitution = manifest.constitution
+    made = "written and labelled" if _labelled(sizes) else "written"
+    made = "labelled" if _given(rule) else made
     yield f"# {manifest.repo} {manifest.tag}"
     parent = f"; it follows {manifest.parent}" if manifest.parent else ""
     yield (
-        f"Alignment data written and labelled by models under the constitution "
+        f"Alignment data {made} by models under the constitution "
         f"{escaped(constitution.name)} {escaped(constitution.version)}, published "
         f"{manifest.created} by Charter {escaped(manifest.charter)}{parent}."
     )
@@ -185,7 +213,7 @@ def _load(manifest: Manifest, sizes: Sizes) -> Iterator[str]:
     )
 
 
-def _made(manifest: Manifest, sizes: Sizes, recipe_yaml: str) -> Iterator[str]:
+def _made(manifest: Manifest, sizes: Sizes, rule: Rule) -> Iterator[str]:
     yield "## How it was made"
     prompts = manifest.prompt_set
     source = " / ".join(escaped(each) for each in (prompts.path, prompts.source) if each)
@@ -198,12 +226,14 @@ def _made(manifest: Manifest, sizes: Sizes, recipe_yaml: str) -> Iterator[str]:
             "arXiv 2212.08073)."
         )
     if "judgments" in sizes:
+        candidates = "The responses that came with the prompts" if _given(rule) else "Candidates"
+        orders = "one order" if rule.get("orders") == "single" else "both orders"
         steps.append(
-            "Candidates are compared by a judge in both orders, and the votes become one label a "
+            f"{candidates} are compared by a judge in {orders}, and the votes become one label a "
             "pair."
         )
     yield " ".join(steps)
-    yield from _label_rule(manifest, recipe_yaml)
+    yield from _label_rule(manifest, rule)
     yield table(
         ("role", "llm", "model", "revision", "other settings"),
         [_model_row(role, model) for role, model in manifest.models.items()],
@@ -223,15 +253,11 @@ def _model_row(role: str, model: Mapping[str, Any]) -> tuple[object, ...]:
     return (role, *(model.get(name) or "" for name in main), ", ".join(others))
 
 
-def _label_rule(manifest: Manifest, recipe_yaml: str) -> Iterator[str]:
-    """The rule that kept pairs, from the run's figures, else from the recipe's text."""
-    stated = manifest.figures.get("preference")
-    values: dict[str, Any] = {}
-    values |= stated if isinstance(stated, dict) else _mapping(recipe_yaml, "preference")
-    values |= {name: manifest.figures[name] for name in _RULE if name in manifest.figures}
-    if not values:
+def _label_rule(manifest: Manifest, rule: Rule) -> Iterator[str]:
+    """The rule that kept pairs."""
+    if not rule:
         return
-    named = {"keep": "consistent", "min_margin": 0.0, **values}
+    named = {"keep": "consistent", "min_margin": 0.0, **rule}
     mode = named.get("mode")
     left_out = {"votes": mode != "vote", "clamp": mode != "cot"}
     shown = [name for name in _RULE if name in named and not left_out.get(name)]
@@ -306,18 +332,28 @@ def _examples(rows: Mapping[str, StoredRows], sizes: Sizes) -> Iterator[str]:
         yield json_block(rows[config].first() or {})
 
 
-def _limits(manifest: Manifest) -> Iterator[str]:
+def _limits(manifest: Manifest, sizes: Sizes, rule: Rule) -> Iterator[str]:
     yield "## Limits"
     reviewed = "" if manifest.reviews else "No person has checked them in this version. "
+    people = _by_people(manifest)
+    whose = f"Of the labels {people} are people's, the others" if people else "The labels are"
+    labels = (
+        f"- {whose} a model's. {reviewed}A judge has biases of place, length and style; "
+        "the figures above show some of them, and `judgments` holds every vote."
+    )
+    terms = (
+        "Prompts and responses keep the terms of their source."
+        if _given(rule)
+        else "Prompts keep the terms of their source, and responses those of the models that wrote "
+        "them."
+    )
     yield "\n".join(
         (
-            f"- The labels are a model's. {reviewed}A judge has biases of place, length and style; "
-            "the figures above show some of them, and `judgments` holds every vote.",
+            *([labels] if _labelled(sizes) else []),
             "- Prompts and rejected responses may be offensive or unsafe: they are here to be "
             "trained against. Some chosen responses may be so too.",
             "- `test` is for measuring this data's own objective, not for claims about safety.",
-            "- The licence above is the constitution's. Prompts keep the terms of their source, "
-            "and responses those of the models that wrote them.",
+            f"- The licence above is the constitution's. {terms}",
         )
     )
 

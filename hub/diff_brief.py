@@ -34,11 +34,14 @@ def _changes(before: Manifest, after: Manifest) -> Iterator[str]:
         named = f"{other.name} {other.version}"
         old = f"{one.name} {one.version}"
         yield f"constitution {named}" if named == old else f"constitution {old} to {named}"
+    elif one != other or _file(before, "constitution") != _file(after, "constitution"):
+        yield "names, licence or notes of the constitution"
     for role in dict.fromkeys([*before.models, *after.models]):
         if before.models.get(role) != after.models.get(role):
-            yield f"{role} {_model(before, role)} to {_model(after, role)}"
+            old, new = _model(before, role), _model(after, role)
+            yield f"{role} {old} to {new}" if old != new else f"settings of the {role}"
     yield from _rows(before, after)
-    if before.recipe.fingerprint != after.recipe.fingerprint:
+    if before.recipe != after.recipe or _file(before, "recipe") != _file(after, "recipe"):
         yield "recipe"
     yield from (
         name.replace("_", " ")
@@ -69,3 +72,7 @@ def _count(manifest: Manifest, config: str) -> int:
 
 def _files(manifest: Manifest, config: str) -> dict[str, str]:
     return {name: sha for name, sha in manifest.files.items() if name.startswith(f"{config}/")}
+
+
+def _file(manifest: Manifest, name: str) -> str | None:
+    return manifest.files.get(f"{name}.yaml")

@@ -26,6 +26,7 @@ from charter.hub.twice import Hash
 from charter.recipes.load import resolve
 from charter.recipes.publish import EvaluationSource
 from charter.rows import digest
+from charter.values import is_unicode
 
 __all__ = ["COLUMNS", "EvaluationSet", "load_sets", "texts_of"]
 
@@ -209,6 +210,9 @@ def texts_of(
         if not texts or not all(isinstance(text, str) for text in texts) or not any(texts):
             what = f"has no text in {column}"
             raise _fault(f"{path}:{number}", what, "give text or messages, or take it out")
+        if not all(map(is_unicode, texts)):
+            fix = "save the file as UTF-8, and mend escapes that are half a character"
+            raise _fault(f"{path}:{number}", f"has text in {column} that is not UTF-8", fix)
         yield cast(list[str], texts)
     if none:
         raise _fault(path, "has no record", "name a file of prompts")
@@ -245,13 +249,26 @@ def _jsonl(path: Path, column: str | None) -> Iterator[tuple[int, Any]]:
 def _csv(path: Path, column: str | None) -> Iterator[tuple[int, Any]]:
     csv.field_size_limit(sys.maxsize)
     with _open(path) as raw:
-        reader = csv.DictReader(io.TextIOWrapper(raw, "utf-8-sig", newline=""), strict=True)
+        # An undecodable byte becomes a lone surrogate, which is found in its record.
+        text = io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="")
+        reader = csv.DictReader(text, strict=True)
         try:
+            names = reader.fieldnames or ()
+            if not is_unicode("".join(names)):
+                raise _fault(f"{path}:1", "is not UTF-8", "save the file as UTF-8")
+            _check_once(path, names, column)
             for record in reader:
                 yield reader.line_num, record
-        except (csv.Error, UnicodeDecodeError) as error:
+        except csv.Error as error:
             where = f"{path}:{reader.line_num}"
-            raise _fault(where, f"is no CSV in UTF-8 ({error})", "mend the line") from None
+            raise _fault(where, f"is no CSV ({error})", "mend the line") from None
+
+
+def _check_once(path: Path, names: Sequence[str], column: str | None) -> None:
+    """Of two columns of one name only the last would be read."""
+    for name in COLUMNS if column is None else (column,):
+        if list(names).count(name) > 1:
+            raise _fault(path, f'has two columns "{name}"', "rename one of them")
 
 
 def _parquet(path: Path, column: str | None) -> Iterator[tuple[int, Any]]:
@@ -264,6 +281,7 @@ def _parquet(path: Path, column: str | None) -> Iterator[tuple[int, Any]]:
             # The columns of prompts alone: others may be of types that Python has no values for.
             wanted = COLUMNS if column is None else (column,)
             names = [name for name in source.schema_arrow.names if name in wanted]
+            _check_once(path, names, column)
             number = 0
             for batch in source.iter_batches(_BATCH, columns=names):
                 for record in batch.to_pylist():

@@ -7,7 +7,6 @@ None where it is none.
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 import json
 import math
@@ -18,6 +17,7 @@ from typing import Final
 __all__ = [
     "Span",
     "assigned",
+    "authorization",
     "aws_secret",
     "block",
     "card",
@@ -36,18 +36,21 @@ Span = tuple[int, int]
 # What stands for a key in documentation, or holds its place.
 _MADE_UP: Final = re.compile(
     r"example|your|x{4}|\*{3}|\.{3}|placeholder|redacted|change|dummy|sample|insert|foobar|"
-    r"0{6}|12345|abcdef|qwert",
+    r"0{6}|12345|abc123|abcdef|qwert",
     re.IGNORECASE,
 )
 # A value that says what it is names a setting, or is nobody's.
 _NAMES_ITSELF: Final = re.compile(
-    r"pass(?:word|wd|phrase|code)|secret|token|api.?key|_key|credential|hunter2|s3cr3t|p[a@]ssw",
+    r"pass(?:word|wd|phrase|code)|secret|token|api.?key|_key|credential|hunter2|s3cr3t|p[a@]ssw|"
+    r"open.?sesame",  # RFC 7617's
     re.IGNORECASE,
 )
 _CODE: Final = re.compile(
     r"[$<{\[%&*(/@\\]|[-+][A-Za-z_]|\.{1,2}/|https?:|os\.|env\b|process\.|self\.|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$"
 )
 _TRAILING: Final = ".,;:!?"
+# Whom the web tokens of documentation are of, such as those of jwt.io and RFC 7519.
+_NOBODY: Final = re.compile(r"1234567890|John Doe|example\.(?:com|org|net)")
 
 
 def _entropy(value: str) -> float:
@@ -56,8 +59,23 @@ def _entropy(value: str) -> float:
     return -sum(n / total * math.log2(n / total) for n in Counter(value).values())
 
 
+def _decoded(value: str) -> str:
+    """The text that base64 in either alphabet holds; empty where it holds none."""
+    plain = value.rstrip("=").translate(str.maketrans("+/", "-_"))
+    try:
+        return base64.urlsafe_b64decode(plain + "=" * (-len(plain) % 4)).decode()
+    except ValueError:
+        return ""
+
+
+def _made_up(value: str) -> bool:
+    head, dot, rest = value.partition(".")
+    shown = bool(dot) and head.startswith("eyJ") and _NOBODY.search(_decoded(rest.split(".")[0]))
+    return bool(shown or _MADE_UP.search(value))
+
+
 def _random(value: str, bits: float = 3.0) -> bool:
-    return _entropy(value) >= bits and not _MADE_UP.search(value)
+    return _entropy(value) >= bits and not _made_up(value)
 
 
 def key(match: re.Match[str]) -> Span | None:
@@ -72,22 +90,29 @@ def openai(match: re.Match[str]) -> Span | None:
 
 
 def jwt(match: re.Match[str]) -> Span | None:
-    """A token whose header is one."""
-    head = match["head"]
+    """A token whose header is one, and that documentation does not show."""
     try:
-        header = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
-    except (binascii.Error, ValueError):
+        header = json.loads(_decoded(match["head"]))
+    except ValueError:
         return None
-    return match.span() if isinstance(header, dict) and "alg" in header else None
+    return key(match) if isinstance(header, dict) and "alg" in header else None
 
 
 def login(match: re.Match[str]) -> Span | None:
     """The password in a URL, unless it only holds its place."""
-    value = match["key"]
-    bare = len(value) < 4 or (value.isalpha() and value.lower() in _LOGINS)
-    if bare or _CODE.match(value) or _MADE_UP.search(value) or _NAMES_ITSELF.search(value):
-        return None
-    return match.span("key")
+    return None if _holds_place(match["key"]) else match.span("key")
+
+
+def authorization(match: re.Match[str]) -> Span | None:
+    """The value of that header, unless the password in it only holds its place."""
+    _, colon, password = _decoded(match["key"]).partition(":")
+    return None if colon and _holds_place(password) else key(match)
+
+
+def _holds_place(password: str) -> bool:
+    bare = len(password) < 4 or (password.isalpha() and password.lower() in _LOGINS)
+    tests = (_CODE.match, _MADE_UP.search, _NAMES_ITSELF.search)
+    return bare or any(test(password) for test in tests)
 
 
 _LOGINS: Final = frozenset({"pass", "user", "port", "root", "admin", "test", "guest", "postgres"})
@@ -173,7 +198,7 @@ def iban(match: re.Match[str]) -> Span | None:
         if len(found) == length:
             end = match.start() + at + 1
             digits = "".join(str(int(each, 36)) for each in found[4:] + found[:4])
-            whole = not match.string[end : end + 1].isalnum()
+            whole = not re.match("[A-Za-z0-9]", match.string[end : end + 1])
             return (match.start(), end) if whole and int(digits) % 97 == 1 else None
     return None
 

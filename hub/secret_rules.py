@@ -112,6 +112,13 @@ _VALUE: Final = (
     r"""(?:(?P<q>["'`])(?P<quoted>[^"'`\s]{8,2000})(?P=q)|(?P<bare>[^\s"'`,;<>(){}\[\]]{8,2000}))"""
 )
 _SIGNS: Final = "[A-Za-z0-9_-]"
+# Scripts that write the next word, or a particle, right behind an address or a number: Thai to
+# Khmer, the Japanese syllables, Chinese, Korean. What is not in them ends where they begin.
+_SPACELESS: Final = (
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+)
+_LETTER: Final = rf"[^\W{_SPACELESS}]"
+_APART: Final = f"(?<!{_LETTER})"
 _BEFORE: Final = r"(?<![A-Za-z0-9])"
 _AFTER: Final = r"(?![A-Za-z0-9])"
 
@@ -226,14 +233,16 @@ RULES: Final[tuple[Rule, ...]] = (
             r"""[Aa]uthorization["']?\s{0,3}[:=]\s{0,3}["']?(?:[Bb]earer|[Bb]asic|[Tt]oken)\s{1,3}"""
             r"""(?P<key>[A-Za-z0-9+/._~=-]{12,2000})"""
         ),
-        checks.key,
+        checks.authorization,
     ),
     Rule(
         _K.EMAIL,
         r"[^\s@]@[^\s@]",
         re.compile(
-            r"(?<![\w.%+-])(?P<name>[\w.%+-]{1,64})@"
-            r"(?P<domain>(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}[^\W\d_]{2,24})(?![\w-])"
+            rf"(?P<name>{_APART}(?<![.%+-])(?:{_LETTER}|[.%+-]){{1,64}}|"
+            rf"(?<![\w.%+-])[\w.%+-]{{0,63}}[{_SPACELESS}])@"
+            r"(?P<domain>(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}"
+            rf"(?:[^\W\d_{_SPACELESS}]{{2,24}}(?!{_LETTER}|-)|[{_SPACELESS}]{{2,24}}(?![\w-])))"
         ),
         checks.email,
     ),
@@ -246,24 +255,27 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         _K.CARD,
         "[0-9](?:[ -]?[0-9]){12}",
-        re.compile(r"(?<![\w+-])(?<![0-9]\.)[0-9](?:[ -]?[0-9]){12,18}(?![\w-]|\.[0-9])"),
+        re.compile(
+            rf"{_APART}(?<![+-])(?<![0-9]\.)[0-9](?:[ -]?[0-9]){{12,18}}(?!{_LETTER}|-|\.[0-9])"
+        ),
         checks.card,
     ),
     Rule(
         _K.PHONE,
         r"[0-9]{2}[ ().-]{0,2}[0-9]{2}|[+][0-9]",
         re.compile(
-            r"(?<![\w.+-])(?:\+[0-9]{1,3}[ .-]?(?:\([0-9]{1,4}\)[ .-]?)?[0-9]{1,4}"
+            rf"{_APART}(?<![.+-])"
+            r"(?:\+[0-9]{1,3}[ .-]?(?:\([0-9]{1,4}\)[ .-]?)?[0-9]{1,4}"
             r"(?:[ .-]?[0-9]{2,4}){1,5}|(?:1[ .-])?"
             r"(?:\([0-9]{3}\) ?|[0-9]{3}[.-])[0-9]{3}[.-][0-9]{4})"
-            r"(?![\w-]|[.,][0-9])"
+            rf"(?!{_LETTER}|-|[.,][0-9])"
         ),
         checks.phone,
     ),
     Rule(
         _K.IP_ADDRESS,
         r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]",
-        re.compile(r"(?<![\w.-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w-]|\.[0-9])"),
+        re.compile(rf"{_APART}(?<![.-])[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}}(?!{_LETTER}|-|\.[0-9])"),
         checks.ip,
     ),
 )

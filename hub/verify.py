@@ -245,7 +245,7 @@ def _rows(version: Version, recipe: Mapping[str, Any] | None) -> Iterator[CheckR
         yield CheckResult(check="gate.columns", passed=False, detail=what)
         return
     for each in found.checks:
-        detail = told if each.check == "kept" and each.passed and told else each.detail
+        detail = told if each.check == "kept" and each.passed else each.detail
         yield CheckResult(check=f"gate.{each.check}", passed=each.passed, detail=detail)
     stated = manifest.figures
     common = [name for name in found.figures if name in stated]
@@ -259,9 +259,10 @@ def _earlier(version: Version) -> tuple[Mapping[str, str], str]:
     if store is None:
         return {}, "not checked: the folder is in no store, so earlier versions are not known"
     try:
-        return published_splits(store, version.repo), ""
+        kept = published_splits(store, version.repo)
     except InputError as error:
         return {}, f"not checked: another version cannot be read ({error.faults[0].place})"
+    return kept, f"{len(kept)} prompts of all versions in its store keep their splits"
 
 
 def _near(one: Any, other: Any) -> bool:
@@ -287,6 +288,7 @@ def _constitution(version: Version) -> CheckResult:
             ("fingerprint", found.fingerprint(), stated.fingerprint),
             ("name", found.name, stated.name),
             ("version", found.version, stated.version),
+            ("licence", found.licence, stated.licence),
         )
         if mine != theirs
     ]

@@ -42,6 +42,23 @@ Wanted = Annotated[
 ]
 
 
+# What the Hub takes for a language: ISO 639, and two words of its own.
+_LANGUAGE = re.compile("[a-z]{2,3}|code|multilingual")
+
+
+def _language(value: str) -> str:
+    if not _LANGUAGE.fullmatch(value):
+        raise ValueError("is no code of a language; write it like en, zh or tlh")
+    return value
+
+
+Language = Annotated[
+    str,
+    AfterValidator(_language),
+    Field(json_schema_extra={"pattern": f"^({_LANGUAGE.pattern})$"}),
+]
+
+
 class SecretsSettings(Settings):
     """What is done about keys and personal data in the texts of a version."""
 
@@ -94,6 +111,9 @@ class PublishSettings(Settings):
         default="auto",
         description="`auto`, `rc` for a candidate of it, a tag such as v1.0.0, or v1.0.0-rc for "
         "the next candidate of that one.",
+    )
+    language: tuple[Language, ...] = Field(
+        default=(), description="Of the texts, for the card: `[en]`; the Hub finds datasets by it."
     )
     secrets: SecretsSettings = Field(
         default=SecretsSettings(), description="Keys and personal data."

@@ -257,7 +257,7 @@ def test_versions_say_what_changed_and_what_was_retracted(store, capsys):
     assert found["versions"] == ["v0.1.0", "v0.1.1", "v0.1.2"]
     assert [each["changed"] for each in found["details"]] == [
         ["first version"],
-        ["preference rows changed"],
+        ["preference rows changed", "recipe"],
         ["-1 preference", "-2 judgments", "+1 rejects", "retracted: asked for"],
     ]
     assert [each["retracted"] and each["retracted"]["reason"] for each in found["details"]] == [

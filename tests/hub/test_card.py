@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+from drafts import RECIPE
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from charter.hub import publish_local
+from charter.hub.card import _size
 from charter.hub.markdown import escaped, fenced
 
 HOSTILE = (
@@ -34,9 +38,15 @@ def _kinds(text: str) -> set[str]:
     return {t.type for t in tokens} | {c.type for t in tokens for c in t.children or ()}
 
 
+def test_the_languages_are_those_that_the_recipe_names(make_draft: Any, store: Path) -> None:
+    recipe = f"{RECIPE}publish: {{language: [zh, en]}}\n"
+    meta, _ = _card(replace(make_draft(), recipe_yaml=recipe), store)
+    assert meta["language"] == ["zh", "en"]
+
+
 def test_the_card_tells_what_it_is(make_draft: Any, store: Path) -> None:
     meta, body = _card(make_draft(), store)
-    assert meta["language"] == ["en"]
+    assert "language" not in meta  # the recipe names none
     assert meta["license"] == "cc-by-4.0"
     assert [config["config_name"] for config in meta["configs"]] == [
         "sft",
@@ -73,6 +83,34 @@ def test_the_rule_of_the_run_comes_before_the_text_of_the_recipe(
     lineage["figures"]["preference"] = {"keep": "consistent", "min_margin": 0.0, "tie_band": 0.01}
     _, body = _card(make_draft(lineage=lineage), store)
     assert "`keep` consistent, `min_margin` 0.0, `tie_band` 0.01" in body
+
+
+def test_whose_the_texts_and_the_labels_are(make_draft: Any, store: Path) -> None:
+    draft = make_draft()
+
+    def told(name: str, **changes: Any) -> tuple[dict[str, Any], str]:
+        lineage = copy.deepcopy(draft.lineage)
+        lineage["figures"]["preference"] = changes.pop("rule", {"candidates": 2})
+        return _card(make_draft(repo=f"me/{name}", lineage=lineage, **changes), store)
+
+    meta, body = told("made")
+    assert meta["language_creators"] == ["machine-generated"]
+    assert "data written and labelled by models" in body
+    assert "Candidates are compared by a judge in both orders" in body
+    assert "- The labels are a model's." in body
+
+    meta, body = told("given", rule={"candidates": "given", "orders": "single"}, orders="single")
+    assert meta["language_creators"] == ["found"]
+    assert "data labelled by models" in body
+    assert "The responses that came with the prompts are compared by a judge in one order" in body
+    assert "in both orders," not in body
+    assert "Prompts and responses keep the terms of their source." in body
+
+    rows = {"sft": draft.rows["sft"][:1]}
+    ledgers = {"records": 1, "prompts": 1, "pairs_formed": 0}
+    _, body = told("sft", rule=None, rows=rows, ledgers=ledgers, recipe_yaml="name: small\n")
+    assert "data written by models" in body
+    assert "labels are" not in body
 
 
 def test_the_hubs_own_client_reads_it(make_draft: Any, store: Path) -> None:
@@ -188,3 +226,12 @@ def test_the_metadata_is_what_the_hubs_own_card_reads(make_draft: Any, store: Pa
         published.manifest.counts
     )
     assert "@misc{me-small-v0.1.0," in card.text
+
+
+def test_sizes_are_the_hubs_own_words() -> None:
+    import datasets
+
+    listed = Path(datasets.__file__).parent / "utils" / "resources" / "size_categories.json"
+    words = json.loads(listed.read_text())[1:9]
+    assert [_size(999 * 1000**k) for k in range(3)] == ["n<1K", "100K<n<1M", "100M<n<1B"]
+    assert [_size(10**power) for power in range(2, 10)] == words

@@ -108,6 +108,16 @@ def test_a_label_of_people_stands_on_their_answers() -> None:
         assert failing({**GOOD, **other}, human=1) == {"votes": bare}
 
 
+def test_the_card_says_how_many_labels_are_of_people(tmp_path: Path) -> None:
+    made = draft()
+    rows: dict[str, Any] = {**made.rows, "reviews": [GOOD]}
+    pair = next(row for row in rows["preference"] if row["id"] == "p6#a~b")
+    pair.update(label_source="human", n_votes=1)
+    card = (publish_local(draft(rows=rows), tmp_path).path / "README.md").read_text()
+    assert "- Of the labels 1 are people's, the others a model's." in card
+    assert "- expert-generated\n" in card
+
+
 def test_answers_do_not_say_which_split_a_prompt_is_in(tmp_path: Path) -> None:
     made = draft()
     gold = {**GOOD, "row_id": "own", "prompt_id": "never seen", "gold": "TIE", "share": "gold"}

@@ -19,8 +19,8 @@ from charter.hub.secret_rules import KEYS, PERSONAL, RULES, SecretKind
 from charter.hub.secrets import Policy, find_in, find_secrets, masked
 
 DATA = Path(os.environ.get("CHARTER_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
-
-
+HEAD = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
+JOHN = "eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ"
 NEGATIVE = [
     "AKIA" + "IOSFODNN7EXAMPLE",
     "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCY" + "EXAMPLEKEY",
@@ -48,6 +48,16 @@ NEGATIVE = [
     "2024-01-31 12:30:00, ISBN 978-3-16-148410-0, version 1.2.3",
     "192.168.0.1, 127.0.0.1, 203.0.113.7, 1.2.3.4.5, 300.1.2.3",
     "call (212) 555-0123",
+    # What documentation of web tokens shows: jwt.io's two, RFC 7519's, and logins of RFC 7617 and
+    # of half the web.
+    f"{HEAD}.{JOHN}.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",
+    f"Authorization: Bearer {HEAD}.{JOHN}.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",
+    f'{{"access_token": "{HEAD}.{JOHN}.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"}}',
+    "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0d"
+    "HA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+    "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+    'curl -H "Authorization: Basic dXNlcm5hbWU6cGFzc3dvcmQ="',
+    "token: abc123def456",
     "",
 ]
 
@@ -71,6 +81,25 @@ def test_each_kind_is_found_where_it_is(kind: SecretKind, around: str, secret: s
 @pytest.mark.parametrize("text", NEGATIVE, ids=range(len(NEGATIVE)))
 def test_what_only_looks_like_it_is_left_alone(text: str) -> None:
     assert [(one.kind, text[one.start : one.end]) for one in find_secrets(text, ALL)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("请发邮件到ann@firm.org，谢谢", "请发邮件到[EMAIL]，谢谢"),
+        ("ご質問はann.doe@firm.co.jpまで" + "お願い" * 20, "ご質問は[EMAIL]まで" + "お願い" * 20),
+        ("句子" * 40 + "ann@firm.org。", "句子" * 40 + "[EMAIL]。"),
+        ("메일은 ann@firm.org으로 보내", "메일은 [EMAIL]으로 보내"),
+        ("ติดต่อann@firm.co.thนะครับ", "ติดต่อ[EMAIL]นะครับ"),
+        ("用户@例子.公司 x.müller@bücher.de иван@почта.рф", "[EMAIL] [EMAIL] [EMAIL]"),
+        ("卡号4539148803436467的", "卡号[CARD]的"),
+        ("账号DE89370400440532013000吗", "账号[IBAN]吗"),
+        ("電話は415-867-5309まで、IPは8.8.8.8です", "電話は[PHONE]まで、IPは[IP_ADDRESS]です"),
+    ],
+    ids=range(9),
+)
+def test_of_a_text_without_spaces_only_the_passage_itself_is_masked(text: str, left: str) -> None:
+    assert masked(text, ALL) == left
 
 
 def test_every_kind_has_a_rule_and_a_test() -> None:
@@ -127,6 +156,8 @@ def test_long_texts_that_nearly_match_are_read_to_their_end() -> None:
         "password=",
         "A1",
         "x://:",
+        "日",
+        "日a.",
     ):
         text = piece * (100_000 // len(piece)) + " bob@firm.org"
         assert K.EMAIL in {one.kind for one in find_secrets(text, ALL)} or piece in "a@a.x://:"

@@ -87,6 +87,8 @@ def test_a_sound_version_passes_every_check(draft: Any, store: Path, folder: Pat
     assert failed(found) == {} and found.passed
     names = [check.check for check in found.checks]
     assert [name for name in names if name in CHECKS] == list(CHECKS)
+    details = {check.check: check.detail for check in found.checks}
+    assert details["gate.kept"] == "8 prompts of all versions in its store keep their splits"
     assert found.as_json()["version"] == "me/small@v0.1.0"
     assert verify_version(open_unchecked(folder)).passed
 
@@ -205,6 +207,10 @@ def test_a_constitution_that_says_otherwise(folder: Path) -> None:
     path.write_text(path.read_text().replace("Rewrite it kindly", "Rewrite it rudely"))
     wrong = failed(sealed(folder))
     assert wrong.keys() == {"constitution"} and "fingerprint" in wrong["constitution"]
+    path.write_text(path.read_text().replace("rudely", "kindly").replace("CC-BY-4.0", "MIT"))
+    assert failed(sealed(folder)) == {
+        "constitution": "its licence is MIT, charter.json says CC-BY-4.0"
+    }
     path.write_text("principles: [")
     assert failed(sealed(folder)).keys() == {"constitution"}
 

@@ -79,6 +79,7 @@ publish:
   private: false
   repo: me/full
   version: auto
+  language: [en, multilingual]
   secrets: {keys: mask, personal: drop, also: [PHONE]}
   decontaminate: [../prompts/shipped.jsonl, {path: ../prompts/shipped.jsonl, column: prompt}]
   on_contamination: report

@@ -173,13 +173,12 @@ def read_answers(
     named = dict(columns or {})
     found = AnswerSet(path.stem.removesuffix(".jsonl").removesuffix(".csv"), [])
     faults: list[Fault] = []
-    names: dict[str, str] | None = None
-    for place, record in _records(path, _wanted(named, where)):
+    records = list(_records(path, _wanted(named, where)))
+    names = _found_columns(path, records, named, ("completion",), where)
+    for place, record in records:
         if not isinstance(record, Mapping):
             faults.append(Fault(place, "", str(record), "mend the record"))
             continue
-        if names is None:
-            names = _found_columns(path, record, named, ("completion",), where)
         if where is not None and str(record.get(where[0], "")) != where[1]:
             continue
         try:
@@ -225,13 +224,17 @@ def _records(path: Path, columns: frozenset[str]) -> Iterator[tuple[str, Any]]:
 
 def _found_columns(
     path: Path,
-    record: Mapping[str, Any],
+    records: Iterable[tuple[str, Any]],
     named: Mapping[str, str],
     needed: Sequence[str],
     where: tuple[str, str] | None = None,
 ) -> dict[str, str]:
-    """The column of each thing that the first record has, faults where one is missing."""
-    there = [str(name) for name in record if name is not None]
+    """The column of each thing that any record has, faults where one is missing."""
+    # A label or a category that the first line of a jsonl file leaves out stands in later ones.
+    rows = [record for _, record in records if isinstance(record, Mapping)]
+    there = list(dict.fromkeys(str(name) for row in rows for name in row if name is not None))
+    if not rows:
+        return {}
     faults = []
     names = {}
     wanted = list(named.items()) + ([("--where", where[0])] if where else [])
@@ -309,20 +312,18 @@ def read_questions(
     """
     named = dict(columns or {})
     place = source if isinstance(source, Path) else Path(str(source.dataset))
-    records: Iterable[tuple[str, Any]]
+    records: list[tuple[str, Any]]
     if isinstance(source, Path):
-        records = _records(source, _wanted(named, None) | {"label"})
+        records = list(_records(source, _wanted(named, None) | {"label"}))
     else:
-        records = ((where, record) for where, _, record in hub_records(source))
+        records = [(where, record) for where, _, record in hub_records(source, "--dataset")]
+    names = _found_columns(place, records, named, ("prompt",))
     found: dict[str, Question] = {}
     faults: list[Fault] = []
-    names: dict[str, str] | None = None
     for spot, record in records:
         if not isinstance(record, Mapping):
             faults.append(Fault(spot, "", str(record), "mend the record"))
             continue
-        if names is None:
-            names = _found_columns(place, record, named, ("prompt",))
         messages = _messages(record.get(names["prompt"]))
         if not messages:
             faults.append(Fault(spot, names["prompt"], "has no text to ask", "remove the record"))

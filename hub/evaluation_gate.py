@@ -68,7 +68,7 @@ def evaluation_gate(
             why = str(found.get("reason") or "was not measured")
             if end != "value" and _number(found.get("value")) is not None:
                 why = "has no interval, which `by: interval` asks for"
-            yield name, f"{told} {why}", "measure it: `charter report MODEL --recipe RECIPE`"
+            yield name, f"{told} {why}", "measure it: `charter report MODEL --recipe RECIPE --card`"
         elif value > bound if upper else value < bound:
             shown, limit = apart(value, bound)
             sign = ">" if upper else "<"
@@ -96,7 +96,7 @@ def check_evaluations(version: Version, figures: Mapping[str, Any] | None) -> No
         for name, what, fix in evaluation_gate(settings, known)
     ]
     if faults and known is None:
-        fix = "measure a model trained on it by `charter report`, then promote with --model DIR"
+        fix = "measure a model trained on it by `charter report --card`, then promote with --model"
         faults.append(Fault(place, "evaluate", "no model was measured", fix))
     if faults:
         raise Failure(faults)
@@ -130,7 +130,7 @@ def read_evaluation(folder: Path, version: Version) -> dict[str, Any]:
         raise InputError(Fault(str(folder), "", what, fix))
     if figures.get("revision") != identify(folder).revision:
         what = f"{EVALUATION} is of other weights than those in the folder"
-        raise InputError(Fault(str(folder), "", what, "measure it again: `charter report`"))
+        raise InputError(Fault(str(folder), "", what, "measure it again: `charter report --card`"))
     return figures
 
 
@@ -146,7 +146,7 @@ def missed_by(folder: Path) -> list[tuple[str, str]]:
     try:
         return [(each["gate"], each["what"]) for each in found]
     except (KeyError, TypeError):
-        fix = "measure it again: `charter report`"
+        fix = "measure it again: `charter report --card`"
         what = "its `missed` is no list of gates"
         raise InputError(Fault(str(folder / EVALUATION), "missed", what, fix)) from None
 
@@ -162,9 +162,10 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        made = "charter report" if path.name == EVALUATION else "charter train"
-        what, fix = f"has no {path.name}", f"name the folder of a model that `{made}` was given"
-        raise InputError(Fault(str(path.parent), "", what, fix)) from None
+        fix = "name the folder of a model that `charter train` made"
+        if path.name == EVALUATION:
+            fix = "measure it: `charter report MODEL --recipe RECIPE --card`"
+        raise InputError(Fault(str(path.parent), "", f"has no {path.name}", fix)) from None
     except (OSError, ValueError) as error:
         what = f"cannot be read as JSON ({error})"
         raise InputError(Fault(str(path), "", what, "measure or train it again")) from None

@@ -53,7 +53,7 @@ _REPO: Final = re.compile(rf"{_REPO_PART}/{_REPO_PART}")
 
 
 def check_repo(repo: str) -> str:
-    """The name of a dataset repo, `owner/name`, if it is one.
+    """The name of a repo, `owner/name`, if it is one.
 
     Raises:
         InputError: it isn't; the Hub would refuse it as well.
@@ -65,7 +65,7 @@ def check_repo(repo: str) -> str:
             Fault(
                 "",
                 "publish.repo",
-                f'"{repo}" is no name of a dataset repo',
+                f'"{repo}" is no name of a repo',
                 "write owner/name with letters, digits, - _ . and no -- or ..",
             )
         )

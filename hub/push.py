@@ -273,7 +273,7 @@ class _Push:
     def _summary(self, tag: str, there: Version | None, files: Files, content: Content) -> str:
         size = sum(f.stat().st_size if isinstance(f, Path) else len(f) for f in files.values())
         after = f", after {there.tag}" if there else ""
-        what = "would be published" if self._options.dry_run else "is published"
+        what = "would be published" if self._options.dry_run else "is to be published"
         counts = ", ".join(f"{name} {len(rows)}" for name, rows in content.rows.items())
         return f"{self._repo}@{tag}{after} {what}: {counts}; {len(files)} files, {size:,} bytes"
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from charter.errors import Fault, InputError
 from charter.recipes.given import BadRecordError, Candidate, Given, given_of
+from charter.recipes.hub_dataset import hub_dataset
 from charter.recipes.load import Loaded
 from charter.recipes.prompt_files import file_records
 from charter.recipes.schema import Columns, PromptsSettings
@@ -265,27 +266,16 @@ def _message(role: Any, content: str) -> Message:
     return {"role": role, "content": content}
 
 
-def hub_records(settings: PromptsSettings) -> Iterator[tuple[str, str, Any]]:
-    """Records of a Hub dataset, from a snapshot of one commit.
+def hub_records(
+    settings: PromptsSettings, setting: str = "prompts.dataset"
+) -> Iterator[tuple[str, str, Any]]:
+    """Yield (place, dataset, record) of each record of the Hub dataset that a setting names.
 
-    `load_dataset(repo, revision=...)` may return another version from its cache when the Hub is
-    not reached; a snapshot's folder cannot.
+    Raises:
+        InputError: it cannot be loaded.
+        Failure: the Hub is not reached.
     """
-    import datasets
-    from datasets.exceptions import DatasetsError
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
-
     assert settings.dataset is not None
-    try:
-        info = HfApi().dataset_info(settings.dataset, revision=settings.revision)
-        folder = snapshot_download(settings.dataset, repo_type="dataset", revision=info.sha)
-        data = datasets.load_dataset(folder, settings.config, split=settings.split)
-    except (HfHubHTTPError, OSError, ValueError, DatasetsError, StopIteration) as error:
-        # `datasets` wraps what it found in an error that says nothing, and ends on an empty file.
-        lines = str(error.__cause__ or error).splitlines()
-        what = f"cannot be loaded ({lines[0] if lines else 'it has no rows'})"
-        fix = "check dataset, revision, config and split, and HF_ENDPOINT and HF_TOKEN"
-        raise InputError(Fault(settings.dataset, "prompts.dataset", what, fix)) from None
+    data = hub_dataset(settings, setting)
     for number, record in enumerate(data, 1):
         yield f"{settings.dataset}[{number - 1}]", settings.dataset, record

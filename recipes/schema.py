@@ -257,7 +257,7 @@ class SftSettings(Settings):
 class RunSettings(Settings):
     """How a run goes about its work; nothing here changes a row."""
 
-    in_flight: int = Field(default=64, ge=1, description="Calls in flight a model.")
+    in_flight: int = Field(default=64, ge=1, description="Calls in flight a server.")
     retries: int = Field(default=5, ge=0, description="Tries again after a failed call.")
     retry_budget: float = Field(
         default=1.0,

@@ -93,11 +93,11 @@ def label_faults(method: str, given: Mapping[str, Any]) -> Iterable[Fault]:
     for name in ("soft_labels", "weight"):
         if given.get(name, "none") != "none" and "sigmoid" not in losses:
             what = f"is {given[name]}, which the loss {', '.join(losses)} has no form of"
-            yield Fault("", name, what, "leave loss_type out, or set it to none")
+            yield Fault("", name, what, f"leave loss_type out, or set {name} to none")
         elif given.get(name, "none") != "none" and (beside := _SMOOTHED & set(losses)):
             # Ours is a `label_smoothing` of each row, and these read that too.
             what = f"is {given[name]}, which can't be told from that of {', '.join(sorted(beside))}"
-            yield Fault("", name, what, "leave those out of loss_type, or set it to none")
+            yield Fault("", name, what, f"leave those out of loss_type, or set {name} to none")
     if given.get("label_smoothing") and not _SMOOTHED & set(losses):
         what = f"is not read by the loss {', '.join(losses)}"
         fix = "use soft_labels for p_chosen of each row, or loss_type=robust for one figure"

@@ -34,7 +34,14 @@ MIN_MARGIN = 0.02
 @click.option("--model", metavar="local|PATH", help="Who judges. [default: local]")
 @click.option("--recipe", type=click.Path(path_type=Path), help="Judge, mode and rule of a recipe.")
 @click.option("--mode", type=click.Choice(MODES), help="How it judges. [default: verdict]")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Pairs.",
+)
 @click.option("--ask-applies", is_flag=True, help="Ask also on which conversations each bears.")
 @click.option("--lint", is_flag=True, help="Wording alone; no model is asked.")
 @click.option("--html", type=WrittenFile(), metavar="FILE", help="Write a page.")

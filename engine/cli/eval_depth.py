@@ -46,14 +46,26 @@ def _lengths(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ..
     help="jsonl of id, prompt, category.",
 )
 @click.option("--category", default="harmful", show_default=True, help="Of the prompts asked.")
-@click.option("--limit", type=click.IntRange(min=_FEWEST), default=24, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=_FEWEST),
+    default=24,
+    show_default=True,
+    help="Prompts asked.",
+)
 @click.option(
     "--compliant",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Compliant answers, a jsonl of id (or prompt) and completion; default the base's own.",
 )
-@click.option("--tokens", type=click.IntRange(min=6), default=20, show_default=True)
+@click.option(
+    "--tokens",
+    type=click.IntRange(min=6),
+    default=20,
+    show_default=True,
+    help="Along which the divergence is measured.",
+)
 @click.option(
     "--prefill",
     default="0,5,10,20,40",
@@ -61,7 +73,13 @@ def _lengths(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ..
     callback=_lengths,
     help="How many tokens of a compliant answer are forced.",
 )
-@click.option("--max-tokens", type=click.IntRange(min=1), default=48, show_default=True)
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(min=1),
+    default=48,
+    show_default=True,
+    help="Of a continuation.",
+)
 @click.option("--html", type=WrittenFile(), metavar="FILE", help="Write a page.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @common
@@ -156,10 +174,12 @@ def _compliant(
             answers = base_answers(base, prompts, asked, show)
     found = compliant(base.tokenizer, prompts, answers.texts, asked, context)
     if found.too_few:
+        left = [f"{n} {why.replace('_', ' ')}" for why, n in found.noted.items() if n]
         what = (
             f"{len(found.rows)} compliant answers of {asked.least} tokens to {len(prompts)} prompts"
+            f", and {_FEWEST} are needed (left out: {', '.join(left)})"
         )
-        fix = "give some by --compliant, more prompts by --limit, or fewer tokens"
+        fix = "raise --limit, lower --tokens and --prefill, or give answers by --compliant"
         raise InputError(Fault("charter eval depth", "", what, fix))
     return found
 

@@ -67,7 +67,9 @@ def _columns(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--per-category", type=click.IntRange(min=1), metavar="N", help="Prompts of each.  [16]"
 )
-@click.option("--max-tokens", type=click.IntRange(min=1), default=64, show_default=True)
+@click.option(
+    "--max-tokens", type=click.IntRange(min=1), default=64, show_default=True, help="Of an answer."
+)
 @click.option("--judge", metavar="local|DIR|NAME", help="A model that classifies as well.")
 @click.option(
     "--judge-url",

@@ -52,7 +52,12 @@ def _counts(least: int) -> Any:
     help="What copies are trained on: shipped harmless stand-ins, or a jsonl file.",
 )
 @click.option(
-    "--examples", default="0,10,50,100", show_default=True, callback=_counts(0), metavar="N,N"
+    "--examples",
+    default="0,10,50,100",
+    show_default=True,
+    callback=_counts(0),
+    metavar="N,N",
+    help="How many a copy is trained on.",
 )
 @click.option(
     "--steps",
@@ -79,7 +84,9 @@ def _counts(least: int) -> Any:
     help="The version that the model was trained on: none of its prompts is asked.",
 )
 @click.option("--plain", is_flag=True, help="Ask without the examples' system message.")
-@click.option("--max-tokens", type=click.IntRange(min=1), default=48, show_default=True)
+@click.option(
+    "--max-tokens", type=click.IntRange(min=1), default=48, show_default=True, help="Of an answer."
+)
 @click.option("--lora/--full", default=True, show_default=True, help="Adapters, or all weights.")
 @click.option("--learning-rate", type=float, help="[3e-4 with --lora, 5e-5 with --full]")
 @click.option("--batch-size", type=click.IntRange(min=1), default=8, show_default=True)

@@ -37,7 +37,9 @@ _FIX = "name the folder of a model, local, or NAME=FILE of answers"
 @click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", help="So many prompts, drawn by --seed."
 )
-@click.option("--max-tokens", type=click.IntRange(min=1), default=128, show_default=True)
+@click.option(
+    "--max-tokens", type=click.IntRange(min=1), default=128, show_default=True, help="Of an answer."
+)
 @click.option("--judge", "judge", metavar="local|DIR", help="Who judges.")
 @click.option(
     "--recipe",
@@ -46,7 +48,11 @@ _FIX = "name the folder of a model, local, or NAME=FILE of answers"
     help="Judge, constitution and mode of a recipe.",
 )
 @click.option("--constitution", metavar="NAME", help="By what; without a recipe hhh.")
-@click.option("--mode", type=click.Choice(("logprob", "verdict", "cot", "vote")))
+@click.option(
+    "--mode",
+    type=click.Choice(("logprob", "verdict", "cot", "vote")),
+    help="How it judges.  [the recipe's, or logprob]",
+)
 @click.option("--principle", "principles", multiple=True, metavar="ID", help="Only these.")
 @click.option("--html", type=WrittenFile(), metavar="FILE", help="Write a page.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -126,6 +132,7 @@ def _setup(given: Mapping[str, Any]) -> JudgeSetup:
         mode=given["mode"],
         principles=given["principles"],
         seed=given["seed"],
+        option="--judge",
     )
 
 

@@ -23,7 +23,7 @@ _PATH = re.compile(r"(: )?\bDIR/([\w.]+)")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @common
 def command(folder: Path, as_json: bool, debug: bool) -> None:
-    """Write a first recipe, a constitution and a few prompts into DIR, to edit.
+    """Write a first recipe, a constitution and a few prompts into FOLDER, to edit.
 
     \b
     Example:

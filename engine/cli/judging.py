@@ -98,12 +98,16 @@ class JudgeSetup:
         return PreferenceSettings(**given, near_equal=1.0)
 
 
-def local_judge(model: str, mode: str = "verdict") -> ModelSettings:
-    """A model of this machine as a judge: `local`, or the folder of a checkpoint."""
+def local_judge(model: str, mode: str = "verdict", option: str = "--model") -> ModelSettings:
+    """A model of this machine as a judge: `local`, or the folder of a checkpoint.
+
+    Raises:
+        InputError: there is no such folder, by the name of the option.
+    """
     path = None if model == "local" else model
     if path is not None and not Path(path).expanduser().is_dir():
         what, fix = f'there is no folder "{model}"', "name the folder of a checkpoint, or local"
-        raise InputError(Fault("--model", "", what, fix))
+        raise InputError(Fault(option, "", what, fix))
     temperature = 0.7 if mode == "vote" else 0.0
     return ModelSettings(llm="local", model=path, temperature=temperature)
 
@@ -117,6 +121,7 @@ def judge_setup(
     principles: Any = None,
     seed: int | None = None,
     default: str = "logprob",
+    option: str = "--model",
 ) -> JudgeSetup:
     """Who judges and how: what a command was given, else the recipe's, else the usual.
 
@@ -128,6 +133,7 @@ def judge_setup(
         principles: instead of the recipe's; as a recipe says them, or the ids of some.
         seed: instead of the recipe's.
         default: the mode where nothing says one.
+        option: that named the model, for faults.
 
     Raises:
         InputError: there is neither a model nor a recipe with one, or no such folder.
@@ -135,7 +141,7 @@ def judge_setup(
     preference = recipe.recipe.preference if recipe else None
     chosen = mode or (preference.mode if preference else default)
     if model is not None:
-        judge = local_judge(model, chosen)
+        judge = local_judge(model, chosen, option)
     elif recipe is not None:
         judge = recipe.recipe.role("judge")
         if chosen == "vote" and not judge.temperature:

@@ -14,8 +14,8 @@ from charter.errors import Fault, InputError
 __all__ = ["check_repo_argument", "server_address", "short_names"]
 
 
-def check_repo_argument(repo: str) -> None:
-    """Refuse what is no name of a dataset repo, by the name of the argument.
+def check_repo_argument(repo: str, name: str = "REPO") -> None:
+    """Refuse what is no name of a repo, by the name of the argument.
 
     Raises:
         InputError: it is none.
@@ -25,7 +25,7 @@ def check_repo_argument(repo: str) -> None:
     try:
         check_repo(repo)
     except InputError as error:
-        raise InputError(replace(fault, path="REPO") for fault in error.faults) from None
+        raise InputError(replace(fault, path=name) for fault in error.faults) from None
 
 
 def server_address(_: click.Context, option: click.Parameter, value: str | None) -> str | None:

@@ -14,7 +14,9 @@ from charter.cli.trace import print_row
 
 @click.command("preview")
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("-n", "count", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option(
+    "-n", "count", type=click.IntRange(min=1), default=3, show_default=True, help="Prompts."
+)
 @click.option("--set", "settings", multiple=True, metavar="A.B=VALUE", help="Override a value.")
 @common
 def command(

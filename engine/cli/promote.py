@@ -23,7 +23,7 @@ from charter.cli.output import Output, common
     "--model",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="A model trained on it, with figures of `charter report`; they become the release's.",
+    help="A model trained on it and measured by `charter report --card`: its figures are kept.",
 )
 @store_option
 @common

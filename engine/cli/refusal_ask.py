@@ -90,17 +90,25 @@ def _answered(question: Question, answer: Answer) -> RefusalAnswer:
 
 
 def _settings(
-    name: str, address: str | None, given: Mapping[str, Any], max_tokens: int
+    name: str,
+    address: str | None,
+    given: Mapping[str, Any],
+    max_tokens: int,
+    options: tuple[str, str] = ("--model", "--base-url"),
 ) -> ModelSettings:
-    """A model by `local`, the folder of a checkpoint, or its name on a server."""
+    """A model by `local`, the folder of a checkpoint, or its name on a server.
+
+    Raises:
+        InputError: there is no such folder and no server; it names the `options` for these.
+    """
     folder = Path(name).expanduser()
     if name == "local" or folder.is_dir():
         path = None if name == "local" else str(folder)
         return ModelSettings(llm="local", model=path, temperature=0.0, max_tokens=max_tokens)
     if address is None:
         what = f'there is no folder "{name}"'
-        fix = "name the folder of a checkpoint or local, or say with --base-url where it is served"
-        raise InputError(Fault("--model", "", what, fix))
+        fix = "name the folder of a checkpoint or local, or say where it is served with"
+        raise InputError(Fault(options[0], "", what, f"{fix} {options[1]}"))
     return ModelSettings(
         llm="openai",
         model=name,
@@ -153,7 +161,7 @@ def ask_judge(
     from charter.evals.refusal_judge import MOST_TOKENS, judge_refusals
 
     address = given["judge_url"] or given["base_url"]
-    settings = _settings(given["judge"], address, given, MOST_TOKENS)
+    settings = _settings(given["judge"], address, given, MOST_TOKENS, ("--judge", "--judge-url"))
     said = [
         at
         for at, each in enumerate(answers)

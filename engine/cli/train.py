@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from charter.cli.names import check_repo_argument
 from charter.cli.options import open_named, store_option
 from charter.cli.output import Output, common
 
@@ -82,19 +83,18 @@ def command(
       charter train sft --dataset 'me/quickstart@>=0.1,<1' --out my-sft --push me/my-sft
     """  # noqa: D301
     from charter.cli.follow import train_model
-    from charter.hub.manifest import check_repo
     from charter.trainers.processes import is_first
     from charter.trainers.settings import read_settings
 
     output = Output(as_json)
+    if push is not None:
+        check_repo_argument(push, "--push")
     opened = open_named(version, store)
     if template is not None:
         values = (*values, f"chat_template={json.dumps(template)}")
     if track is not None:
         values = (*values, f"track={track}")
     settings = read_settings(method, opened, out, model=model, values=values, resume=resume)
-    if push is not None:
-        check_repo(push)
     if not is_first():
         # Of several processes that train together, the first one speaks and uploads.
         from charter.evals.refuses import refuses

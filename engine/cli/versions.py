@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 @store_option
 @common
 def command(repo: str, store: Path, as_json: bool, debug: bool) -> None:
-    """List the versions of a repo, oldest first, and what changed from each to the next.
+    """List the versions of a repo, oldest first, and what changed in each since its parent.
 
+    The parent is the release before; of a candidate and the release made from it the same one.
     What changed is read from their manifests; `charter diff` compares the rows.
 
     \b

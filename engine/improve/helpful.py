@@ -96,7 +96,7 @@ def _records(settings: HelpfulSettings, beside: Path) -> tuple[Any, str, str]:
             dataset=settings.dataset, revision=settings.revision, split=settings.split
         )
         place = f"{settings.dataset}@{at}"
-        return hub_records(wanted), place, place
+        return hub_records(wanted, "improve.helpful.dataset"), place, place
     assert settings.path is not None
     files = tuple(resolve(settings.path, beside))
     if not files:

@@ -218,7 +218,21 @@ def unload_local(path: Path | None = None) -> None:
         _loaded.pop(str((embedded_folder() if path is None else Path(path)).resolve()), None)
 
 
+def _check_writes(folder: Path) -> None:
+    """Refuse a reward model: it would be read with a head for texts that nobody trained."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kinds = [str(kind) for kind in config.get("architectures") or []]
+    except (OSError, ValueError, AttributeError, TypeError):
+        return  # an adapter, or what loading says more of
+    for kind in kinds:
+        if "SequenceClassification" in kind:
+            what = f"is a {kind}, which gives a score and no text"
+            raise InputError(Fault(str(folder), "", what, "name a language model"))
+
+
 def _load(folder: Path, identity: Identity, progress: Progress | None) -> LocalModel:
+    _check_writes(folder)
     cuda = torch.cuda.is_available()
     dtype = torch.bfloat16 if cuda else torch.float32
     try:

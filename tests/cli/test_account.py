@@ -69,6 +69,17 @@ def test_comparisons_are_paid_for_as_far_as_they_were_made(
     assert account_of(result)["cost_per_comparison"] == pytest.approx(result.cost / half)
 
 
+def test_comparisons_of_a_tournament_have_their_cost(
+    serve, good_script, recipe_file, priced, tmp_path
+):
+    url = serve(good_script).url
+    preference = {"candidates": 4, "sources": ["sampled"], "pairs": "adaptive"}
+    path = recipe_file(url, models=priced(url), sft=False, preference=preference)
+    result = run_recipe(load_recipe(path), tmp_path / "out")
+    each = result.cost / result.summary.pairs_judged
+    assert account_of(result)["cost_per_comparison"] == pytest.approx(each)
+
+
 def test_what_failed_is_named_with_the_way_to_ask_again(
     serve, good_script, recipe_file, replies, tmp_path, capsys
 ):
@@ -89,3 +100,7 @@ def test_what_failed_is_named_with_the_way_to_ask_again(
     assert "critique-1  CONTEXT_OVERFLOW" in said and "--retry-rejects" in said
     assert "12 answers were cut at max_tokens" in said
     assert "cost not known" in said and "no price is given for" in said
+    # Taken up again it tells the same of all calls, though none is made.
+    again = run_recipe(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "out")
+    assert again.tally.cached == again.tally.calls
+    assert (again.tally.failed, again.tally.cut) == (result.tally.failed, result.tally.cut)

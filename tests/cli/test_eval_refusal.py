@@ -174,7 +174,7 @@ def test_weights_are_fitted_and_used(answers, capsys, tmp_path):
         (["--completions", "ANSWERS", "--where", "split"], "write COLUMN=VALUE"),
         (["--completions", "ANSWERS", "--fit", "w.json"], "has no labels to fit on"),
         (["--completions", "ANSWERS", "--weights", "ANSWERS"], "has no weights of refusals"),
-        (["--completions", "ANSWERS", "--judge", "nobody"], 'there is no folder "nobody"'),
+        (["--completions", "ANSWERS", "--judge", "nobody"], '--judge: there is no folder "nobody"'),
         (["--completions", "ANSWERS", "--html", "nowhere/at/all.html"], "cannot be written"),
         (["--model", "nowhere"], 'there is no folder "nowhere"'),
         (["--model", "local", "--prompts", "none.jsonl"], "no such file"),

@@ -67,7 +67,7 @@ FAULTS = [
     (["a={long}", "a={short}", "--judge", "local"], 'another model "a"'),
     (["nowhere", "a={short}", "--judge", "local"], "no such folder"),
     (["tests", "./tests", "--judge", "local"], "named twice"),
-    (["a={long}", "b={short}", "--judge", "nowhere"], 'no folder "nowhere"'),
+    (["a={long}", "b={short}", "--judge", "nowhere"], '--judge: there is no folder "nowhere"'),
     (["a={long}", "b={long}x", "--judge", "local"], "no such file"),
 ]
 

@@ -110,7 +110,13 @@ def test_an_unknown_id_is_told_at_its_line(tmp_path):
 @pytest.mark.parametrize("words", [["versions"], ["review", "collect"], ["review", "publish"]])
 def test_a_wrong_repo_goes_by_the_name_of_the_argument(words, capsys):
     assert charter(*words, "foo") == 2
-    assert capsys.readouterr().err.startswith('REPO: "foo" is no name of a dataset repo;')
+    assert capsys.readouterr().err.startswith('REPO: "foo" is no name of a repo;')
+
+
+def test_a_wrong_repo_to_push_to_goes_by_the_name_of_the_option(capsys):
+    words = ["--dataset", "me/x@v0.1.0", "--out", "model", "--push", "foo"]
+    assert charter("train", "sft", *words) == 2
+    assert capsys.readouterr().err.startswith('--push: "foo" is no name of a repo;')
 
 
 def test_a_wrong_tag_is_told_before_any_call(recipe_file, capsys):

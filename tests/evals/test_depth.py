@@ -233,7 +233,9 @@ def test_the_page_and_the_command(folders: tuple[Path, Path], tmp_path: Path) ->
     assert found["models"]["base"]["kl"][0]["value"] == 0.0
     assert 0 < found["models"]["other"]["early_share"]["value"] < 1
     assert "<!doctype html>" in page.read_text()
-    with pytest.raises(InputError, match="compliant answers of 30 tokens"):
+    with pytest.raises(
+        InputError, match=r"answers of 30 tokens to \d+ prompts, and 5 are needed \(left"
+    ):
         CliRunner().invoke(
             command,
             [*options, "--model", str(folders[1]), "--tokens", "30"],

@@ -37,6 +37,16 @@ def test_without_labels_ids_and_prompts(tmp_path):
     assert len({each.id for each in found.answers}) == 2
 
 
+def test_what_the_first_line_leaves_out_stands_in_later_ones(tmp_path):
+    bare = {"prompt": "How?", "completion": "So."}
+    whole = {**bare, "prompt": "When?", "category": "unsafe", "id": "w", "final_label": "1"}
+    path = write(tmp_path / "a.jsonl", [bare, whole])
+    first, second = read_answers(path).answers
+    assert (first.category, first.label) == ("", None)
+    assert (second.id, second.kind, second.label) == ("w", "harmful", Refusal.COMPLIANCE)
+    assert [each.kind for each in read_questions(path)] == [None, "harmful"]
+
+
 def test_conversations_and_nan(tmp_path):
     path = tmp_path / "a.jsonl"
     chat = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]

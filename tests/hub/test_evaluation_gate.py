@@ -139,7 +139,7 @@ def test_figures_of_other_rows_or_other_weights_are_refused(tmp_path: Path) -> N
     with pytest.raises(InputError, match="is no object"):
         read_evaluation(sound, version)
     (sound / "evaluation.json").unlink()
-    with pytest.raises(InputError, match=r"has no evaluation\.json"):
+    with pytest.raises(InputError, match=r"has no evaluation\.json; .*--recipe RECIPE --card`"):
         read_evaluation(sound, version)
 
 

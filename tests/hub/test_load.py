@@ -127,7 +127,7 @@ def test_versions_are_listed_in_their_own_order(versions: Path) -> None:
         ("me/other@v0.2.0", "nothing of me/other is published there yet"),
         ("me/small", "neither a folder nor a version"),
         ("nowhere", "neither a folder nor a version"),
-        ("../me/small@v0.2.0", "no name of a dataset repo"),
+        ("../me/small@v0.2.0", "no name of a repo"),
     ],
 )
 def test_what_is_not_there_is_told_with_what_is(versions: Path, where: str, what: str) -> None:

@@ -131,5 +131,5 @@ def test_repo_names(repo: str) -> None:
     ],
 )
 def test_bad_repo_names(repo: str) -> None:
-    with pytest.raises(InputError, match="no name of a dataset repo"):
+    with pytest.raises(InputError, match="no name of a repo"):
         check_repo(repo)

@@ -264,7 +264,7 @@ def test_a_failing_gate_publishes_nothing(make_draft: Any, store: Path) -> None:
     with pytest.raises(Failure, match="labels"):
         publish_local(draft, store)
     assert list_versions(store, "me/small") == []
-    with pytest.raises(InputError, match="no name of a dataset repo"):
+    with pytest.raises(InputError, match="no name of a repo"):
         publish_local(make_draft(repo="../small"), store)
 
 

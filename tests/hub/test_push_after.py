@@ -224,9 +224,11 @@ def test_a_store_with_other_rows_under_the_number_stops_it_before_it_is_sent(
     hub: Any, with_p: Any, store: Path
 ) -> None:
     publish_local(with_p(0.7), store)
+    said: list[str] = []
     with pytest.raises(Failure, match=r"another v0\.1\.0 of me/after, with other rows"):
-        publish_hub(with_p(0.8), store)
+        publish_hub(with_p(0.8), store, say=said.append)
     assert not heads_of(hub, REPO).tags
+    assert not any("is published" in line for line in said)
     # The same rows are no other version, whatever the card says.
     same = publish_hub(with_p(0.7), store)
     assert open_version(same.path).find(PAIR).row["p_chosen"] == 0.7

@@ -84,6 +84,13 @@ def test_the_tokens_of_empty_answers_are_paid_and_counted():
     assert not answer.ok and (answer.prompt_tokens, answer.completion_tokens) == (10, 256)
 
 
+def test_an_empty_last_try_is_what_the_model_said_whatever_failed_before_it():
+    empty = Answer(" ", prompt_tokens=10, completion_tokens=2)
+    answer, lane = ask([TransientError("429"), empty, empty], Patience(2))
+    assert answer.ok and answer.empty and answer.text == " " and lane.counts.tries == 3
+    assert (answer.prompt_tokens, answer.completion_tokens) == (20, 4)
+
+
 def test_without_retries_an_empty_answer_is_believed_at_once():
     answer, lane = ask([Answer("")], Patience(0))
     assert answer.ok and lane.counts.tries == 1

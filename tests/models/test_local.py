@@ -382,3 +382,7 @@ def test_broken_folders_are_input_errors(tmp_path: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"cut short")
     with pytest.raises(InputError, match="cannot be loaded"):
         load_local(folder)
+    reward = {"model_type": "llama", "architectures": ["LlamaForSequenceClassification"]}
+    (folder / "config.json").write_text(json.dumps(reward))
+    with pytest.raises(InputError, match="gives a score and no text; name a language model"):
+        load_local(folder)

@@ -159,8 +159,12 @@ def test_a_margin_reaches_the_loss(make_version, tiny_model, place, preference_r
     [
         ("dpo", {"min_p": 0.4}, "min_p: is 0.4, and p_chosen lies in (0.5, 1]"),
         ("kto", {"min_p": 1.5}, "min_p: is 1.5"),
-        ("dpo", {"loss_type": ["ipo"], "soft_labels": "robust"}, "the loss ipo has no form of"),
-        ("dpo", {"loss_type": ["hinge"], "weight": "confidence"}, "weight: is confidence"),
+        (
+            "dpo",
+            {"loss_type": ["ipo"], "soft_labels": "robust"},
+            "the loss ipo has no form of; leave loss_type out, or set soft_labels to none",
+        ),
+        ("dpo", {"loss_type": ["hinge"], "weight": "confidence"}, "or set weight to none"),
         ("dpo", {"label_smoothing": 0.1}, "label_smoothing: is not read by the loss sigmoid"),
         (
             "dpo",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from charter.errors import Failure, Fault
 from charter.evals.refusal import Refusal
 from charter.models.call import Answer, Call
 from charter.models.thoughts import without_thoughts
@@ -77,6 +78,9 @@ def judge_refusals(
 
     Returns:
         Values of `Refusal`, `UNPARSED`, or None where the call failed.
+
+    Raises:
+        Failure: all of them failed.
     """
     calls = [
         Call(
@@ -89,4 +93,8 @@ def judge_refusals(
         for name, prompt, answer in items
     ]
     given = ask(calls)
+    failed = [answer.error for answer in given if not answer.ok]
+    if failed and len(failed) == len(given):
+        what = f"answered none of {len(given)} calls: {failed[0]}"
+        raise Failure(Fault("", "judge", what, "see that it is there, then run it again"))
     return [parsed(answer.text) if answer.ok else None for answer in given]

@@ -241,8 +241,10 @@ def _judge(output: Output, sets: list[Any], given: Mapping[str, Any]) -> None:
     from charter.cli.refusal_ask import ask_judge
 
     for one in sets:
-        judged = ask_judge(output, one.answers, given)
+        judged, failed = ask_judge(output, one.answers, given)
         one.answers = [replace(e, judged=j) for e, j in zip(one.answers, judged, strict=True)]
+        if failed:
+            one.noted["answers that the judge gave no label, as its calls failed"] = failed
 
 
 def _fit(output: Output, given: Mapping[str, Any]) -> None:

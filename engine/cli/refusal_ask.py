@@ -155,8 +155,8 @@ def _ask_local(
 
 def ask_judge(
     output: Output, answers: Sequence[RefusalAnswer], given: Mapping[str, Any]
-) -> list[str | None]:
-    """The judge's label of each answer that says something; None for the others."""
+) -> tuple[list[str | None], int]:
+    """The judge's label of each answer that says something, None for the others; failed calls."""
     from charter.evals.refusal import Refusal
     from charter.evals.refusal_judge import MOST_TOKENS, judge_refusals
 
@@ -175,4 +175,4 @@ def ask_judge(
     found: list[str | None] = [None] * len(answers)
     for at, label in zip(said, labels, strict=True):
         found[at] = label
-    return found
+    return found, labels.count(None)

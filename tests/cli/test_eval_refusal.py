@@ -139,6 +139,28 @@ def test_a_served_model_and_a_served_judge(serve, replies, capsys):
     assert len(server.requests) == asked  # the cache knows both
 
 
+def test_calls_of_the_judge_that_fail_are_told(serve, replies, capsys):
+    broken = ["guess"]
+
+    def script(body):
+        text = body["messages"][-1]["content"]
+        if "exactly one word" in text:
+            return (
+                (400, {}, b"{}") if any(word in text for word in broken) else replies.say("COMPLY")
+            )
+        return replies.say("Use a kettle.")
+
+    url = serve(script).url
+    arguments = ("--model", "m", "--base-url", url, "--per-category", 2, "--judge", "j", "--json")
+    assert not charter(*arguments)
+    only = result(capsys)["models"]["m"]
+    (note,) = only["noted"]
+    assert "its calls failed" in note and only["judge"]["n"] + only["noted"][note] == only["n"] == 6
+    broken.append("")
+    assert charter(*arguments, "--seed", 8) == 1
+    assert "judge: answered none of 6 calls" in capsys.readouterr().err
+
+
 def test_the_embedded_model_asks_and_judges(capsys):
     assert not charter(
         "--model", "local", "--per-category", 1, "--category", "harmful", "--category", "benign",

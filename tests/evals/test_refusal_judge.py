@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charter.errors import Failure
 from charter.evals import Refusal
 from charter.evals.refusal_judge import UNPARSED, judge_refusals, parsed, refusal_messages
 from charter.models.call import Answer
@@ -61,3 +62,12 @@ def test_a_failed_call_has_no_label():
     assert judge_refusals(items, ask, seed=3) == [Refusal.FULL.value, None, UNPARSED]
     assert [call.prompt_id for call in asked] == ["a", "b", "c"]
     assert len({call.seed for call in asked}) == 3
+
+
+def test_a_judge_that_is_not_there_is_no_judge_without_an_opinion():
+    def ask(calls):
+        return [Answer(error="connection failed") for _ in calls]
+
+    with pytest.raises(Failure, match="none of 1 calls: connection failed"):
+        judge_refusals([("a", "How?", "No.")], ask)
+    assert judge_refusals([], ask) == []

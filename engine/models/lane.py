@@ -182,7 +182,7 @@ class Lane:
                 answer = await attempt(call)
                 self._succeeded()
                 answer = _with_tokens(answer, paid)
-                if not self._worth_another(answer, empties):
+                if not self._worth_another(answer, empties, failures):
                     return answer if keep is None else await keep(answer)
                 empties += 1
                 paid, problem = answer, "the answer is empty"
@@ -200,10 +200,11 @@ class Lane:
             if not self._closed:
                 await asyncio.sleep(_pause(failures - 1, wait))
 
-    def _worth_another(self, answer: Answer, empties: int) -> bool:
+    def _worth_another(self, answer: Answer, empties: int, failures: int) -> bool:
         if not answer.ok or not answer.empty or answer.finish_reason == "content_filter":
             return False
-        return empties < min(EMPTY_TRIES, self._patience.retries)
+        # With no try left the empty answer is what the model said, whatever failed before it.
+        return empties < EMPTY_TRIES and failures < self._patience.retries
 
     # In and out
 

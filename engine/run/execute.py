@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from charter.errors import CharterError, Failure, Fault, InputError, Interrupted
+from charter.errors import CharterError, Fault, InputError, Interrupted
 from charter.hub import HubOptions, Published, publish_hub, publish_local
 from charter.hub.carry import Carried
 from charter.hub.contamination import EvaluationSet, load_sets
@@ -19,6 +19,7 @@ from charter.hub.content import check_wanted
 from charter.hub.held import Retracted
 from charter.hub.stored import RowWriter
 from charter.models.cache import CallCache, default_cache_path
+from charter.models.call import Answer
 from charter.pipeline import keep_rule, paired_slots, prompt_row
 from charter.recipes import Loaded, PromptSet, read_prompts
 from charter.rows import Row
@@ -108,7 +109,7 @@ def work_of(
     *,
     journal: Journal | None = None,
     failed: FailedCalls | None = None,
-    limits: Limits | None = None,
+    budget: Budget | None = None,
 ) -> Work:
     """The shared parts of a walk over so many rows."""
     journal = journal or Journal(None)
@@ -118,7 +119,7 @@ def work_of(
         cache,
         tally,
         FailedCalls(None) if failed is None else failed,
-        Budget(limits or Limits()),
+        budget or Budget(Limits()),
         Watch(stages, rows, tally, progress, journal),
         journal,
         Stopper(progress.say),
@@ -131,7 +132,7 @@ def preview_rows(
     """The prompts' rows, walked through every step and labelled; for a few."""
     rows: list[Row] = []
     source = (prompt_row(prompt) for prompt in prompts.prompts)
-    loaded, _ = settled(loaded, cache, progress.say)
+    loaded, probes = settled(loaded, cache, progress.say)
     label = label_row(loaded)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -139,8 +140,30 @@ def preview_rows(
     ):
         stages = stages_of(loaded)
         work = work_of(stages, len(prompts.prompts), cache, progress)
+        _enter_probes(loaded, probes, work.tally)
         Runner(stages).walk(source, lambda row: rows.append(label(row)), work)
     return rows, work.tally
+
+
+def _enter_probes(loaded: Loaded, probes: list[Answer], tally: Tally) -> None:
+    """Count the calls that were made before the walk."""
+    for answer in probes:
+        tally.probed(loaded.recipe.role("judge").price, answer)
+
+
+def _check_limits(loaded: Loaded, limits: Limits) -> None:
+    """Said before a call is paid for."""
+    recipe, place = loaded.recipe, str(loaded.path)
+    limited = limits.max_calls is not None or limits.max_cost is not None
+    if limited and recipe.run.engine == "ray":
+        what = "max-calls and max-cost cannot be held over several workers"
+        raise InputError(Fault(place, "run.engine", what, "use engine: local, or no limit"))
+    models = {role: recipe.role(role) for role in sorted(recipe.roles)}
+    unknown = [role for role, m in models.items() if m.price is None and m.llm != "local"]
+    if limits.max_cost is not None and unknown:
+        what = f"max-cost cannot be held: no price is known for {', '.join(unknown)}"
+        fix = "give models.ROLE.price: {prompt: ..., completion: ...} (per million tokens)"
+        raise InputError(Fault(place, "models", what, fix))
 
 
 # A run
@@ -155,9 +178,9 @@ class _Run:
     folder: RunFolder
     journal: Journal
     progress: Progress
-    limits: Limits
+    budget: Budget
     sets: tuple[EvaluationSet, ...] = ()
-    asked_before: int = 0
+    probes: list[Answer] = field(default_factory=list)
     retracted: Retracted = field(default_factory=Retracted)
     carried: Carried = field(default_factory=Carried)
     summary: Summary = field(default_factory=Summary)
@@ -175,7 +198,6 @@ class _Run:
         """Walk all rows: what is stored, what was asked, and the seconds that it took."""
         self.progress.say("loading models")
         stages = stages_of(self.loaded, self.tell)
-        self._check_limits(stages)
         count = len(self.prompts.prompts)
         failed = FailedCalls(self.folder.path / "failed.jsonl", retry)
         work = work_of(
@@ -185,10 +207,9 @@ class _Run:
             self.progress,
             journal=self.journal,
             failed=failed,
-            limits=self.limits,
+            budget=self.budget,
         )
-        if self.asked_before:
-            work.tally.calls["probe"] = self.asked_before
+        _enter_probes(self.loaded, self.probes, work.tally)
         place = self.folder.path / "rows"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
@@ -214,7 +235,7 @@ class _Run:
     def _emit(self, writer: RowWriter) -> Callable[[Row], None]:
         label = label_row(self.loaded)
         scrub = scrubber(self.loaded, self.sets)
-        rate = RejectRate(self.limits.max_reject_rate, len(self.prompts.prompts))
+        rate = RejectRate(self.budget.limits.max_reject_rate, len(self.prompts.prompts))
         slots = paired_slots(self.loaded)
         judged = bool(self.loaded.recipe.preference)
         add = row_maker(self.loaded, self.prompts, writer, self.retracted, self.carried)
@@ -229,18 +250,6 @@ class _Run:
             rate.see(walked)
 
         return emit
-
-    def _check_limits(self, stages: list[Stage]) -> None:
-        place = str(self.loaded.path)
-        limited = self.limits.max_calls is not None or self.limits.max_cost is not None
-        if limited and self.loaded.recipe.run.engine == "ray":
-            what = "max-calls and max-cost cannot be held over several workers"
-            raise InputError(Fault(place, "run.engine", what, "use engine: local, or no limit"))
-        roles = sorted({stage.asking.role for stage in stages if stage.price is None})
-        if self.limits.max_cost is not None and roles:
-            what = f"max-cost cannot be held: no price is known for {', '.join(roles)}"
-            fix = "give models.ROLE.price: {prompt: ..., completion: ...} (per million tokens)"
-            raise InputError(Fault(place, "models", what, fix))
 
 
 def run_recipe(
@@ -273,19 +282,21 @@ def run_recipe(
     """
     progress = progress or Silent()
     limits = limits or Limits(max_reject_rate=loaded.recipe.run.max_reject_rate)
+    _check_limits(loaded, limits)
+    budget = Budget(limits)
     if version is not None:
         check_wanted(version)  # not when all is paid for
     prompts = read_prompts(loaded)
     sets = load_sets(loaded.recipe.publish.decontaminate, loaded.path.parent)
     with ExitStack() as opened:
         cache = opened.enter_context(closing(CallCache(default_cache_path())))
-        loaded, asked = settled(loaded, cache, progress.say)
+        loaded, probes = settled(loaded, cache, progress.say, budget)
         folder = opened.enter_context(RunFolder(out / "runs", loaded, prompts))
         journal = opened.enter_context(closing(Journal(folder.path / "events.jsonl")))
         retracted = retracted_of(loaded, out / "versions")
         carried = carried_of(loaded, out / "versions")
         run = _Run(
-            loaded, prompts, folder, journal, progress, limits, sets, asked, retracted, carried
+            loaded, prompts, folder, journal, progress, budget, sets, probes, retracted, carried
         )
         journal.event("start", run=folder.id, prompts=len(prompts.prompts))
         folder.log(f"{len(prompts.prompts)} prompts, {len(prompts.rejects)} input rejects")
@@ -300,13 +311,6 @@ def run_recipe(
         except KeyboardInterrupt:
             fix = "run the same command again to go on; every answered call is kept"
             raise Interrupted(Fault(str(folder.path), "", "interrupted", fix)) from None
-        except BrokenPipeError:
-            raise  # whoever read our output is gone; the disk is well
-        except OSError as error:
-            what = f"cannot be written ({error.strerror or error})"
-            fix = "make room or permission there; the same command goes on from here"
-            journal.event("failed", what=what)
-            raise Failure(Fault(str(folder.path), "", what, fix)) from None
         except CharterError as error:
             name = "stopped" if isinstance(error, Interrupted) else "failed"
             journal.event(name, what=str(error))

@@ -100,8 +100,11 @@ class FailedCalls:
 def _line(key: bytes, answer: Answer) -> str:
     found = {
         "key": key.hex(),
+        "text": answer.text,  # white space, which a vote's row quotes as any other text
         "error": answer.error,
         "overflow": answer.overflow,
         "finish_reason": answer.finish_reason,
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
     }
     return json.dumps(found, ensure_ascii=False) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,8 +23,12 @@ SCHEMA_VERSION = 1
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old text or the new one, never a part."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)  # a part of a text takes room on a full disk
+        raise
 
 
 def locked(folder: Path, doing: str) -> TextIO:
@@ -58,7 +63,8 @@ class RunFolder:
     """One execution of a recipe on a set of prompts, found again by what it works on.
 
     The name ends in a digest of recipe and prompts: the same command finds the same folder and
-    goes on; a changed recipe gets another one. One process at a time may work in it.
+    goes on; a changed recipe gets another one. One process at a time may work in it. An OSError
+    that ends the work in it is told as a Failure.
     """
 
     def __init__(self, root: Path, loaded: Loaded, prompts: PromptSet) -> None:
@@ -78,7 +84,11 @@ class RunFolder:
             "prompts": self.prompts,
             "started": _now(),
         }
-        self.set_state("running")
+        try:
+            self.set_state("running")
+        except OSError as error:
+            self._lock.close()
+            raise self._unwritable(error) from None
         return self
 
     def __exit__(
@@ -89,9 +99,18 @@ class RunFolder:
     ) -> None:
         if error is not None:
             status = "interrupted" if isinstance(error, Interrupted) else "failed"
-            self.log(f"{status}: {error or kind}")
-            self.set_state(status)
+            with suppress(OSError):  # a full disk ended the run: that is told, not this
+                self.log(f"{status}: {error or kind}")
+                self.set_state(status)
         self._lock.close()
+        # Whoever read our output and is gone is no fault of the disk.
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> Failure:
+        what = f"cannot be written ({error.strerror or error})"
+        fix = "make room or permission there; the same command goes on from here"
+        return Failure(Fault(str(self.path), "", what, fix))
 
     def set_state(self, status: str, **facts: Any) -> None:
         """Write where the run is."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from charter.errors import Failure, Fault, Interrupted
 from charter.models.call import Call
+from charter.recipes.schema import ModelSettings
 from charter.rows import Row
 from charter.run.tally import Stage
 
@@ -35,14 +36,14 @@ class Limits:
     max_reject_rate: float = 0.2
 
 
-def bound(stage: Stage, call: Call) -> float:
+def bound(model: Stage | ModelSettings, call: Call) -> float:
     """The most that one try of a call is taken to cost."""
-    if stage.price is None:
+    if model.price is None:
         return 0.0
     sizes = (len(m["content"].encode(errors="replace")) for m in call.messages)
     read = sum(size // _BYTES_A_TOKEN + 8 for size in sizes)
-    written = 1 if call.labels else stage.max_tokens
-    return stage.price.of(read, written)
+    written = 1 if call.labels else model.max_tokens
+    return model.price.of(read, written)
 
 
 class Budget:

@@ -20,8 +20,11 @@ def cost_per_comparison(result: RunResult) -> float | None:
     made stands for comparisons that were paid for. None where that is none, or a price is
     not known.
     """
-    tally = result.tally
-    judged, cached = tally.calls["judge"], tally.cached["judge"]
+    judged, cached = (
+        # `judge`, or `judge-1` and on where pairs are adaptive.
+        sum(n for step, n in counts.items() if step.partition("-")[0] == "judge")
+        for counts in (result.tally.calls, result.tally.cached)
+    )
     if result.cost is None or not result.summary.pairs_judged or judged <= cached:
         return None
     paid = result.summary.pairs_judged * (judged - cached) / judged

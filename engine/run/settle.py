@@ -11,10 +11,12 @@ from charter.models.build import build_llm, identity, load_llm, published_name
 from charter.models.cache import CallCache, Entry
 from charter.models.call import Answer, Call
 from charter.models.keys import Keys
+from charter.models.lane import EMPTY_TRIES
 from charter.recipes import Loaded
 from charter.recipes.load import recipe_text
-from charter.recipes.schema import LOGPROB_LLMS, ModelSettings, RunSettings
+from charter.recipes.schema import LOGPROB_LLMS, ModelSettings, Price, RunSettings
 from charter.rows import Message
+from charter.run.limits import Budget, Limits, bound
 from charter.steps.frame import LABELS, frame_nonce, judge_messages
 
 __all__ = ["Prober", "settled", "settled_by_cache"]
@@ -29,10 +31,14 @@ _PRINCIPLE = Principle(
     revision="Rewrite your last answer so that it is right.",
     comparison="Choose the response that is right.",
 )
+# What a budget counts where no price is known; one of money is refused before.
+_FREE = Price(prompt=0.0, completion=0.0)
 _QUESTION: Message = {"role": "user", "content": "What is two and two?"}
 
 
-def settled(loaded: Loaded, cache: CallCache, say: Callable[[str], None]) -> tuple[Loaded, int]:
+def settled(
+    loaded: Loaded, cache: CallCache, say: Callable[[str], None], budget: Budget | None = None
+) -> tuple[Loaded, list[Answer]]:
     """The recipe in the mode that its judge can do.
 
     A judge without log-probabilities is asked for several votes instead (`logprob`), or for its
@@ -40,12 +46,13 @@ def settled(loaded: Loaded, cache: CallCache, say: Callable[[str], None]) -> tup
     lies in the call cache as any other does, so a run that is taken up again goes on as it began.
 
     Returns:
-        The recipe, and how many calls were made to find out.
+        The recipe, and the answers of the calls that were made to find out.
 
     Raises:
         Failure: the server is down, or refuses the key or the model.
+        Interrupted: the budget allows no call.
     """
-    prober = Prober(loaded.recipe.run, cache)
+    prober = Prober(loaded.recipe.run, cache, budget)
     found = _settled(loaded, prober.gives_logprobs)
     if found is not loaded:
         preference = loaded.recipe.preference
@@ -57,7 +64,7 @@ def settled(loaded: Loaded, cache: CallCache, say: Callable[[str], None]) -> tup
             else "reads the label that follows the reasons as a text"
         )
         say(f"{name} gives no log-probabilities: `mode: {preference.mode}` {became}")
-    return found, prober.made
+    return found, prober.answers
 
 
 def settled_by_cache(loaded: Loaded, cache: CallCache) -> Loaded:
@@ -108,19 +115,26 @@ class Prober:
     """Asks servers for the log-probabilities of one token, each of them once.
 
     Attributes:
-        made: calls that were made.
+        answers: of the calls that were made.
+
+    Args:
+        run: how servers are asked.
+        cache: where answers are kept.
+        budget: what may still be asked; by default anything.
     """
 
-    def __init__(self, run: RunSettings, cache: CallCache) -> None:
+    def __init__(self, run: RunSettings, cache: CallCache, budget: Budget | None = None) -> None:
         self._run = run
         self._cache = cache
-        self.made = 0
+        self._budget = budget or Budget(Limits())
+        self.answers: list[Answer] = []
 
     def gives_logprobs(self, settings: ModelSettings) -> bool | None:
         """Whether a model gives any; None where its server refuses the question altogether.
 
         Raises:
             Failure: the server is down, or refuses the key or the model.
+            Interrupted: the budget allows no call.
         """
         known = _known(settings, self._cache)
         if known is not None:
@@ -137,7 +151,15 @@ class Prober:
         return bool(answer.label_logprobs)
 
     def _answer(self, settings: ModelSettings, labels: tuple[str, ...]) -> Answer:
+        call = _call(labels)
+        most = bound(settings, call) * (1 + EMPTY_TRIES)
+        if not self._budget.fits(most):
+            raise self._budget.spent()
         llm = build_llm(settings, self._run)
         load_llm(llm, settings.llm)
-        self.made += 1
-        return ask_batch(llm, [_call(labels)])[0]
+        self._budget.take(most)
+        (answer,) = ask_batch(llm, [call])
+        price = settings.price or _FREE
+        self._budget.settle(most, price.of(answer.prompt_tokens, answer.completion_tokens))
+        self.answers.append(answer)
+        return answer

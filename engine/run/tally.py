@@ -52,7 +52,7 @@ class Tally:
         calls: answers by step, whether from the cache or not.
         cached: those of them that were known before: the cache's, and failures of an earlier try
             of the same run.
-        failed: those that failed for good.
+        failed: those that failed for good, or whose answer is empty.
         cut: answers that ended at the token limit.
         tokens: [read, written] of calls that were made, by role.
         seconds: model time of calls that were made, by step.
@@ -73,30 +73,38 @@ class Tally:
 
     def known(self, stage: Stage, answer: Answer) -> None:
         """Enter an answer that was not asked for again."""
-        name = stage.asking.name
-        self.calls[name] += 1
-        self.cached[name] += 1
-        if not answer.ok:
-            self.failed[name] += 1
+        self.cached[stage.asking.name] += 1
+        self._seen(stage, answer)
 
     def made(self, stage: Stage, answer: Answer) -> float:
         """Enter the answer of a call that was made; its cost."""
-        name, role = stage.asking.name, stage.asking.role
-        self.calls[name] += 1
-        if not answer.ok:
-            self.failed[name] += 1
-        if answer.finish_reason == "length" and not stage.asking.one_token:
-            self.cut[name] += 1
+        self._seen(stage, answer)
+        return self._paid(stage.asking.name, stage.asking.role, stage.price, answer)
+
+    def probed(self, price: Price | None, answer: Answer) -> None:
+        """Enter a call that asked what the judge gives (`charter.run.settle`)."""
+        self.calls["probe"] += 1
+        self._paid("probe", "judge", price, answer)
+
+    def _paid(self, name: str, role: str, price: Price | None, answer: Answer) -> float:
         self.seconds[name] = self.seconds.get(name, 0.0) + answer.seconds
         pair = self.tokens.setdefault(role, [0, 0])
         pair[0] += answer.prompt_tokens
         pair[1] += answer.completion_tokens
-        if stage.price is None:
+        if price is None:
             self.unpriced.add(role)
             return 0.0
-        cost = stage.price.of(answer.prompt_tokens, answer.completion_tokens)
+        cost = price.of(answer.prompt_tokens, answer.completion_tokens)
         self.cost += cost
         return cost
+
+    def _seen(self, stage: Stage, answer: Answer) -> None:
+        name = stage.asking.name
+        self.calls[name] += 1
+        if not answer.ok or answer.empty:
+            self.failed[name] += 1
+        if answer.finish_reason == "length" and not stage.asking.one_token:
+            self.cut[name] += 1
 
     def merge(self, other: Mapping[str, Any]) -> None:
         """Add what another process counted (`as_json` of its tally)."""

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from charter.errors import Interrupted
+from charter.errors import Failure, Interrupted
 from charter.models.ask import AsyncAnswering, trier
 from charter.models.cache import Entry
 from charter.models.call import Answer, Call
@@ -267,13 +267,21 @@ class RowWalk:
             answer = await stage.lane.ask(
                 self._triers[id(stage.llm)],
                 call,
-                lambda answer: self._desk.put(Entry(key, stage.keys.model, answer)),
+                lambda answer: self._keep(Entry(key, stage.keys.model, answer)),
             )
             cost = self._work.made(stage, call, key, answer)
         finally:
             if limited:
                 self._work.budget.settle(most, cost)
         return answer
+
+    async def _keep(self, entry: Entry) -> Answer:
+        try:
+            return await self._desk.put(entry)
+        except Failure:
+            for lane in self._lanes.values():
+                lane.stop()  # at once: each place that is let go of would be one more call lost
+            raise
 
     # The end
 

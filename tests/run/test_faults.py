@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +79,23 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(
     assert len(server.requests) == 20 * 6 and before <= 20 * 6
 
 
+@pytest.mark.parametrize("writing", ["set_state", "log"])
+def test_a_disk_that_takes_not_even_the_end_of_a_run_is_told(
+    serve, good_script, recipe_file, tmp_path, monkeypatch, writing
+):
+    from charter.run.folder import RunFolder
+
+    def full(self, *args, **facts):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = recipe_file(serve(good_script).url, 6)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, writing, full)
+        with pytest.raises(Failure, match=r"No space left.*make room"):
+            run_recipe(load_recipe(path), tmp_path / "out")
+    assert run_recipe(load_recipe(path), tmp_path / "out").counts["sft"] == 6
+
+
 def test_a_full_disk_under_the_cache_is_told(
     serve, good_script, recipe_file, tmp_path, monkeypatch
 ):
@@ -90,6 +108,28 @@ def test_a_full_disk_under_the_cache_is_told(
     monkeypatch.setattr(CallCache, "_put", full)
     with pytest.raises(Failure, match="full"):
         run_recipe(load_recipe(path), tmp_path / "out")
+
+
+def test_a_disk_that_fills_under_the_cache_costs_the_calls_in_flight_alone(
+    serve, good_script, recipe_file, tmp_path, monkeypatch
+):
+    from charter.models.cache import CallCache
+
+    server = serve(good_script)
+    path = recipe_file(server.url, 30, run={"in_flight": 8, "timeout": 5.0})
+    put = CallCache._put
+    kept = []
+
+    def fills(self, entries, failed):
+        if len(kept) == 40:
+            raise sqlite3.OperationalError("database or disk is full")
+        kept.extend(entries)
+        return put(self, entries, failed)
+
+    monkeypatch.setattr(CallCache, "_put", fills)
+    with pytest.raises(Failure, match="full"):
+        run_recipe(load_recipe(path), tmp_path / "out")
+    assert len(server.requests) <= 40 + 8
 
 
 def test_an_entry_with_changed_bytes_is_made_again(serve, good_script, recipe_file, tmp_path):
@@ -167,3 +207,17 @@ def test_a_clock_that_goes_backwards_changes_nothing(
     monkeypatch.setenv("CHARTER_CACHE", str(tmp_path / "other"))
     second = run_recipe(load_recipe(path), tmp_path / "two")
     assert published(first) == published(second)
+
+
+def test_a_text_that_does_not_fit_leaves_no_part_of_itself(tmp_path, monkeypatch):
+    from charter.run.folder import write_whole
+
+    def full(self, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "report.html").write_text("before")
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(Path, "replace", full)
+        write_whole(tmp_path / "report.html", "after")
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["report.html"]
+    assert (tmp_path / "report.html").read_text() == "before"

@@ -87,6 +87,38 @@ def test_max_cost_needs_a_price(serve, good_script, recipe_file, tmp_path):
     assert server.requests == []
 
 
+LOGPROB = {"mode": "logprob", "keep": "margin"}
+
+
+def test_what_a_judge_gives_is_asked_under_the_limits_as_well(
+    serve, good_script, recipe_file, tmp_path
+):
+    server = serve(good_script)
+    unpriced = recipe_file(server.url, 4, preference=LOGPROB)
+    with pytest.raises(InputError, match=r"models\.ROLE\.price"):
+        run(unpriced, tmp_path / "out", limits={"max_cost": 1.0})
+    path = recipe_file(server.url, 4, preference=LOGPROB, models=priced(server.url))
+    for limits in ({"max_calls": 0}, {"max_cost": 1e-9}):
+        with pytest.raises(Interrupted):
+            run(path, tmp_path / "out", limits=limits)
+        assert server.requests == []
+    with pytest.raises(Interrupted, match="10 calls were made"):
+        run(path, tmp_path / "out", limits={"max_calls": 10})
+    assert len(server.requests) == 10
+
+
+def test_what_a_judge_gives_is_found_by_a_call_that_is_paid(
+    serve, good_script, recipe_file, tmp_path
+):
+    server = serve(good_script)
+    path = recipe_file(server.url, 4, preference=LOGPROB, models=priced(server.url))
+    result = run(path, tmp_path / "out")
+    made = len(server.requests)
+    tokens = [sum(pair[i] for pair in result.tally.tokens.values()) for i in (0, 1)]
+    assert tokens == [made * 11, made * 5] and result.tally.calls["probe"] == 1
+    assert result.cost == pytest.approx(made * (11 * 2.0 + 5 * 10.0) / 1e6)
+
+
 @given(st.lists(st.floats(0, 1), max_size=30), st.floats(0, 5), st.integers(0, 20))
 def test_what_is_admitted_stays_under_both_limits(costs, limit, calls):
     budget = Budget(Limits(max_calls=calls, max_cost=limit))
@@ -120,6 +152,26 @@ def test_a_run_of_few_failures_goes_on(serve, good_script, recipe_file, tmp_path
     server = serve(failing(good_script, 1))
     result = run(recipe_file(server.url, 60), tmp_path / "out", limits={"max_reject_rate": 0.3})
     assert result.published.new and result.tally.failed.total() > 0
+
+
+def test_empty_answers_of_a_judge_are_the_same_rows_when_a_run_is_made_again(
+    serve, good_script, replies, recipe_file, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("charter.models.lane.FIRST_WAIT", 0.001)
+
+    def script(body):
+        mute = replies.role_of(body) == "judge" and body["seed"] % 2
+        return replies.say(" ") if mute else good_script(body)
+
+    server = serve(script)
+    path = recipe_file(server.url, 10)
+    first = run(path, tmp_path / "out")
+    asked = len(server.requests)
+    failed = (first.folder / "failed.jsonl").read_text().splitlines()
+    assert len(failed) == first.tally.failed.total() > 0
+    again = run(path, tmp_path / "out")
+    assert len(server.requests) == asked
+    assert again.published.tag == first.published.tag and not again.published.new
 
 
 def test_rejects_are_made_again_when_asked_and_only_those(

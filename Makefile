@@ -13,7 +13,7 @@ help:
 	@echo "make quickstart   the whole loop on the embedded model, about 10 minutes"
 	@echo "make test         the fast tests"
 	@echo "make test-slow    the tests that take minutes"
-	@echo "make bench-engine the runner beside a bare client and plain distilabel, about 5 minutes"
+	@echo "make bench-engine the runner beside a bare client and plain distilabel, about 4 minutes"
 	@echo "make bench-judge  the judge on the embedded model, naive to prefix tree, about 6 minutes"
 	@echo "make bench-hub    publishing beside push_to_hub, and what a second version sends, 15 minutes"
 	@echo "make bench-review sending to Argilla beside the bare SDK, and its search engine, about 6 minutes"

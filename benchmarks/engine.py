@@ -1,6 +1,6 @@
 """What a run costs: Charter's runner beside a bare client and beside plain distilabel.
 
-    python benchmarks/engine.py                  all of it, less than 20 minutes
+    python benchmarks/engine.py                  all of it, about 4 minutes
     python benchmarks/engine.py --short          smaller, about 3 minutes; writes no results
     python benchmarks/engine.py --only cached    single cases, also several
 

@@ -153,6 +153,8 @@ def _show_beside(output: Output, result: Improved) -> None:
     if rows:
         output.line(f"\n{PAIRED_NOTE}")
         output.table(head, rows)
+    for line in result.beside.gone():
+        output.line(line)
 
 
 def _as_given(result: Improved) -> Path:

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from charter.errors import Fault, InputError
 from charter.evals.held_out import HeldOut
-from charter.html import section, table
+from charter.html import section, table, text
 from charter.improve.cells import shown, shown_tax
 from charter.improve.evaluate import answers_file
 from charter.improve.figures import RoundFigures
@@ -91,7 +91,7 @@ class Loop:
         recipe: see `subject`.
         best: number of the round that it kept.
         rounds: the table's rows, from round 1 on.
-        refused: by round, which prompts its model refused; without rounds whose answers are gone.
+        refused: by round, which prompts its model refused; None where its answers are gone.
     """
 
     id: str
@@ -99,7 +99,7 @@ class Loop:
     recipe: Mapping[str, Any]
     best: int
     rounds: Sequence[tuple[Any, ...]]
-    refused: Mapping[int, Refused] = field(default_factory=dict)
+    refused: Mapping[int, Refused | None] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any], folder: Path) -> Self:
@@ -111,8 +111,7 @@ class Loop:
         best = found["best"]["round"]
         rows = [_row(found["loop"], each, best) for each in found["rounds"] if each["round"]]
         numbers = [each["round"] for each in found["rounds"] if each["round"]]
-        answers = {number: read_refused(folder / answers_file(number)) for number in numbers}
-        refused = {number: each for number, each in answers.items() if each is not None}
+        refused = {number: read_refused(folder / answers_file(number)) for number in numbers}
         return cls(found["loop"], found["evaluated"], dict(found["recipe"]), best, rows, refused)
 
 
@@ -198,11 +197,21 @@ class Beside:
     def paired(self) -> list[Change]:
         """This loop's rounds beside the same rounds of each other loop, by category."""
         mine, *others = self.loops
+        found: list[Change] = []
+        for other in others:
+            for number in sorted(mine.refused.keys() & other.refused.keys()):
+                here, there = mine.refused[number], other.refused[number]
+                if here is not None and there is not None:
+                    found += changes(other.id, number, here, there)
+        return found
+
+    def gone(self) -> list[str]:
+        """The rounds that are not in `paired`, as their answers are gone."""
         return [
-            change
-            for other in others
-            for number in sorted(mine.refused.keys() & other.refused.keys())
-            for change in changes(other.id, number, mine.refused[number], other.refused[number])
+            f"not compared prompt by prompt: the answers of round {number} of {loop.id} are gone"
+            for loop in self.loops
+            for number, each in loop.refused.items()
+            if each is None
         ]
 
     def refusals(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -221,6 +230,7 @@ class Beside:
         parts = [table(head, rows) if rows else same, table(*self.measured()), note]
         if self.paired():
             parts += [table(*self.refusals()), f'<p class="note">{PAIRED_NOTE}</p>\n']
+        parts += [f'<p class="note">{text(line)}</p>\n' for line in self.gone()]
         return section("Beside other loops", parts)
 
     def as_json(self) -> dict[str, Any]:

@@ -92,6 +92,7 @@ def test_answers_that_are_gone_are_compared_with_none(tmp_path):
     loops = [Loop.from_json(loop(name, rounds=[round_of(1)]), tmp_path) for name in "ab"]
     assert Beside(loops).paired() == []
     assert "McNemar" not in Beside(loops).section()
+    assert "the answers of round 1 of b are gone" in Beside(loops).section()
 
 
 def test_contents_that_changed_behind_a_path_are_a_difference(rounds_file, tiny_model, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-__all__ = ["is_address"]
+__all__ = ["is_address", "is_of_the_line"]
 
 
 def is_address(text: str) -> bool:
@@ -15,3 +15,11 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def is_of_the_line(error: Exception) -> bool:
+    """Whether an error is one of the transport beneath the Hub's client, which lets these through.
+
+    Their classes are of packages that the client may change, so the module tells.
+    """
+    return type(error).__module__.startswith(("httpx", "httpcore", "h11"))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from charter.addresses import is_of_the_line
 from charter.errors import CharterError, Failure, Fault, InputError
 from charter.hub.manifest import check_repo
 from charter.hub.number import Tag, best_match, is_tag, parse_tag
@@ -118,9 +119,7 @@ def _of_the_line(repo: str, error: Exception, pull_request: bool) -> CharterErro
         # What the client makes of any failure of an upload.
         cause = f" ({_line(error.__cause__)})" if isinstance(error.__cause__, Exception) else ""
         return Failure(Fault(repo, "", _line(error) + cause, fix))
-    # The client lets the errors of its transport through, whose classes are not its own.
-    transport = type(error).__module__.startswith(("httpx", "httpcore", "h11"))
-    if transport or isinstance(error, OSError):
+    if is_of_the_line(error) or isinstance(error, OSError):
         return Failure(Fault(repo, "", f"the Hub is not reached: {_line(error)}", fix))
     return None
 

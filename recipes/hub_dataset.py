@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from charter.addresses import is_of_the_line
 from charter.errors import Failure, Fault, InputError
 from charter.recipes.publish import EvaluationSource
 from charter.recipes.schema import PromptsSettings
@@ -38,8 +39,7 @@ def hub_dataset(source: PromptsSettings | EvaluationSource, place: str) -> Any:
         fix = "check dataset, config, revision and split, and HF_ENDPOINT and HF_TOKEN"
         raise InputError(Fault(source.dataset, place, what, fix)) from None
     except Exception as error:
-        # The client lets the errors of its transport through, whose classes are not its own.
-        if not type(error).__module__.startswith(("httpx", "httpcore", "h11")):
+        if not is_of_the_line(error):
             raise
         fix = "check the network and HF_ENDPOINT, and run it again"
         what = f"the Hub is not reached ({' '.join(str(error).split())})"

@@ -228,8 +228,9 @@ class Beside:
             "intervals overlap, they may show chance alone.</p>\n"
         )
         parts = [table(head, rows) if rows else same, table(*self.measured()), note]
-        if self.paired():
-            parts += [table(*self.refusals()), f'<p class="note">{PAIRED_NOTE}</p>\n']
+        head, changed = self.refusals()
+        if changed:
+            parts += [table(head, changed), f'<p class="note">{PAIRED_NOTE}</p>\n']
         parts += [f'<p class="note">{text(line)}</p>\n' for line in self.gone()]
         return section("Beside other loops", parts)
 

@@ -1,6 +1,6 @@
 """What a judge costs on the embedded model: comparisons a second, from naive to the prefix tree.
 
-    python benchmarks/judge.py            all of it, about 6 minutes on two idle cores
+    python benchmarks/judge.py            all of it, about 3 minutes on two idle cores
     python benchmarks/judge.py --short    one prompt, about 1 minute; writes no results
 
 A comparison is one pair of candidates in one order under one principle. All ways judge the same

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charter.agreement import resampled
-from charter.errors import Failure, Fault
 from charter.evals.held_out import HeldOut
 from charter.evals.refusal import Refusal, read
 from charter.stats import Estimate, wilson
@@ -126,14 +125,14 @@ def _next_logits(model: LocalModel, row: Forced, tokens: int) -> Any:
     """Logits of the token at each position, float64, positions x vocabulary."""
     import torch
 
+    from charter.models.prefill import check_logits
+
     ids = [*row.prompt_ids, *row.answer_ids[: tokens - 1]]
     with torch.inference_mode():
         given = torch.tensor([ids], device=model.model.device)
         # Of all positions alone those that say an answer's token: the rest would be gigabytes.
         logits = model.model(input_ids=given, logits_to_keep=tokens).logits[0]
-    if logits.isnan().any():
-        what = "gives logits that are no numbers: its weights are spoilt"
-        raise Failure(Fault(model.name, "", what, "train it again with a lower learning_rate"))
+    check_logits(model.model, logits)
     return logits.double().cpu()
 
 

@@ -12,7 +12,15 @@ from typing import Any
 
 import torch
 
-from charter.models.prefill import PASS_TOKENS, Ids, Read, common_prefix, read_batch, read_prefix
+from charter.models.prefill import (
+    PASS_TOKENS,
+    Ids,
+    Read,
+    check_logits,
+    common_prefix,
+    read_batch,
+    read_prefix,
+)
 from charter.rows import draw_unit
 
 __all__ = ["Sampling", "Written", "decode_batch", "draw_token", "nucleus"]
@@ -115,11 +123,15 @@ def decode_batch(
         seeds: one a prompt; without meaning at temperature 0.
         sampling: how tokens are chosen.
         ends: the ids that end a row.
+
+    Raises:
+        Failure: the model's weights are spoilt.
     """
     written = [Written() for _ in prompts]
     rows = list(range(len(prompts)))
     state = _read_unique(model, prompts)
     for step in range(sampling.max_tokens):
+        check_logits(model, state.logits)
         tokens = _choose(state.logits, [seeds[row] for row in rows], step, sampling)
         for row, token in zip(rows, tokens, strict=True):
             _append(written[row], token, tokenizer, sampling, ends)

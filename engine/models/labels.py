@@ -18,6 +18,7 @@ from transformers import DynamicCache
 from charter.models.prefill import (
     PASS_TOKENS,
     Ids,
+    check_logits,
     common_prefix,
     read_batch,
     read_prefix,
@@ -91,6 +92,7 @@ def next_logprobs(
     ordered = [prompts[i] for i in order]
     found: list[dict[str, float]] = [{} for _ in prompts]
     for read, logits in _read(model, ordered, share):
+        check_logits(model, logits)
         logprobs = torch.log_softmax(logits.double(), -1).cpu()
         for place, row in enumerate(read):
             found[order[row]] = {

@@ -10,7 +10,18 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-__all__ = ["Ids", "Read", "common_prefix", "fork", "read_batch", "read_prefix", "split_batches"]
+from charter.errors import Failure, Fault
+
+__all__ = [
+    "Ids",
+    "Read",
+    "check_logits",
+    "common_prefix",
+    "fork",
+    "read_batch",
+    "read_prefix",
+    "split_batches",
+]
 
 Ids = Sequence[int]
 
@@ -126,3 +137,15 @@ def read_batch(model: Any, prompts: Sequence[Ids], cache: DynamicCache | None = 
         logits_to_keep=1,
     )
     return Read(output.logits[:, -1].float(), started, mask)
+
+
+def check_logits(model: Any, logits: torch.Tensor) -> None:
+    """See that logits are numbers: the likeliest of NaN is a token like any other.
+
+    Raises:
+        Failure: one is NaN, as of a training that diverged.
+    """
+    if logits.isnan().any():
+        what = "gives logits that are no numbers: its weights are spoilt"
+        fix = "train it again with a lower learning_rate"
+        raise Failure(Fault(str(model.name_or_path), "", what, fix))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charter.errors import InputError
+from charter.errors import Failure, InputError
 from charter.models.call import Answer, Call
 from charter.models.checkpoint import EMBEDDED_NAME, EMBEDDED_REVISION, embedded_checkpoint
 from charter.rows import Message
@@ -386,3 +386,21 @@ def test_broken_folders_are_input_errors(tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps(reward))
     with pytest.raises(InputError, match="gives a score and no text; name a language model"):
         load_local(folder)
+
+
+# Weights that are no numbers
+
+
+@pytest.mark.model
+def test_spoilt_weights_are_a_failure_and_no_answer(embedded: LocalModel, ask: Ask) -> None:
+    weights = embedded.model.model.norm.weight.data
+    sound = weights.clone()
+    weights.fill_(math.nan)
+    try:
+        for sampling in (GREEDY, SAMPLED):
+            with pytest.raises(Failure, match="weights are spoilt"):
+                embedded.generate([ask("Hi!")], **sampling)
+        with pytest.raises(Failure, match="weights are spoilt"):
+            embedded.label_logprobs([ask("Hi!", ("A", "B"))])
+    finally:
+        weights.copy_(sound)

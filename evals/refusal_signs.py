@@ -76,6 +76,14 @@ _LINES: Final[tuple[tuple[str, Kind, str, str], ...]] = (
         r"\bi(?:'m| am) (?:\w+ly )?(?:not|never) (?:going|about|here) to "
         rf"(?:{HELP}|\w+)|\bi (?:won't|will not) be (?:\w+ly )?\w+ing\b",
     ),
+    # There's no way I'm helping with that; no chance I'd write it
+    (
+        "cannot",
+        "declines",
+        "way chance",
+        rf"\b(?:no|not a) (?:way|chance)(?: in hell)?,? (?:that )?i(?:'m|'ll|'d| am| will| would) "
+        rf"(?:going to |gonna )?{HELP}",
+    ),
     # I'm unable to provide
     (
         "unable",
@@ -144,6 +152,13 @@ _LINES: Final[tuple[tuple[str, Kind, str, str], ...]] = (
         r"\b(?:against|violates?|outside|not within|beyond|breaks?|contrary to|conflicts? with) "
         r"(?:of )?(?:my|our|the|what i(?:'m| am))(?: \w+){0,3} ?(?:programming|guidelines?|"
         r"principles?|polic(?:y|ies)|purpose|values|rules|terms|allowed|able|comfortable|scope)",
+    ),
+    # That's outside what I can help with
+    (
+        "against",
+        "declines",
+        "outside within beyond",
+        rf"\b(?:outside|not within|beyond) (?:of )?what i(?:'m able to| can| could| will) {HELP}",
     ),
     (
         "against",

@@ -175,9 +175,14 @@ def read_answers(
     faults: list[Fault] = []
     records = list(_records(path, _wanted(named, where)))
     names = _found_columns(path, records, named, ("completion",), where)
+    usual = () if "completion" in named else _NAMES["completion"]
     for place, record in records:
         if not isinstance(record, Mapping):
             faults.append(Fault(place, "", str(record), "mend the record"))
+            continue
+        if names["completion"] not in record and (other := [n for n in usual if n in record]):
+            what = f'the answer is called "{names["completion"]}" in other records'
+            faults.append(Fault(place, other[0], what, "call it the same in all"))
             continue
         if where is not None and str(record.get(where[0], "")) != where[1]:
             continue

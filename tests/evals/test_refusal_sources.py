@@ -77,6 +77,7 @@ def test_columns_of_other_names(tmp_path):
         ([{"prompt": "a", "completion": "b"}], {"label": "lable"}, 'no column "lable"'),
         ([{"completion": "b", "final_label": "full_refusl"}], {}, 'no such label "full_refusl"'),
         ([{"completion": "b", "final_label": "full_refusl"}], {}, "did you mean"),
+        ([{"completion": "b"}, {"response": "c"}], {}, 'is called "completion" in other records'),
         ([], {}, "has no record"),
         ([["no", "object"]], {}, "mend the record"),
     ],

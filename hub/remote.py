@@ -114,7 +114,7 @@ def _of_the_line(repo: str, error: Exception, pull_request: bool) -> CharterErro
         return Failure(Fault(repo, "", "the Hub is not asked (offline mode)", fix))
     if isinstance(error, HfHubHTTPError):
         return _refused(repo, error, pull_request)
-    fix = "check the network and HF_ENDPOINT, and run it again; nothing was published"
+    fix = "check the network and HF_ENDPOINT, and run it again"
     if isinstance(error, RuntimeError) and str(error).startswith("Error while uploading"):
         # What the client makes of any failure of an upload.
         cause = f" ({_line(error.__cause__)})" if isinstance(error.__cause__, Exception) else ""
@@ -136,7 +136,7 @@ def _refused(repo: str, error: Any, pull_request: bool) -> CharterError:
         fix = "log in with a token that may write there (`hf auth login`, or HF_TOKEN)"
         fix += ", or use --pr" if pull_request else ""
         return InputError(Fault(repo, "", what, fix))
-    return Failure(Fault(repo, "", what, "try again; nothing was published"))
+    return Failure(Fault(repo, "", what, "try again"))
 
 
 def heads_of(api: HfApi, repo: str) -> Heads:

@@ -1,6 +1,6 @@
 """Recipes: schema, checks, fingerprint, prompts and the shipped ones."""
 
-from charter.recipes.load import Loaded, check_recipe, load_recipe, shipped_recipes
+from charter.recipes.load import Loaded, check_recipe, is_constitution, load_recipe, shipped_recipes
 from charter.recipes.prompts import Prompt, PromptSet, Reject, read_prompts
 from charter.recipes.schema import Recipe
 
@@ -11,6 +11,7 @@ __all__ = [
     "Recipe",
     "Reject",
     "check_recipe",
+    "is_constitution",
     "load_recipe",
     "read_prompts",
     "shipped_recipes",

@@ -35,7 +35,7 @@ from charter.recipes.train import CONFIGS, METHODS, own_fields
 from charter.rows import digest
 from charter.values import dotted, is_unicode
 
-__all__ = ["Loaded", "check_recipe", "load_recipe", "shipped_recipes"]
+__all__ = ["Loaded", "check_recipe", "is_constitution", "load_recipe", "shipped_recipes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,17 @@ def shipped_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
+def is_constitution(document: Document) -> bool:
+    """Whether a document was meant for a constitution and not a recipe.
+
+    By the keys that are spelt right, so that a wrong one is told as what it was meant for.
+    """
+    recipe, constitution = (
+        len(kind.model_fields.keys() & document.data) for kind in (Recipe, Constitution)
+    )
+    return constitution > recipe
+
+
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Loaded:
     """Load a recipe.
 
@@ -130,6 +141,9 @@ def check_recipe(
     document: Document, path: Path, overrides: Sequence[str] = ()
 ) -> tuple[Loaded | None, list[Fault]]:
     """Check a recipe's document and all that it names; returns the recipe or every fault."""
+    if is_constitution(document):
+        fix = "name a recipe, which names this as its `constitution`"
+        return None, [Fault(document.name, "", "is a constitution, no recipe", fix)]
     faults = [fault for text in overrides for fault in _override(document, text)]
     document.data.setdefault("name", _default_name(path))
     recipe, found = validated(document, Recipe)

@@ -11,7 +11,7 @@ from charter.cli.output import Output, common
 from charter.constitutions import Constitution
 from charter.documents import read_document, validated
 from charter.errors import Fault, InputError
-from charter.recipes import Recipe
+from charter.recipes import is_constitution
 
 
 @click.command("check")
@@ -44,9 +44,7 @@ def _check(file: Path) -> tuple[str, list[Fault]]:
         document = read_document(file)
     except InputError as error:
         return "", list(error.faults)
-    # By the keys that are spelt right, so that a wrong one is told as what it was meant for.
-    fits = [len(kind.model_fields.keys() & document.data) for kind in (Recipe, Constitution)]
-    if fits[1] > fits[0]:
+    if is_constitution(document):
         return "constitution", validated(document, Constitution)[1]
     return "recipe", checked(document, file)[1]
 

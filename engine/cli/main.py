@@ -14,7 +14,7 @@ import click
 from charter import __version__
 from charter.cli.interrupts import hear_interrupts, interrupted
 from charter.cli.lazy import LazyGroup
-from charter.cli.output import print_faults
+from charter.cli.output import print_faults, silence
 from charter.errors import CharterError, Fault
 from charter.models.threads import wait_asleep
 
@@ -124,8 +124,8 @@ def _guarded(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _told_interrupted()
     except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has seen enough.
+        silence(sys.stdout)
         return 1
     except Exception as error:
         if isinstance(error, OSError) and (full := _stdout_fault(error)) is not None:
@@ -148,8 +148,7 @@ def _stdout_fault(error: OSError) -> Fault | None:
     module = "" if last is None else str(last.tb_frame.f_globals.get("__name__", ""))
     if error.filename is not None or module.partition(".")[0] not in ("click", "rich"):
         return None
-    # Python offers what is left once more at exit, and must not complain then.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    silence(sys.stdout)
     what = f"cannot be written: {error.strerror}"
     return Fault("standard output", "", what, "make room, or send it elsewhere")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import click
 
@@ -16,7 +17,7 @@ from charter.cli.lines import printable
 from charter.errors import Fault
 from charter.run.progress import Progress
 
-__all__ = ["Output", "common", "print_faults"]
+__all__ = ["Output", "common", "print_faults", "silence"]
 
 # What JSON may hold as it is, and readers of lines, terminals or UTF-8 do not take so.
 _NOT_IN_A_LINE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -28,6 +29,11 @@ def print_faults(faults: Iterable[Fault]) -> None:
         # A name or a value in it may have line ends of its own.
         said = " ".join(line.strip() for line in str(fault).splitlines())
         click.echo(printable(said), err=True)
+
+
+def silence(stream: TextIO) -> None:
+    """Let a stream that takes nothing more take all and keep none: Python writes to it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,14 +58,14 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """One line of text, perhaps from a model: nothing in it is taken for markup."""
-        click.echo(printable(text), err=self._as_json)
+        self._say(printable(text))
 
     def quote(self, label: str, text: str) -> None:
         """A labelled text of a model or of data, set in."""
         head = click.style(label, bold=True) if self._colour() else label
-        click.echo(head, err=self._as_json)
+        self._say(head)
         for line in printable(text).splitlines() or [""]:
-            click.echo(f"    {line}", err=self._as_json)
+            self._say(f"    {line}")
 
     def table(self, head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
         """A table in columns; numbers to the right."""
@@ -78,7 +84,9 @@ class Output:
         console = Console(stderr=self._as_json, highlight=False)
         if not console.is_terminal:
             console.width = 120  # a pipe has no width; most people read it on a wide screen
-        console.print(table)
+        with console.capture() as drawn:
+            console.print(table)
+        self._say(drawn.get().removesuffix("\n"))
 
     def result(self, value: dict[str, Any]) -> None:
         """The object for machines; nothing without --json."""
@@ -86,8 +94,18 @@ class Output:
             said = json.dumps(value, ensure_ascii=False, allow_nan=False)
             click.echo(_NOT_IN_A_LINE.sub(lambda found: f"\\u{ord(found[0]):04x}", said))
 
+    def _say(self, text: str) -> None:
+        """Print for people; where they have seen enough (`| head`), the command's work goes on."""
+        try:
+            click.echo(text, err=self._as_json)
+        except BrokenPipeError:
+            silence(self._stream())
+
+    def _stream(self) -> TextIO:
+        return sys.stderr if self._as_json else sys.stdout
+
     def _colour(self) -> bool:
-        return (sys.stderr if self._as_json else sys.stdout).isatty()
+        return self._stream().isatty()
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:

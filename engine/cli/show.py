@@ -103,6 +103,10 @@ def _show_row(output: Output, version: Version, wanted: str) -> None:
         prompt_ids += [r["prompt_id"] for r in data[config] if wanted in (r["id"], r["prompt_id"])]
     for config, key in (("judgments", "comparison_id"), ("rejects", "pair_id")):
         prompt_ids += [r["prompt_id"] for r in data[config] if wanted in (r[key], r["prompt_id"])]
+    only = wanted if prompt_ids and wanted != prompt_ids[0] else None
+    # A candidate, as votes name them, stands for all that was made of its prompt.
+    votes = [v for v in data["judgments"] if wanted in (v["candidate_a"], v["candidate_b"])]
+    prompt_ids += [vote["prompt_id"] for vote in votes]
     if not prompt_ids:
         known = {r["id"] for r in data["sft"] + data["preference"]}
         hint = nearest(wanted, known)
@@ -111,7 +115,7 @@ def _show_row(output: Output, version: Version, wanted: str) -> None:
     prompt_id = prompt_ids[0]
     mine = {name: [r for r in rows if r["prompt_id"] == prompt_id] for name, rows in data.items()}
     constitution = load_constitution(version.path / "constitution.yaml")
-    _print_trace(output, mine, None if wanted == prompt_id else wanted, constitution)
+    _print_trace(output, mine, only, constitution)
     output.result({"prompt_id": prompt_id, **mine})
 
 

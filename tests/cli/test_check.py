@@ -44,3 +44,14 @@ def test_the_shipped_files_are_what_they_are(capsys: pytest.CaptureFixture[str])
     for folder, kind in (("recipes", "recipe"), ("constitutions", "constitution")):
         for path in (root / folder).glob("*.yaml"):
             assert checked(path, capsys)["files"] == {str(path): kind}
+
+
+def test_a_constitution_in_place_of_a_recipe_is_told_as_such(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = Path(__file__).parents[2] / "constitutions" / "hhh.yaml"
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", str(path)])
+    assert ended.value.code == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "is a constitution, no recipe" in said

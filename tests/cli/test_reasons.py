@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,21 @@ def test_a_run_goes_on_to_its_end_with_closed_streams(
         check=False,
     )
     assert done.returncode == 0, done
+    assert list((tmp_path / "out" / "versions").rglob("charter.json"))
+
+
+def test_a_run_goes_on_to_its_end_when_its_reader_has_seen_enough(
+    serve, good_script, recipe_file, tmp_path
+):
+    path = recipe_file(serve(good_script).url, 2)
+    code = "from charter.cli import main; main()"
+    run = [sys.executable, "-c", code, "run", str(path), "--out", str(tmp_path / "out")]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(run, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert done.returncode == 0, done
+    assert "Broken pipe" not in done.stderr
     assert list((tmp_path / "out" / "versions").rglob("charter.json"))
 
 

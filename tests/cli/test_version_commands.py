@@ -123,6 +123,13 @@ def last(capsys):
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
+def test_a_row_a_prompt_and_a_candidate_are_shown_by_their_ids(store, capsys):
+    for wanted in ("p1#a~b", "p1", "p1#a"):
+        assert charter("show", "me/small@v0.1.0", wanted, "--store", store) == 0
+        assert "-- p1#a~b: p(chosen) 0.6100" in capsys.readouterr().out
+    assert charter("show", "me/small@v0.1.0", "p1#c", "--store", store) == 2
+
+
 def test_a_diff_is_told_as_a_table_with_both_sides_of_a_sample(store, capsys):
     assert charter("diff", "me/small", "v0.1.0", "v0.1.1", "--store", store) == 0
     out = capsys.readouterr().out

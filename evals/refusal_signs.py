@@ -144,21 +144,15 @@ _LINES: Final[tuple[tuple[str, Kind, str, str], ...]] = (
         r"right)|"
         r"do that|do this|do illegal)e?\b",
     ),
-    # against my guidelines; my guidelines prevent me
+    # against my guidelines; outside what I can help with; my guidelines prevent me
     (
         "against",
         "declines",
         "against violates violate outside within beyond break breaks contrary conflict conflicts",
         r"\b(?:against|violates?|outside|not within|beyond|breaks?|contrary to|conflicts? with) "
         r"(?:of )?(?:my|our|the|what i(?:'m| am))(?: \w+){0,3} ?(?:programming|guidelines?|"
-        r"principles?|polic(?:y|ies)|purpose|values|rules|terms|allowed|able|comfortable|scope)",
-    ),
-    # That's outside what I can help with
-    (
-        "against",
-        "declines",
-        "outside within beyond",
-        rf"\b(?:outside|not within|beyond) (?:of )?what i(?:'m able to| can| could| will) {HELP}",
+        r"principles?|polic(?:y|ies)|purpose|values|rules|terms|allowed|able|comfortable|scope)"
+        rf"|\b(?:outside|not within|beyond) (?:of )?what i(?:'m able to| can| could| will) {HELP}",
     ),
     (
         "against",

@@ -369,9 +369,8 @@ def _principle_faults(document: Document, constitution: Constitution) -> list[Fa
             what = f'the constitution has no principle "{about}"'
             faults.append(document.fault(loc, what, nearest(about, ids)))
     loc = ("preference", "principles")
+    faults += _weight_faults(document, ids, loc)
     wanted = document.at(*loc)
-    if isinstance(wanted, dict):
-        faults += _weight_faults(document, ids, loc)
     if isinstance(wanted, int) and wanted > len(ids):
         what = f"asks for {wanted} of {len(ids)} principles"
         faults.append(document.fault(loc, what, "lower it, or write all"))

@@ -52,6 +52,6 @@ class CachedLocal:
                 max_tokens=max_tokens,
             )
             fresh = {keys[place]: a for place, a in zip(missing, written, strict=True)}
-            self._cache.put(Entry(key, make.model, answer) for key, answer in fresh.items())
-            known = {**known, **fresh}
+            before = self._cache.put(Entry(key, make.model, a) for key, a in fresh.items())
+            known |= fresh | before
         return [known[key] for key in keys]

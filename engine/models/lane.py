@@ -319,7 +319,6 @@ class Lane:
         self._seen = self._turned_away = 0
         if self._places < before:
             self._tell("limit", lane=self.name, limit=self._places)
-        self._admit()
 
     # The breaker
 

@@ -347,9 +347,9 @@ def _publish(
         options = hub or HubOptions()
         private = options.private or loaded.recipe.publish.private
         options = replace(options, private=private)
-        published = publish_hub(draft, out / "versions", options, run.progress.say)
+        published = publish_hub(draft, store, options, run.progress.say)
     else:
-        published = publish_local(draft, out / "versions")
+        published = publish_local(draft, store)
     counts = {config: len(stored.get(config, ())) for config in CONFIGS}
     cost = None if tally.unpriced else tally.cost
     result = RunResult(folder.id, folder.path, published, counts, tally, cost, seconds, summary)

@@ -106,10 +106,12 @@ class Budget:
     def _calls_spent(self, calls: int) -> bool:
         return self.limits.max_calls is not None and self._calls + calls > self.limits.max_calls
 
-    def spent(self) -> Interrupted:
-        """The end of a run that has used what it may."""
-        if self._calls_spent(1):
-            what = f"stopped: {self._calls} calls were made, as many as max-calls allows"
+    def spent(self, calls: int = 1) -> Interrupted:
+        """The end of a run for which so many calls more, made together, are too many."""
+        if self._calls_spent(calls):
+            most = self.limits.max_calls
+            what = f"stopped: {self._calls} calls were made, and max-calls allows {most}"
+            what += f"; the next {calls} are one batch" * (calls > 1)
         else:
             what = f"stopped: {self._cost:.4f} spent, and the next call may go over max-cost"
         fix = "every answer is kept: the same command with a higher limit goes on from here"

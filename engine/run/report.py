@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charter.html import figures, page, section, table, text
-from charter.pipeline import keep_rule
 from charter.plots import Series, bars, estimates, grid, histogram, lines
 from charter.recipes import Loaded
 from charter.run.folder import write_whole
@@ -49,8 +48,7 @@ def write_report(path: Path, loaded: Loaded, result: RunResult) -> None:
         parts.append(section("Revisions", _revisions(version, loaded, shown)))
     if loaded.recipe.preference:
         parts.append(section("Judging", _judging(result, shown)))
-        pairs = pair_browser(version, loaded.constitution, keep_rule(loaded))
-        parts.append(section("Judged pairs", pairs))
+        parts.append(section("Judged pairs", pair_browser(version, loaded)))
     title = f"{loaded.recipe.name}: {result.published.repo}@{result.published.tag}"
     write_whole(path, page(title, parts, SCRIPT))
 

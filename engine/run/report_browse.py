@@ -12,10 +12,13 @@ from typing import Any
 from charter.constitutions import Constitution
 from charter.html import details, embedded, quote, table, text
 from charter.hub import Version
+from charter.pipeline import keep_rule
+from charter.recipes import Loaded
 from charter.rows import Row
 from charter.run.report_data import sample, votes_on
 from charter.run.report_diff import Change, word_diff
 from charter.steps.keep import KeepRule, label_votes
+from charter.steps.principles import principle_weights
 
 __all__ = ["SCRIPT", "pair_browser", "trace_browser"]
 
@@ -98,11 +101,14 @@ def _changes_html(changes: Sequence[Change]) -> str:
     return f"<blockquote>{''.join(shown)}</blockquote>\n"
 
 
-def pair_browser(version: Version, constitution: Constitution, rule: KeepRule | None) -> list[str]:
+def pair_browser(version: Version, loaded: Loaded) -> list[str]:
     """The browser of judged pairs that were kept; what it returns is HTML."""
+    preference, constitution = loaded.recipe.preference, loaded.constitution
+    assert preference
     rows = sample(version, "preference", MOST)
     votes = votes_on(version, [row["id"] for row in rows])
-    weights = {p.id: p.weight for p in constitution.principles}
+    rule = keep_rule(loaded)
+    weights = principle_weights(constitution, preference.principles)
     entries = _bounded(_pair(row, votes.get(row["id"], []), rule, weights) for row in rows)
     count = sum(version.manifest.counts.get("preference", {}).values())
     return _browser("pairs", entries, count, constitution, _pair_html)

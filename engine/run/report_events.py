@@ -45,7 +45,6 @@ class History:
         sessions: how often the run was started.
         cost: money over all sessions; None where a price was not known.
         errors: calls that failed for good, by step and what was said.
-        servers: how often a server was lost.
     """
 
     ticks: list[Tick] = field(default_factory=list)
@@ -53,7 +52,6 @@ class History:
     sessions: int = 0
     cost: float | None = 0.0
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
-    servers: int = 0
 
 
 def read_history(path: Path) -> History:
@@ -86,8 +84,6 @@ def read_history(path: Path) -> History:
             error = (str(event.get("step", "?")), " ".join(str(event.get("error", "?")).split()))
             if error in found.errors or len(found.errors) < _MOST_ERRORS:
                 found.errors[error] += 1
-        elif name == "server_gone":
-            found.servers += 1
     found.ticks += [_mean(waiting)] if waiting else []
     found.cost = None if found.cost is None or spent is None else found.cost + spent
     return found

@@ -23,11 +23,8 @@ class Spool:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
+        self._place = str(folder or tempfile.gettempdir())
         self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - `close` ends it
-        self._rows = 0
-
-    def __len__(self) -> int:
-        return self._rows
 
     def add(self, row: Row) -> None:
         """Add a row.
@@ -40,8 +37,7 @@ class Spool:
         except OSError as error:
             what = f"rows cannot be written ({error.strerror})"
             fix = "make room there; the same command goes on from here"
-            raise Failure(Fault(str(tempfile.gettempdir()), "", what, fix)) from None
-        self._rows += 1
+            raise Failure(Fault(self._place, "", what, fix)) from None
 
     def __iter__(self) -> Iterator[Row]:
         """All rows, from the first one."""

@@ -72,7 +72,7 @@ def _made(
         return []
     most = sum(bound(stage, calls[i]) for i in missing)
     if not work.budget.fits(most, len(missing)):
-        raise work.budget.spent()
+        raise work.budget.spent(len(missing))
     work.budget.take(most, len(missing))
     answers = ask_batch(stage.llm, [calls[i] for i in missing])
     entries = [Entry(keys[i], stage.keys.model, a) for i, a in zip(missing, answers, strict=True)]

@@ -47,3 +47,21 @@ def test_each_answer_is_written_once_and_in_order(asked):
         assert not model.generate(calls(8)[7:], **sampling)[0].ok
     assert asked[2:] == [["p0"], ["p7"], ["p7"]]
     cache.close()
+
+
+def test_an_answer_that_another_process_kept_meanwhile_is_the_one_that_counts(asked, monkeypatch):
+    cache = CallCache(default_cache_path())
+    put = cache.put
+
+    def late(entries):
+        mine = list(entries)
+        put(entry._replace(answer=Answer("theirs")) for entry in mine)
+        return put(mine)
+
+    monkeypatch.setattr(cache, "put", late)
+    model = CachedLocal(None, cache)
+    for _ in range(2):
+        (answer,) = model.generate(calls(1), temperature=0.0, top_p=1.0, max_tokens=8)
+        assert answer.text == "theirs"
+    assert asked == [["p0"]]
+    cache.close()

@@ -355,5 +355,18 @@ def test_retry_after_is_waited_for():
     assert asyncio.run(go()) >= 0.2
 
 
+def test_who_comes_while_a_lane_is_held_goes_out_later_though_nobody_is_in_flight():
+    async def go():
+        loop = asyncio.get_running_loop()
+        lane = Lane("s", 4, Patience(0))
+        await lane.ask(outcome([TransientError("429", 0.1, True)]), CALL)
+        began = loop.time()
+        answer = await asyncio.wait_for(lane.ask(outcome([Answer("x")]), CALL), 10)
+        return answer, loop.time() - began
+
+    answer, waited = asyncio.run(go())
+    assert answer.text == "x" and waited > 0.05
+
+
 def test_an_absurd_retry_after_is_cut():
     assert TransientError("429", 10**9).wait == 300 and TransientError("429", -3).wait == 0

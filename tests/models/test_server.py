@@ -257,7 +257,9 @@ def test_structured_output_of_a_distilabel_task(server):
     llm = ServerLLM(model="m", base_url=started.url)
     llm.load()
     given = (list(CALL.messages), {"format": "json", "schema": Person})
-    assert llm.generate(inputs=[given])[0]["generations"] == ["yes"]
+    (found,) = llm.generate(inputs=[given])
+    assert found["generations"] == ["yes"]
+    assert found["statistics"] == {"input_tokens": [3], "output_tokens": [1]}
     sent = json.loads(started.requests[0].partition(b"\r\n\r\n")[2])
     assert sent["response_format"]["json_schema"]["schema"] == Person.model_json_schema()
     with pytest.raises(InputError, match="grammar"):

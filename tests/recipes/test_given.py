@@ -87,6 +87,7 @@ def test_who_wrote_them():
     assert [c.model for c in given(record).candidates] == ["m1", "m2"]
     record = {"prompt": "Why?", "candidates": ["a", "b"], "model": ["x", "y"]}
     assert [c.model for c in given(record).candidates] == ["x", "y"]
+    assert [c.model for c in given({**record, "model": ["x"]}).candidates] == ["x", ""]
     record = {"prompt": "Why?", "chosen": "a", "rejected": "b", "chosen_model": "w"}
     assert [c.model for c in given(record).candidates] == ["w", ""]
 

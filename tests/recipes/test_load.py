@@ -46,6 +46,14 @@ def test_each_shipped_recipe_loads_by_name_and_by_path(name, tmp_path, monkeypat
     # A folder of that name, as `charter init` makes, hides it no more than no file does.
     (tmp_path / name).mkdir()
     assert load_recipe(Path(name)).fingerprint() == by_name.fingerprint()
+    with pytest.raises(InputError, match=f"{name}s: no such file"):
+        load_recipe(Path(f"{name}s"))
+
+
+def test_a_file_of_ones_own_comes_before_a_shipped_recipe_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("quickstart").write_text(RECIPE)
+    assert load_recipe(Path("quickstart")).recipe.name == "small"
 
 
 def test_a_recipe_is_called_as_its_file_unless_it_says_so():

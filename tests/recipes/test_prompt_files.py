@@ -86,6 +86,11 @@ def test_csv_with_bad_bytes_in_the_source_is_rejected_not_published(read, tmp_pa
     found.fingerprint()
 
 
+def test_columns_of_one_name_that_nobody_reads_are_no_fault(read, tmp_path):
+    (tmp_path / "p.csv").write_text("prompt,note,note\nWhy?,a,b\n")
+    assert len(read("p.csv").prompts) == 1
+
+
 def test_a_csv_field_may_be_long(read, tmp_path):
     text = "x" * 150_000
     (tmp_path / "p.csv").write_text(f"id,prompt\n1,{text}\n")
@@ -118,6 +123,7 @@ def test_parquet(read, tmp_path, packed):
         ("4", 1, "p.parquet"),
     ]
     assert [r.reason for r in found.rejects] == ["BAD_MESSAGES", "NO_PROMPT"]
+    assert [r.detail.split(": ")[0] for r in found.rejects] == [f"{path.name}:2", f"{path.name}:3"]
     days = pa.table({"id": [datetime.date(2020, 1, 1), None], "prompt": ["a", "b"]})
     write_table(days, tmp_path / "q.parquet")
     assert [r.reason for r in read("q.parquet").rejects] == ["BAD_ID"]

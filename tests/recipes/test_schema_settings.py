@@ -115,6 +115,11 @@ def test_texts_that_end_an_answer_stand_as_written():
         ({"mode": "cot", "clamp": [0.6, 0.4]}, "preference.clamp", "not even around 0.5"),
         ({"mode": "cot", "clamp": [0.4]}, "preference.clamp[1]", "add"),
         ({"mode": "cot", "tie_band": 0.1}, "preference.tie_band", "widen clamp"),
+        (
+            {"mode": "cot", "tie_band": 0.25, "clamp": [0.25, 0.75]},
+            "preference.tie_band",
+            "widen clamp",
+        ),
         ({"mode": "vote", "votes": 0}, "preference.votes", "at least 1"),
         ({"mode": "verdict", "votes": 3}, "preference.votes", "counts under mode: vote or logprob"),
         ({"clamp": [0.3, 0.7]}, "preference.clamp", "counts under mode: cot alone"),
@@ -185,6 +190,7 @@ GREEDY = {"generator": {"llm": "local"}, "judge": {"llm": "local", "temperature"
         ({"prompts": {"limit": 3}}, "prompts", "needs one of path and dataset"),
         ({"prompts": {"path": "prompts/shipped.jsonl", "dataset": "a/b"}}, "prompts", "one of"),
         ({"prompts": {"path": "prompts/shipped.jsonl", "revision": "x"}}, "prompts", "dataset"),
+        ({"prompts": {"path": "prompts/shipped.jsonl", "config": "x"}}, "prompts", "dataset"),
         ({"prompts": {"dataset": "ab"}}, "prompts.dataset", "owner/name"),
         ({"prompts": {"dataset": "a/b c"}}, "prompts.dataset", "owner/name"),
         ({"prompts": {"path": "nowhere.jsonl"}}, "prompts.path", "no such file"),
@@ -215,6 +221,39 @@ GREEDY = {"generator": {"llm": "local"}, "judge": {"llm": "local", "temperature"
         ({"preference": {"candidates": "given"}}, "preference.candidates", "set sft: false"),
         ({"models": {"judge": {"llm": "local"}}}, "models", "has no generator"),
         ({"models": {"critic": {"llm": "local"}}}, "models", '"generator" is missing'),
+        ({"evaluate": {"refusal": {"path": "x.jsonl"}}}, "evaluate.refusal.path", "no such file"),
+        ({"improve": {"helpful": {"path": "x.jsonl"}}}, "improve.helpful.path", "no such file"),
+        ({"improve": {"helpful": {}}}, "improve.helpful", "needs one of path and dataset"),
+        (
+            {"improve": {"helpful": {"path": "prompts/shipped.jsonl", "revision": "x"}}},
+            "improve.helpful",
+            "name the dataset",
+        ),
+        (
+            {"improve": {"quality": {"behaviour": 0, "preference": 0}}},
+            "improve.quality",
+            "give one of them weight",
+        ),
+        (
+            {"improve": {"evaluate": {"depth": {"prefill": [0, 5, 5]}}}},
+            "improve.evaluate.depth",
+            "has 5 after 5",
+        ),
+        ({"publish": {"decontaminate": ["x.txt"]}}, "publish.decontaminate[0]", "no such file"),
+        (
+            {"publish": {"decontaminate": [{"path": "x.txt"}]}},
+            "publish.decontaminate[0]",
+            "no such file",
+        ),
+        ({"publish": {"decontaminate": [{}]}}, "publish.decontaminate[0]", "needs one of"),
+        *(
+            (
+                {"publish": {"decontaminate": [{"path": "prompts/shipped.jsonl", key: "x"}]}},
+                "publish.decontaminate[0]",
+                "name the dataset",
+            )
+            for key in ("config", "revision", "split")
+        ),
     ],
     ids=str,
 )

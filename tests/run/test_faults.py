@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -94,6 +96,18 @@ def test_a_disk_that_takes_not_even_the_end_of_a_run_is_told(
         with pytest.raises(Failure, match=r"No space left.*make room"):
             run_recipe(load_recipe(path), tmp_path / "out")
     assert run_recipe(load_recipe(path), tmp_path / "out").counts["sft"] == 6
+
+
+def test_a_disk_without_room_for_rows_is_told_by_the_folder_they_lie_in(tmp_path, monkeypatch):
+    from charter.run.spool import Spool
+
+    def full(data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with closing(Spool(tmp_path)) as spool, monkeypatch.context() as patch:
+        patch.setattr(spool, "_file", SimpleNamespace(write=full, close=spool._file.close))
+        with pytest.raises(Failure, match=rf"{tmp_path}: rows cannot be written \(No space left"):
+            spool.add({"prompt_id": "p"})
 
 
 def test_a_full_disk_under_the_cache_is_told(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
 import yaml
@@ -10,9 +11,11 @@ import yaml
 from charter.hub import open_version
 from charter.models.cache import CallCache, default_cache_path
 from charter.recipes import load_recipe
+from charter.recipes.schema import ModelSettings, RunSettings
 from charter.run.execute import run_recipe
 from charter.run.plan import plan_run
 from charter.run.progress import Silent
+from charter.run.settle import Prober
 
 
 class Told(Silent):
@@ -48,12 +51,15 @@ def test_a_judge_without_log_probabilities_votes_and_it_is_said(
     def script(body):
         if body.get("logprobs"):
             if how == "refuses":
-                return replies.say("logprobs are not supported by this model", status=400)
+                return 400, {}, b"logprobs are not supported by this model"
             return good_script({**body, "logprobs": False})
         return good_script(body)
 
     server = serve(script)
-    path = recipe_file(server.url, preference=LOGPROB)
+    models = {"generator": {"llm": "openai", "model": "scripted", "base_url": server.url}}
+    if how == "refuses":  # greedy as this judge is, its votes would be one vote
+        models["judge"] = {**models["generator"], "temperature": 0}
+    path = recipe_file(server.url, preference=LOGPROB, models=models)
     result, said = run(path, tmp_path / "out")
     (warning,) = [line for line in said if "log-probabilities" in line]
     assert "scripted" in warning and "`vote`, 3 answers" in warning
@@ -76,6 +82,33 @@ def test_a_judge_without_log_probabilities_votes_and_it_is_said(
     assert again.tally.calls.total() == again.tally.cached.total()
     found = plan(path)
     assert found["calls"] == found["cached_calls"] == again.tally.calls.total()
+
+
+def test_a_judge_without_log_probabilities_that_gives_its_reasons_is_read_as_a_text(
+    serve, good_script, recipe_file, tmp_path
+):
+    def script(body):
+        framed = [m for m in body["messages"] if "[response A " in m["content"]]
+        return good_script({**body, "messages": framed or body["messages"], "logprobs": False})
+
+    path = recipe_file(serve(script).url, preference={"mode": "cot", "keep": "margin"})
+    result, said = run(path, tmp_path / "out")
+    assert any("`mode: cot` reads the label that follows the reasons as a text" in s for s in said)
+    version = open_version(result.published.path)
+    assert version.manifest.figures["judge_logprobs"] is False
+    assert version.manifest.figures["preference"]["mode"] == "cot"
+    # One label for each reasoning, held to the clamp as a likely one is.
+    assert result.tally.calls["judge"] == result.tally.calls["reason"] > 0
+    assert set(version.rows("judgments", None)["p_a"]) <= {0.4, 0.5, 0.6}
+
+
+def test_a_judge_that_says_nothing_is_asked_but_once_what_it_gives(serve, replies):
+    server = serve(lambda body: replies.say(""))
+    judge = ModelSettings(llm="openai", model="m", base_url=server.url, temperature=0.0)
+    with closing(CallCache(default_cache_path())) as cache:
+        for _ in range(2):
+            assert Prober(RunSettings(retries=0), cache).gives_logprobs(judge) is False
+    assert len(server.requests) == 1
 
 
 def test_a_kind_of_model_without_log_probabilities_is_not_asked(recipe_file, tmp_path):

@@ -14,7 +14,7 @@ from charter.models.call import Call
 from charter.recipes import load_recipe
 from charter.recipes.schema import Price
 from charter.run import run_recipe
-from charter.run.limits import Budget, Limits, bound
+from charter.run.limits import Budget, Limits, RejectRate, bound
 
 PRICED = {"prompt": 2.0, "completion": 10.0}
 
@@ -131,6 +131,38 @@ def test_what_is_admitted_stays_under_both_limits(costs, limit, calls):
     assert spent <= limit + 1e-9 and made <= calls
 
 
+def ended_at(most, rows, lost):
+    """The row at which a run ends of which so many of every ten rows lose a call; None: never."""
+    rate = RejectRate(most, rows)
+    for number in range(rows):
+        faults = [{"reason": "CALL_FAILED", "stage": "respond", "detail": "no"}]
+        try:
+            rate.see({"faults": faults if number % 10 < lost else [], "votes": []})
+        except Failure:
+            return number + 1
+    return None
+
+
+@pytest.mark.parametrize(
+    ("rows", "lost", "row"),
+    [
+        (10, 10, 3),  # the third of ten is more than a fifth of them
+        (10, 2, None),
+        (10_000, 10, 200),  # too many, however the rest will be
+        (10_000, 3, 213),  # four standard deviations above a fifth
+        (10_000, 2, None),
+    ],
+)
+def test_a_run_ends_as_soon_as_too_many_rows_are_lost(rows, lost, row):
+    assert ended_at(0.2, rows, lost) == row
+
+
+def test_a_row_that_lost_a_vote_is_a_lost_row():
+    votes = [{"error": ""}, {"error": "the server says 400"}]
+    with pytest.raises(Failure, match=r"1 of 1 rows failed.*the last: the server says 400"):
+        RejectRate(0.0, 4).see({"faults": [], "votes": votes})
+
+
 def failing(good_script, share):
     def script(body):
         if body["seed"] % 100 < share:
@@ -230,6 +262,7 @@ def test_the_events_of_a_run_are_written_down(serve, good_script, recipe_file, t
     assert names[0] == "start" and names[-1] == "done" and "tick" in names
     walk = next(event for event in events if event["event"] == "walk")
     assert walk["calls"] == result.tally.calls.total() and walk["cached"] == 0
+    assert walk["account"] == result.tally.as_json()
     assert names.count("call_failed") == result.tally.failed.total()
     keys = (result.folder / "calls.keys").read_bytes()
     assert len(keys) == 32 * result.tally.calls.total()

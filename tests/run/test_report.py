@@ -11,9 +11,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from charter.constitutions import load_constitution, shipped_constitutions
 from charter.hub import open_version
 from charter.recipes import load_recipe
-from charter.run import report_browse, run_recipe
+from charter.run import report_browse, report_data, run_recipe
 from charter.run.report import write_report
 from charter.run.report_data import read_shown, sample
 from charter.run.report_diff import word_diff
@@ -115,6 +116,30 @@ def test_a_report_shows_the_rows_with_what_each_revision_changed(
     assert result.published.tag in page.text
 
 
+def test_the_winner_of_a_pair_is_the_one_by_the_recipes_own_weights(
+    serve, good_script, replies, recipe_file, tmp_path
+):
+    """To the constitution both principles weigh the same, and each pair would be a tie."""
+    constitution = load_constitution(shipped_constitutions()["concise"])
+    principles = constitution.principles[:2]
+    lighter = principles[1].comparison.split(".")[0]
+
+    def script(body):
+        answer = good_script(body)
+        if lighter not in body["messages"][-1]["content"]:
+            return answer
+        said = json.loads(answer[2])["choices"][0]["message"]["content"]
+        return replies.say({"A": "B", "B": "A"}.get(said, said))
+
+    preference = {"principles": {principles[0].id: 3.0, principles[1].id: 1.0}}
+    _, page = run_and_read(recipe_file(serve(script).url, 6, preference=preference), tmp_path / "o")
+    pairs = entries(page, "pairs")
+    assert pairs
+    for pair in pairs:
+        side = "A" if "revise" in pair["y"] else "B"
+        assert f"{side} was chosen" in pair["f"]
+
+
 def test_a_report_needs_nothing_from_outside_and_runs_its_own_code_alone(
     serve, good_script, recipe_file, tmp_path
 ):
@@ -211,6 +236,10 @@ def test_samples_are_spread_and_bounded(serve, good_script, recipe_file, tmp_pat
     everything = [row["id"] for row in version.rows("sft").to_dicts()]
     assert [row["id"] for row in sample(version, "sft", 40)] == everything
     assert [row["id"] for row in sample(version, "sft", 7)] == everything[::6]
+    figures = read_shown(version)
+    monkeypatch.setattr(report_data, "_BATCH_ROWS", 5)
+    assert [row["id"] for row in sample(version, "sft", 7)] == everything[::6]
+    assert read_shown(version) == figures
     monkeypatch.setattr(report_browse, "_BYTES", 4000)
     monkeypatch.setattr(report_browse, "_CUT", 30)
     write_report(tmp_path / "r.html", load_recipe(path), result)

@@ -40,3 +40,23 @@ def test_votes_on_a_rejected_pair_do_not_come_back(serve, good_script, recipe_fi
         said = rejects.filter(rejects["prompt_id"] == prompt_id)["detail"]
         assert len(said) and set(said) == {WHY}  # a detail may quote what was taken out
     assert again.manifest.figures["retracted"]["reason"] == WHY
+
+
+def test_what_went_by_its_principle_stays_out_with_its_votes(
+    serve, good_script, recipe_file, tmp_path
+):
+    """No name is left to go by but those of the rows themselves."""
+    out = tmp_path / "out"
+    recipe = recipe_file(serve(good_script).url, 8)
+    first = open_version(run_recipe(load_recipe(recipe), out).published.path)
+    judged = first.rows("preference")["principle_ids"][0][0]
+    revised = first.rows("sft")["revisions"][0][0]["principle_id"]
+    after = open_version(retract(first, What(principles=(judged, revised)), WHY).path)
+    gone = {c: set(first.rows(c)["id"]) - set(after.rows(c)["id"]) for c in ("sft", "preference")}
+    assert gone["sft"] and gone["preference"]
+
+    again = open_version(run_recipe(load_recipe(recipe), out).published.path)
+    assert verify_version(again).passed
+    for config, ids in gone.items():
+        assert not ids & set(again.rows(config)["id"])
+    assert not gone["preference"] & set(again.rows("judgments")["comparison_id"])

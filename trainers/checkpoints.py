@@ -67,7 +67,8 @@ def check_finite(model: Any, step: int) -> None:
     Raises:
         Failure: one is none.
     """
-    trained = (weight for weight in model.parameters() if weight.requires_grad)
+    # DeepSpeed's ZeRO-3 leaves a parameter empty and keeps this process's shard beside it.
+    trained = (getattr(w, "ds_tensor", w) for w in model.parameters() if w.requires_grad)
     if not all(bool(torch.isfinite(weight).all()) for weight in trained):
         raise Failure(_spoilt(step))
 

@@ -46,7 +46,10 @@ def _save_shards(trainer: Any, folder: Path, method: Method, base: Base) -> None
     if not trainer.is_world_process_zero():
         return
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
+    # Else transformers would shard over all processes what is loaded here, and wait for the others.
+    unset_hf_deepspeed_config()
     kind = AutoModelForSequenceClassification if method.scores else AutoModelForCausalLM
     more = {"num_labels": 1} if method.scores else {}
     adapters = (gathered / "adapter_config.json").is_file()

@@ -17,7 +17,7 @@ from versions import version_of
 
 from charter.errors import Failure, InputError, Interrupted
 from charter.trainers import read_settings
-from charter.trainers.checkpoints import CheckpointCallback
+from charter.trainers.checkpoints import CheckpointCallback, check_finite
 from charter.trainers.train import train
 
 STEPS = 160
@@ -231,6 +231,17 @@ def test_weights_that_are_no_numbers_leave_the_last_good_checkpoint(
     assert done.resumed_at == 2
     straight = train(read(make_version(), tiny_model, place / "straight", logging_strategy="no"))
     assert same(done.model, straight.model)
+
+
+def test_a_shard_that_lies_beside_an_empty_parameter_is_looked_at():
+    """As DeepSpeed's ZeRO-3 keeps it."""
+    model = torch.nn.Linear(2, 2)
+    model.weight.data = torch.empty(0)
+    model.weight.ds_tensor = torch.ones(2)
+    check_finite(model, 1)
+    model.weight.ds_tensor[1] = float("nan")
+    with pytest.raises(Failure, match="step 1  weights: are not all numbers"):
+        check_finite(model, 1)
 
 
 class Clock:

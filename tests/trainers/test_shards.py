@@ -1,21 +1,24 @@
-"""Weights in shards over two processes (FSDP 2), by the launch file that is shipped; on CPUs."""
+"""Weights in shards over two processes, by the launch files that are shipped; on CPUs."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from importlib import resources
+from importlib import resources, util
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from versions import version_of
 
-pytestmark = pytest.mark.slow
+WITHOUT = pytest.mark.skipif(util.find_spec("deepspeed") is None, reason="no deepspeed here")
+KINDS = ("fsdp", pytest.param("deepspeed", marks=WITHOUT))
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("kind", KINDS)]
 
 # accelerate shards weights for GPUs alone, and torch for CPUs too: the processes pass for GPUs'.
-SHARDED = """
+AS_GPUS = """
 from accelerate.state import DistributedType, PartialState
 
 begin = PartialState.__init__
@@ -26,18 +29,22 @@ def begin_sharded(self, *args, **kw):
         self.distributed_type = DistributedType.MULTI_GPU
 
 PartialState.__init__ = begin_sharded
-
+"""
+SHARDED = """
 from charter.trainers import checkpoints, save
 
 checkpoints._AFTER = checkpoints._TIMES = 0.0
 whole = save._save_shards
 
-def save_shards(trainer, *given):
+def is_shard(weight):
     from torch.distributed.tensor import DTensor
 
+    return isinstance(weight, DTensor) or 0 < weight.ds_tensor.numel() < weight.ds_numel
+
+def save_shards(trainer, *given):
     # The root's own are whole after an evaluation; each layer's are not.
     layers = [each for name, each in trainer.model.named_parameters() if ".layers." in name]
-    assert layers and all(isinstance(each, DTensor) for each in layers)
+    assert layers and all(map(is_shard, layers))
     whole(trainer, *given)
 
 save._save_shards = save_shards
@@ -48,30 +55,45 @@ main()
 """
 
 
-def environment() -> dict[str, str]:
+def environment(kind: str) -> dict[str, str]:
     """What `accelerate launch` sets by the shipped file, but for bf16, which would hide faults."""
     from accelerate.commands.launch import _validate_launch_command, launch_command_parser
-    from accelerate.utils.launch import prepare_multi_gpu_env
+    from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
 
-    file = resources.files("charter.trainers").joinpath("accelerate", "fsdp.yaml")
+    file = resources.files("charter.trainers").joinpath("accelerate", f"{kind}.yaml")
     given = launch_command_parser().parse_args(["--config_file", str(file), "charter"])
-    found = prepare_multi_gpu_env(_validate_launch_command(given)[0])
-    assert found["ACCELERATE_USE_FSDP"] == "true" and found["FSDP_VERSION"] == "2"
-    plain = {"ACCELERATE_MIXED_PRECISION": "no", "ACCELERATE_USE_CPU": "true"}
-    return {**found, **plain, "OMP_NUM_THREADS": "1"}
+    read = _validate_launch_command(given)[0]
+    if kind == "fsdp":
+        found = prepare_multi_gpu_env(read) | {"ACCELERATE_USE_CPU": "true"}
+        assert found["ACCELERATE_USE_FSDP"] == "true" and found["FSDP_VERSION"] == "2"
+    else:
+        read.deepspeed_fields_from_accelerate_config = ""
+        found = prepare_deepspeed_cmd_env(read)[1] | {"DS_ACCELERATOR": "cpu"}
+        assert found["ACCELERATE_USE_DEEPSPEED"] == "true"
+        assert found["ACCELERATE_DEEPSPEED_ZERO_STAGE"] == "3"
+    return {**found, "ACCELERATE_MIXED_PRECISION": "no", "OMP_NUM_THREADS": "1"}
+
+
+def words(rows: dict[str, list[dict[str, Any]]]) -> None:
+    """Texts that the tiny model has words for."""
+    for i, row in enumerate(rows["preference"]):
+        row["chosen"][-1]["content"] = f"you can mend a bike with tape {('yes', 'kind')[i % 2]}"
+        row["rejected"][-1]["content"] = f"no i can not help you {('rude', 'please')[i % 2]}"
 
 
 @pytest.fixture
-def command(version: Any, tiny_model: Path, place: Path) -> Any:
+def command(version: Any, tiny_model: Path, place: Path, kind: str) -> Any:
     """A training of the tiny model as a command, by so many processes."""
     script = place / "sharded.py"
-    script.write_text(SHARDED)
+    script.write_text((AS_GPUS if kind == "fsdp" else "") + SHARDED)
+    pairs = version_of(place / "pairs", change=words)
 
-    def made(out: str, processes: int, *more: str) -> list[str]:
+    def made(out: str, processes: int, *more: str, method: str = "sft") -> list[str]:
         start = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
-        words = [*start, str(script)] if processes > 1 else [sys.executable, "-m", "charter.cli"]
-        words += ["train", "sft", "--dataset", str(version.path), "--model", str(tiny_model)]
-        words += ["--out", str(place / out), "--json", *more]
+        said = [*start, str(script)] if processes > 1 else [sys.executable, "-m", "charter.cli"]
+        rows = version if method == "sft" else pairs
+        said += ["train", method, "--dataset", str(rows.path), "--model", str(tiny_model)]
+        said += ["--out", str(place / out), "--json", *more]
         fields = {
             "max_steps": 4,
             "limit": 4,
@@ -80,13 +102,13 @@ def command(version: Any, tiny_model: Path, place: Path) -> Any:
             "use_cpu": True,
             "per_device_train_batch_size": 4 // processes,
         }
-        return words + [w for name, value in fields.items() for w in ("--set", f"{name}={value}")]
+        return said + [w for name, value in fields.items() for w in ("--set", f"{name}={value}")]
 
     return made
 
 
-def trained(command: list[str]) -> dict[str, Any]:
-    given = environment() if "torch.distributed.run" in command else None
+def trained(command: list[str], kind: str) -> dict[str, Any]:
+    given = environment(kind) if "torch.distributed.run" in command else None
     done = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
@@ -106,10 +128,10 @@ def apart(one: Path, other: Path) -> float:
 
 @pytest.mark.parametrize("lora", ["false", "true"])
 def test_what_is_gathered_is_the_model_of_one_process(
-    command: Any, place: Path, tiny_model: Path, lora: str
+    command: Any, kind: str, place: Path, tiny_model: Path, lora: str
 ) -> None:
-    one = trained(command("one", 1, "--set", f"lora={lora}"))
-    two = trained(command("two", 2, "--set", f"lora={lora}"))
+    one = trained(command("one", 1, "--set", f"lora={lora}"), kind)
+    two = trained(command("two", 2, "--set", f"lora={lora}"), kind)
     assert one["first_loss"] - one["last_loss"] > 0.05
     for name in ("first_loss", "last_loss", "test_loss"):
         assert two[name] == pytest.approx(one[name], abs=1e-4), name
@@ -119,10 +141,23 @@ def test_what_is_gathered_is_the_model_of_one_process(
     assert {each.name for each in (place / "two").iterdir()} == files
 
 
-def test_killed_for_good_it_ends_where_an_uninterrupted_one_does(command: Any, place: Path) -> None:
-    trained(command("whole", 2))
+@pytest.mark.parametrize("method", ["dpo", "reward"])
+def test_pairs_train_the_model_of_one_process(
+    command: Any, kind: str, place: Path, method: str
+) -> None:
+    one, two = (trained(command(str(n), n, method=method), kind) for n in (1, 2))
+    assert one["first_loss"] - one["last_loss"] > 0.05
+    for name in ("first_loss", "last_loss"):
+        assert two[name] == pytest.approx(one[name], abs=1e-4), name
+    assert apart(place / "2", place / "1") < 1e-3
+
+
+def test_killed_for_good_it_ends_where_an_uninterrupted_one_does(
+    command: Any, kind: str, place: Path
+) -> None:
+    trained(command("whole", 2), kind)
     with subprocess.Popen(
-        command("cut", 2), env=environment(), stderr=subprocess.PIPE, text=True
+        command("cut", 2), env=environment(kind), stderr=subprocess.PIPE, text=True
     ) as child:
         assert child.stderr is not None
         for line in child.stderr:
@@ -133,5 +168,5 @@ def test_killed_for_good_it_ends_where_an_uninterrupted_one_does(command: Any, p
                 break
     left = place / ".cut.training" / "checkpoints"
     assert not (place / "cut").exists() and list(left.glob("checkpoint-*"))
-    assert trained([*command("cut", 2), "--resume"])["steps"] == 4
+    assert trained([*command("cut", 2), "--resume"], kind)["steps"] == 4
     assert apart(place / "cut", place / "whole") == 0.0

@@ -151,20 +151,17 @@ def decided(
             assert latest is not None
             return latest.tag, latest, False
         if wanted == "rc":
-            return _candidate(automatic, content, tags, opened, latest)
+            return _candidate(repo, automatic, content, tags, opened, latest)
         return automatic, latest, True
     if wanted.endswith("-rc"):
-        return _candidate(wanted.removesuffix("-rc"), content, tags, opened, latest)
+        return _candidate(repo, wanted.removesuffix("-rc"), content, tags, opened, latest)
     tag = parse_tag(wanted)
     if tag in tags:
         there = opened(tag)
         if _changed(content, there) is None:
             return there.tag, there, False
         raise _taken(repo, tag, content, latest)
-    if releases and tag < releases[-1]:
-        what = f"{tag} comes before {releases[-1]}, the latest version"
-        fix = f"use {_free(content, latest)} or a higher tag"
-        raise InputError(Fault(repo, "version", what, fix))
+    _check_after(repo, tag, content, latest)
     return str(tag), latest, True
 
 
@@ -201,7 +198,15 @@ def check_wanted(wanted: str) -> None:
         parse_tag(wanted.removesuffix("-rc"))
 
 
+def _check_after(repo: str, tag: Tag, content: Content, latest: Version | None) -> None:
+    if latest is not None and tag < parse_tag(latest.tag):
+        what = f"{tag} comes before {latest.tag}, the latest version"
+        fix = f"use {_free(content, latest)} or a higher tag"
+        raise InputError(Fault(repo, "version", what, fix))
+
+
 def _candidate(
+    repo: str,
     release: str,
     content: Content,
     tags: Sequence[Tag],
@@ -215,7 +220,9 @@ def _candidate(
         there = opened(mine[-1])
         if _changed(content, there) is None:
             return there.tag, there, False
-    return str(core._replace(final=False, rc=mine[-1].rc + 1 if mine else 1)), latest, True
+    tag = core._replace(final=False, rc=mine[-1].rc + 1 if mine else 1)
+    _check_after(repo, tag, content, latest)
+    return str(tag), latest, True
 
 
 def content_of(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -41,7 +38,6 @@ __all__ = [
     "lineage_of",
     "load_manifest",
     "now",
-    "save_manifest",
 ]
 
 MANIFEST: Final = "charter.json"
@@ -225,18 +221,17 @@ def facts(
     between two runs that made the same rows: figures of the run, package versions, times, and the
     card, which is made from the rest. Rows are compared separately, by value.
     """
-    dumped = lineage.model_dump(mode="json", exclude={"packages", "figures"})
     return {
         "schema_version": schema_version,
-        **{name: dumped[name] for name in _FACTS},
+        **lineage.model_dump(mode="json", include=_FACTS),
         "texts": {name: files.get(name) for name in ("constitution.yaml", "recipe.yaml")},
         "answers": {name: sha for name, sha in files.items() if name.startswith("reviews/")},
     }
 
 
-_FACTS: Final = (
+_FACTS: Final = {
     *("constitution", "recipe", "prompt_set", "models", "seeds", "reviews", "evaluations"),
-)
+}
 
 
 def now() -> str:
@@ -302,22 +297,6 @@ def dump_manifest(manifest: Manifest) -> bytes:
     except ValueError as error:
         raise Failure(Fault(MANIFEST, "", f"not JSON: {error}", "give finite figures")) from None
     return (text + "\n").encode()
-
-
-def save_manifest(manifest: Manifest, path: Path) -> None:
-    """Write a `charter.json` so that a reader sees the old file or the new one, never half."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(dump_manifest(manifest))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o444)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
 
 
 def _faults(error: ValidationError, place: str, model: type[BaseModel]) -> list[Fault]:

@@ -143,9 +143,6 @@ def _check_free(version: Version, release: Tag, tags: Sequence[Tag]) -> None:
     if release in tags:
         raise Failure(Fault(place, "", f"{release} is published already", "nothing is left to do"))
     latest = _latest(tags)
-    if latest is not None and release < latest:
-        what = f"{release} comes before {latest}, the latest version"
-        raise Failure(Fault(place, "", what, "publish a new candidate"))
     if latest is not None and version.manifest.parent != str(latest):
         # It would bring back what that release changed, or took out.
         what = f"{latest} was published after the candidate"

@@ -14,19 +14,18 @@ import yaml
 
 from charter.constitutions import load_constitution
 from charter.documents import read_text
-from charter.errors import CharterError, Failure, Fault, InputError
+from charter.errors import CharterError, Failure, InputError
 from charter.hub.columns import some
 from charter.hub.data import data_path
 from charter.hub.gate import surveyed
 from charter.hub.held import published_splits
-from charter.hub.manifest import MANIFEST, CheckResult, load_manifest
-from charter.hub.number import best_match, is_tag, parse_tag
+from charter.hub.manifest import MANIFEST, CheckResult
 from charter.hub.schema import CONFIGS, SCHEMA_VERSION, SPLITS
 from charter.hub.verify_rows import SINCE, published_rows, schema_of, splits_in
-from charter.hub.version import Version, list_versions, unverified
+from charter.hub.version import Version
 from charter.hub.yaml_text import read_yaml
 
-__all__ = ["Verified", "open_unchecked", "orders_of", "store_of", "verify_version"]
+__all__ = ["Verified", "orders_of", "store_of", "verify_version"]
 
 # What the Hub itself puts beside the files of a version.
 _NOT_OURS: Final = (".gitattributes", ".cache", ".huggingface")
@@ -56,28 +55,6 @@ class Verified:
         return {"version": self.version, "passed": self.passed, "checks": checks}
 
 
-def open_unchecked(where: str | Path, *, store: Path | None = None) -> Version:
-    """A version as `open_version` finds it, but with its files not looked at.
-
-    Raises:
-        InputError: there is no such version, or its manifest can't be read.
-    """
-    if isinstance(where, Path) or Path(where).is_dir():
-        return Version(Path(where), load_manifest(Path(where) / MANIFEST))
-    repo, at, wanted = where.partition("@")
-    if not at or "/" not in repo or store is None:
-        fix = "write owner/name@v0.1.0"
-        raise InputError(Fault(where, "", "is neither a folder nor a version", fix))
-    tags = list_versions(store, repo)
-    bare = wanted if wanted.startswith("v") else f"v{wanted}"
-    tag = parse_tag(bare) if is_tag(bare) else best_match(tags, wanted)
-    if tag is None or tag not in tags:
-        there = ", ".join(map(str, tags))
-        fix = f"use one of: {there}" if there else f"nothing of {repo} is published there yet"
-        raise InputError(Fault(where, "", f"no such version in {store}", fix))
-    return unverified(store, repo, tag)
-
-
 def store_of(version: Version) -> Path | None:
     """The local store that a version stands in, or None where its folder is in none."""
     folder = version.path.resolve()
@@ -102,8 +79,8 @@ def verify_version(version: Version) -> Verified:
     wrong they are not made, which is itself a failed check.
 
     Args:
-        version: as `open_unchecked` gives it. Earlier versions are looked at where it stands in
-            a local store.
+        version: as `charter.hub.version.open_unchecked` gives it. Earlier versions are looked at
+            where it stands in a local store.
     """
     checks = [
         _check("files", _files(version), f"{len(version.manifest.files)} files as published"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import datasets
     import polars as pl
 
-__all__ = ["Found", "Version", "list_versions", "open_version", "unverified"]
+__all__ = ["Found", "Version", "list_versions", "open_unchecked", "open_version", "unverified"]
 
 _BLOCK: Final = 1 << 20
 
@@ -194,9 +194,18 @@ def open_version(where: str | Path, *, store: Path | None = None) -> Version:
         InputError: there is no such version, its manifest can't be read, or a file is missing
             or was changed.
     """
+    return _verified(open_unchecked(where, store=store))
+
+
+def open_unchecked(where: str | Path, *, store: Path | None = None) -> Version:
+    """A version as `open_version` finds it, but with its files not looked at.
+
+    Raises:
+        InputError: there is no such version, or its manifest can't be read.
+    """
     if isinstance(where, Path) or Path(where).is_dir():
         folder = Path(where)
-        return _verified(Version(folder, load_manifest(folder / MANIFEST)))
+        return Version(folder, load_manifest(folder / MANIFEST))
     repo, at, wanted = where.partition("@")
     if not at or "/" not in repo:
         # More likely a mistyped folder than a name, unless it looks just like one.
@@ -207,7 +216,7 @@ def open_version(where: str | Path, *, store: Path | None = None) -> Version:
         raise InputError(
             Fault(where, "", "there is no store to look it up in", "give the folder of the version")
         )
-    return _verified(unverified(store, repo, _resolved(store, repo, wanted)))
+    return unverified(store, repo, _resolved(store, repo, wanted))
 
 
 def unverified(store: Path, repo: str, tag: Tag) -> Version:

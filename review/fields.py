@@ -19,12 +19,8 @@ __all__ = [
     "OVER_REFUSING",
     "STILL_HARMFUL",
     "SURE",
-    "WORKSPACE",
     "dataset_name",
 ]
-
-WORKSPACE: Final = "charter"
-"""The workspace where no other is named."""
 
 BETTER: Final = "better"
 """The required question: which response, or whether the revision, is better."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -164,7 +163,7 @@ def _fits(about: Mapping[str, Any], external_id: Any, kind: Kind) -> tuple[bool,
         0 < about["inclusion"] <= 1,
         (gold is not None) == (about["share"] is Share.GOLD),
         gold is None or gold in _VERDICTS[kind],
-        p is None or (math.isfinite(p) and 0.5 < p <= 1),
+        p is None or 0.5 < p <= 1,
     )
 
 

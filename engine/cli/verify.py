@@ -47,7 +47,7 @@ def command(context: click.Context, version: str, store: Path, as_json: bool, de
 
 def _opened(name: str, store: Path) -> Version:
     """The version with its files not looked at yet, downloaded where it is on a Hub."""
-    from charter.hub.verify import open_unchecked
+    from charter.hub.version import open_unchecked
 
     repo, at, wanted = name.partition("@")
     if Path(name).is_dir() or not at or "/" not in repo or not on_hub(repo, store):

@@ -19,7 +19,7 @@ from charter.errors import Failure
 from charter.hub import Version, open_version, publish_local
 from charter.hub.diff import diff_versions
 from charter.hub.diff_rows import KINDS, compare
-from charter.hub.manifest import load_manifest, save_manifest
+from charter.hub.manifest import dump_manifest, load_manifest
 
 SAME = dict.fromkeys(KINDS, 0)
 
@@ -201,7 +201,7 @@ def _older(version: Version, folder: Path) -> Version:
             target.write_bytes(source.read_bytes())
         files[name] = _sha256(target)
     update = {"schema_version": 1, "files": files}
-    save_manifest(manifest.model_copy(update=update), folder / "charter.json")
+    (folder / "charter.json").write_bytes(dump_manifest(manifest.model_copy(update=update)))
     return open_version(folder)
 
 
@@ -290,8 +290,7 @@ def _version(folder: Path, side: dict[str, Any]) -> Version:
 def test_counts_are_those_of_a_plain_comparison(
     one: Version, tmp_path: Path, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
-    (tmp_path / "charter.json").unlink(missing_ok=True)
-    save_manifest(one.manifest, tmp_path / "charter.json")
+    (tmp_path / "charter.json").write_bytes(dump_manifest(one.manifest))
     sides = [_version(tmp_path / name, side) for name, side in (("a", before), ("b", after))]
     found = compare(*sides, "preference", 0.05)
     rows = [{k: v for k, v in side.items() if v[0] != v[1]} for side in (before, after)]

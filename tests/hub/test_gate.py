@@ -81,6 +81,7 @@ BROKEN: list[tuple[str, Spoil, str]] = [
     ("columns", _set("preference", 0, n_votes=2**31), "wrong type or value in n_votes"),
     ("columns", _set("preference", 0, order_consistent=1), "wrong type or value in order_con"),
     ("columns", _set("preference", 0, principle_ids="kind"), "wrong type or value in principle"),
+    ("columns", _set("preference", 0, principle_ids=[None]), "wrong type or value in principle"),
     ("columns", _set("sft", 0, completion=[{**MESSAGE[0], "name": "x"}]), "value in completion"),
     ("columns", _set("sft", 0, initial_response="\ud800"), "value in initial_response"),
     (

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charter.errors import Failure
@@ -16,6 +16,7 @@ from charter.hub.names import Names
 texts = st.text(max_size=3)
 
 
+@settings(deadline=None)
 @given(st.lists(texts, max_size=40), st.booleans())
 def test_ids_that_come_again_are_told(ids: list[str], alike: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:

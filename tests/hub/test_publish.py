@@ -254,6 +254,8 @@ def test_a_tag_is_never_overwritten(make_draft: Any, store: Path) -> None:
     assert _files(first.path) == before
     with pytest.raises(InputError, match=r"v0.3.9 comes before v0.4.0.*use v0.4.1 or a higher"):
         publish_local(make_draft(version="v0.3.9"), store)
+    with pytest.raises(InputError, match=r"v0.3.9-rc.1 comes before v0.4.0"):
+        publish_local(make_draft(version="v0.3.9-rc"), store)
     with pytest.raises(InputError, match="no version tag"):
         publish_local(make_draft(version="0.5"), store)
 

@@ -15,6 +15,7 @@ from charter.errors import Failure, InputError
 from charter.hub import Version, open_version, publish_local
 from charter.hub.beside import COUNTED
 from charter.hub.held import retracted_rows
+from charter.hub.relabel import without_labels
 from charter.hub.retract import Retraction, retract, retraction_draft
 from charter.hub.retract_what import What, find_rows
 from charter.hub.verify import verify_version
@@ -316,3 +317,10 @@ def test_ledgers_add_up_whatever_goes(make: Any, data: st.DataObject) -> None:
     assert total["rejects"] == sum(version.manifest.counts["rejects"].values()) + gone
     assert draft.ledgers == version.manifest.ledgers.model_dump()
     assert dict(draft.splits) == {f"p{i}": "test" if i == 3 else "train" for i in range(8)}
+
+
+@pytest.mark.parametrize(
+    "reviews", [None, {"n": 3}, {"n": 3, "overruled": None}, {"overruled": {"turned": 1}}]
+)
+def test_figures_of_reviews_without_labels_stay_as_they_are(reviews: Any) -> None:
+    assert without_labels(reviews, ["p3#a~b"]) == reviews

@@ -31,6 +31,7 @@ NEGATIVE = [
     'password = os.environ["PASSWORD_42"]',
     "password: ${DB_PASSWORD_1}",
     'password = "your-password-1"',
+    'password = "MyPassword7Qz4"',
     'tokenizer="meta-llama/Meta-Llama-3.1-8B-Instruct"',
     "max_tokens: 1024-2048, secret: a recipe of grandmother's",
     "token = generate_id_v2(32)",
@@ -47,7 +48,7 @@ NEGATIVE = [
     "eyJhbGciOiJub25lIn and eyJubyBoZWFkZXI.eyJhIjoxfQ.c2lnbmF0dXJl",
     "2024-01-31 12:30:00, ISBN 978-3-16-148410-0, version 1.2.3",
     "192.168.0.1, 127.0.0.1, 203.0.113.7, 1.2.3.4.5, 300.1.2.3",
-    "call (212) 555-0123",
+    "call (212) 555-0123, not +12 3456 7890 1234 56",
     # What documentation of web tokens shows: jwt.io's two, RFC 7519's, and logins of RFC 7617 and
     # of half the web.
     f"{HEAD}.{JOHN}.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",

@@ -17,10 +17,11 @@ import yaml
 from charter.constitutions import load_constitution
 from charter.errors import InputError
 from charter.hub import Version, publish_local
-from charter.hub.manifest import load_manifest, save_manifest
+from charter.hub.manifest import dump_manifest, load_manifest
 from charter.hub.schema import CONFIGS
-from charter.hub.verify import Verified, open_unchecked, store_of, verify_version
+from charter.hub.verify import Verified, store_of, verify_version
 from charter.hub.verify_rows import published_rows, schema_of, splits_in
+from charter.hub.version import open_unchecked
 
 GATE = ("columns", "ledgers", "ids", "pairs", "labels", "votes", "enums", "splits", "kept")
 CHECKS = (
@@ -60,7 +61,8 @@ def sealed(folder: Path, **changes: Any) -> Verified:
     files = {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in manifest.files
     }
-    save_manifest(manifest.model_copy(update={"files": files, **changes}), folder / "charter.json")
+    changed = manifest.model_copy(update={"files": files, **changes})
+    (folder / "charter.json").write_bytes(dump_manifest(changed))
     return verify_version(open_unchecked(folder))
 
 

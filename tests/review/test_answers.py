@@ -48,6 +48,13 @@ def test_revisions_that_divide_people_are_the_same():
     assert (row.verdict, row.divided, row.ai, row.score) == (Human.SAME, True, "BETTER", 0.5)
 
 
+def test_what_is_known_or_stale_takes_no_other_answer_with_it():
+    gold = spot_check("g", gold=Human.CHOSEN, submitted="2025-01-01T00:00:00Z")
+    stale = spot_check(1, submitted="2025-01-02T00:00:00Z")
+    found = sort_answers([gold, stale, spot_check(2)], lambda one: None if one is stale else False)
+    assert ([row.row_id for row in found.blind], len(found.gold), found.stale) == (["p2#a~b"], 1, 1)
+
+
 @given(st.lists(PAIR, min_size=1, max_size=7), st.randoms())
 def test_no_order_of_answers_changes_a_row(said, random):
     checks = by_people(*said)

@@ -23,6 +23,14 @@ LABELS = st.sampled_from(["A", "B", "TIE", "BOTH_BAD"])
 UNITS = st.lists(st.lists(LABELS, min_size=1, max_size=4), max_size=30)
 
 
+def test_the_interval_of_the_contrary_is_mirrored():
+    scores, weights = [1, 0, 1, 0.5, 1, 1], [1, 2, 4, 8, 2, 1]
+    found = weighted_mean(scores, weights, range(6)).estimate
+    other = weighted_mean([1 - score for score in scores], weights, range(6)).estimate
+    assert 0 < found.low < found.value < found.high < 1
+    assert (other.low, other.high) == pytest.approx((1 - found.high, 1 - found.low))
+
+
 @settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_the_exact_interval_is_that_of_scipy(hits, misses):

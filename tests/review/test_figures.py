@@ -136,6 +136,8 @@ def test_the_place_that_people_prefer_shows():
     found = figures([spot_check(k, verdict=verdict) for k, verdict in enumerate(named)])
     assert found["first_position_rate"] == wilson(40, 40).as_json()
     assert found["agreement"]["value"] == 0.5
+    found = figures([spot_check(k) for k in range(40)])  # every other time
+    assert found["first_position_rate"]["value"] == 0.5
 
 
 def test_questions_left_open_are_not_answers():

@@ -17,6 +17,7 @@ from charter.review.figures import review_figures
 from charter.review.publish import publish_reviews
 from charter.review.report import review_report
 from charter.review.spot_check import Human, Share
+from charter.review.standing import Standing
 from charter.review.store import Answer, ReviewStore
 from charter.review.texts import shown_texts, texts_digest
 
@@ -141,6 +142,12 @@ def test_a_label_that_people_overruled_is_still_the_ais_in_the_figures(folder, v
     said = [each for each in answers if each.row_id == "p5#a~b" and each.reviewer == "bob"]
     found = review_figures(said, _relabelled(folder, "human"))
     assert (found["n"], found["stale"], found["agreement"]["value"]) == (1, 0, 0.0)
+
+
+def test_the_confidence_of_each_label_counts_once_overruled_or_not(folder, version, answers):
+    p = sorted(version.rows("preference")["p_chosen"])
+    assert sorted(Standing(version, answers).population()) == p
+    assert sorted(Standing(_relabelled(folder, "human"), answers).population()) == p
 
 
 def test_pairs_that_people_removed_stay_in_the_figures(folder, version, answers):

@@ -185,6 +185,7 @@ def test_candidates_are_rows_with_an_ai_label(tmp_path):
     def change(rows):
         rows["preference"][1]["principle_ids"] = ["kind", "other"]
         rows["preference"][2]["source"] = "s" * 500
+        rows["sft"][2]["revisions"] *= 2  # two rounds under one principle
 
     version = version_of(tmp_path, 8, change)
     found = {row.row_id: row for row in candidates(Overruled(version), "preference")}

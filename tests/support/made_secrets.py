@@ -57,6 +57,7 @@ POSITIVE: list[tuple[SecretKind, str, str]] = [
     (K.JWT, "Cookie {};", _jwt()),
     (K.URL_PASSWORD, "postgres://bob:{}@db.firm.org/x", drawn(12)),
     (K.SECRET, 'password = "{}"', "Kd9-" + drawn(8)),
+    (K.SECRET, 'password = "{}"', "qRt-WmZk" + "!pLv"),
     (K.SECRET, "api_key: {}\n", "k9" + drawn(18)),
     (K.SECRET, '{{"client_secret": "{}"}}', "9x" + drawn(30)),
     (K.SECRET, "My PASSWORD is secret. Password: {}.", "tR9" + drawn(8)),

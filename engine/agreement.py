@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charter.stats import Estimate
+from charter.stats import Estimate, wilson_ends
 
 __all__ = [
     "Bin",
@@ -24,7 +23,6 @@ __all__ = [
     "calibration",
     "clustered",
     "kappa_estimate",
-    "krippendorff_alpha",
     "krippendorff_estimate",
     "mean_score",
     "resampled",
@@ -33,13 +31,6 @@ __all__ = [
 Numbers = NDArray[np.float64]
 _FEWEST: Final = 5  # resampling fewer items than this says nothing
 _DRAWN: Final = 4_000_000  # draws held at once
-
-
-def _wilson(p: float, n: float, confidence: float) -> tuple[float, float]:
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return min(max(0.0, centre - half), p), max(min(1.0, centre + half), p)
 
 
 def mean_score(scores: Sequence[float], confidence: float = 0.95) -> Estimate:
@@ -56,7 +47,7 @@ def mean_score(scores: Sequence[float], confidence: float = 0.95) -> Estimate:
     if not scores:
         return Estimate(None, None, None, 0)
     p = math.fsum(scores) / len(scores)
-    return Estimate(p, *_wilson(p, len(scores), confidence), len(scores))
+    return Estimate(p, *wilson_ends(p, len(scores), confidence), len(scores))
 
 
 def clustered(counts: Sequence[tuple[int, int]], confidence: float = 0.95) -> Estimate:
@@ -82,7 +73,7 @@ def clustered(counts: Sequence[tuple[int, int]], confidence: float = 0.95) -> Es
         spread = sum((hits - p * size) ** 2 for hits, size in used) / total**2
         effect = spread * len(used) / (len(used) - 1) / (p * (1 - p) / total)
         worth = total / max(effect, 1.0)
-    return Estimate(p, *_wilson(p, worth, confidence), total)
+    return Estimate(p, *wilson_ends(p, worth, confidence), total)
 
 
 def resampled(
@@ -222,52 +213,36 @@ def _alpha(sums: Numbers, k: int) -> Numbers:
     return 1 - _ratio((n - 1) * apart, expected)
 
 
-def krippendorff_alpha(units: Sequence[Sequence[Hashable | None]]) -> float | None:
-    """Krippendorff's alpha for nominal labels (Krippendorff 2011, "Computing Krippendorff's
-    Alpha-Reliability", section C): any number of raters, any values missing.
-
-    Args:
-        units: the labels that each unit got, None where a rater gave none. A unit with fewer
-            than two labels cannot agree or disagree and does not count.
-
-    Returns:
-        Alpha, or None where it is not defined: no unit with two labels, or one label only.
-    """  # noqa: D205 - the paper's title belongs to the summary
-    return krippendorff_estimate(units, replicates=0).value
-
-
 def krippendorff_estimate(
     units: Sequence[Sequence[Hashable | None]],
     *,
     clusters: Sequence[Hashable] | None = None,
     seed: int = 0,
-    replicates: int = 1000,
     confidence: float = 0.95,
 ) -> Estimate:
-    """Krippendorff's alpha with a bootstrap interval; `n` counts the units with two labels.
+    """Krippendorff's alpha for nominal labels, with a bootstrap interval.
+
+    Any number of raters, any values missing (Krippendorff 2011, "Computing Krippendorff's
+    Alpha-Reliability", section C). It is not defined without a unit of two labels, or where all
+    labels are the same.
 
     Args:
-        units: as `krippendorff_alpha` takes them.
+        units: the labels that each unit got, None where a rater gave none. A unit with fewer
+            than two labels cannot agree or disagree and does not count.
         clusters: of each unit, such as its prompt: clusters are resampled, not units.
         seed: of the bootstrap.
-        replicates: how many resamples; 0 gives no interval.
         confidence: two-sided coverage.
+
+    Returns:
+        The estimate; `n` counts the units with two labels.
     """
     used = _pairable(units)
     parts, k = _coincidences(list(used.values()))
-    n = len(parts)
-    if not replicates:
-        found = float(_alpha(parts.sum(axis=0)[None], k)[0]) if n else math.nan
-        return Estimate(None if math.isnan(found) else found, None, None, n)
-    resampled_over = None if clusters is None else [clusters[at] for at in used]
+    over = None if clusters is None else [clusters[at] for at in used]
     estimate = resampled(
-        by_cluster(parts, resampled_over),
-        lambda sums: _alpha(sums, k),
-        seed=seed,
-        replicates=replicates,
-        confidence=confidence,
+        by_cluster(parts, over), lambda sums: _alpha(sums, k), seed=seed, confidence=confidence
     )
-    return replace(estimate, n=n)
+    return replace(estimate, n=len(parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,8 +250,8 @@ class Bin:
     """The labels of one range of confidence.
 
     Attributes:
-        low: lower edge, inclusive but for 0.5 itself being in the first bin.
-        high: upper edge.
+        low: lower edge, inclusive.
+        high: upper edge, inclusive in the last bin alone.
         sure: mean confidence in the bin.
         right: share that was right.
     """
@@ -321,7 +296,7 @@ def calibration(
     if any(not 0.5 <= p <= 1 for p in sure):
         raise ValueError("the winner's probability is in [0.5, 1]")
     n = len(sure)
-    # A hair below the edge, so that 0.6 as 1 - 0.4 and as 0.6 fall into the same bin.
+    # A hair below an edge counts as on it: 0.6 and 1 - 0.4 fall into the same bin.
     place = [min(int((p - 0.5) * 2 * bins + 1e-9), bins - 1) for p in sure]
     parts = np.zeros((n, bins + 1))
     for row, (at, p, hit) in enumerate(zip(place, sure, right, strict=True)):

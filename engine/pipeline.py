@@ -34,7 +34,7 @@ __all__ = [
     "prompt_row",
 ]
 
-# Candidates that one prompt may bring along, for adaptive pairs.
+# A tournament of given candidates has rounds for so many; a larger one ends there, settled or not.
 MOST_GIVEN = 16
 
 
@@ -133,20 +133,8 @@ def judge_steps(
 
 def keep_rule(loaded: Loaded) -> KeepRule | None:
     """What a label needs by this recipe; None when nothing is judged."""
-    p = loaded.recipe.preference
-    if not p:
-        return None
-    return KeepRule(
-        p.keep,
-        p.min_margin,
-        p.tie_band,
-        p.mode,
-        p.pairs,
-        p.orders,
-        p.min_order_consistency,
-        p.near_equal,
-        p.injections,
-    )
+    preference = loaded.recipe.preference
+    return KeepRule.of(preference) if preference else None
 
 
 def prompt_row(prompt: Prompt) -> Row:

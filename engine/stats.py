@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TypedDict
 
-__all__ = ["Estimate", "EstimateJson", "cohen_kappa", "wilson"]
+__all__ = ["Estimate", "EstimateJson", "cohen_kappa", "holm", "wilson", "wilson_ends"]
 
 
 class EstimateJson(TypedDict):
@@ -68,15 +68,18 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
         raise ValueError(f"confidence {confidence} is outside (0, 1)")
     if n == 0:
         return Estimate(None, None, None, 0)
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
     p = successes / n
+    return Estimate(p, *wilson_ends(p, n, confidence), n)
+
+
+def wilson_ends(p: float, n: float, confidence: float) -> tuple[float, float]:
+    """The ends of Wilson's interval for a share p of n observations; n may be an effective size."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
     denominator = 1 + z * z / n
     centre = (p + z * z / (2 * n)) / denominator
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / denominator
-    # At 0 of n and n of n the ends are exactly 0 and 1; rounding must not push them past the value.
-    low = 0.0 if successes == 0 else min(max(0.0, centre - half), p)
-    high = 1.0 if successes == n else max(min(1.0, centre + half), p)
-    return Estimate(p, low, high, n)
+    # For p of 0 and 1 the ends are exactly these; rounding must not push them past the value.
+    return min(max(0.0, centre - half), p), max(min(1.0, centre + half), p)
 
 
 def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float | None:
@@ -96,8 +99,6 @@ def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float | None:
     if len(a) != len(b):
         raise ValueError(f"{len(a)} labels against {len(b)}")
     n = len(a)
-    if n == 0:
-        return None
     ours, theirs = Counter(a), Counter(b)
     agreed = sum(x == y for x, y in zip(a, b, strict=True))
     # In whole numbers, so that certain agreement by chance is found exactly.
@@ -105,3 +106,17 @@ def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float | None:
     if by_chance == n * n:
         return None
     return (agreed * n - by_chance) / (n * n - by_chance)
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Probabilities corrected for there being several, in their order.
+
+    Holm 1979, Scandinavian Journal of Statistics 6: 65-70: the k-th smallest of m is multiplied by
+    m - k + 1, and none is below a smaller one. Holds whatever the dependence between them.
+    """
+    corrected = [0.0] * len(values)
+    highest = 0.0
+    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
+        corrected[place] = highest
+    return corrected

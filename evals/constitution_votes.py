@@ -16,7 +16,7 @@ from typing import Any
 
 from charter.agreement import clustered
 from charter.rows import Order, Verdict
-from charter.stats import Estimate, cohen_kappa, wilson
+from charter.stats import Estimate, cohen_kappa, holm, wilson
 from charter.steps.label import KeepRule, label_votes
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "Flips",
     "PrincipleFigures",
     "Vote",
-    "holm",
     "measure_constitution",
 ]
 
@@ -210,16 +209,6 @@ def _named(pair: Agreement) -> dict[str, Any]:
     return {"principles": list(pair.principles), **pair.as_json()}
 
 
-def holm(p_values: Sequence[float], level: float = LEVEL) -> list[bool]:
-    """Which hypotheses fall when the chance of any false one is held to `level` (Holm 1979)."""
-    found = [False] * len(p_values)
-    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        if p_values[index] > level / (len(p_values) - rank):
-            break
-        found[index] = True
-    return found
-
-
 def _below_half(agreed: int, n: int) -> float:
     """P(X <= agreed) of n fair coins, exactly."""
     return sum(math.comb(n, k) for k in range(agreed + 1)) / (1 << n)
@@ -357,10 +346,12 @@ def _agreements(winners: Mapping[str, Mapping[str, str]]) -> list[Agreement]:
             share=share,
             kappa=kappa,
             p=p,
-            contradicts=fallen and share.high is not None and share.high < CONTRADICTS_BELOW,
+            contradicts=p_holm <= LEVEL
+            and share.high is not None
+            and share.high < CONTRADICTS_BELOW,
             redundant=share.low is not None and share.low > REDUNDANT_ABOVE,
         )
-        for pair, share, kappa, p, fallen in zip(
+        for pair, share, kappa, p, p_holm in zip(
             pairs, shares, kappas, p_values, holm(p_values), strict=True
         )
     ]

@@ -9,8 +9,9 @@ from statistics import NormalDist, fmean
 from typing import Any
 
 from charter.evals.tax_figures import LEVEL, Score, Tax, paired_tax
+from charter.stats import holm
 
-__all__ = ["Average", "ModelTax", "TaxReport", "holm", "tax_report"]
+__all__ = ["Average", "ModelTax", "TaxReport", "tax_report"]
 
 _FAR = 10.0  # percent between the best and the worst from which an average hides a trade
 
@@ -83,20 +84,6 @@ class TaxReport:
             "correction": "Holm",
             "notes": list(self.notes),
         }
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """Probabilities corrected for there being several, in their order (Holm 1979, Scand. J.
-
-    Statist. 6): the k-th smallest of m is multiplied by m - k + 1, and none is below a smaller
-    one. Holds whatever the dependence, which models judged on the same items have.
-    """
-    corrected = [0.0] * len(values)
-    highest = 0.0
-    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
-        highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
-        corrected[place] = highest
-    return corrected
 
 
 def tax_report(

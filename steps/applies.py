@@ -9,7 +9,7 @@ from enum import StrEnum
 from charter.constitutions import Principle
 from charter.models.call import Answer, Call
 from charter.rows import Message, draw_int
-from charter.steps.frame import escaped, frame_nonce
+from charter.steps.frame import frame_nonce, transcript
 
 __all__ = ["Bears", "applies_call", "read_applies"]
 
@@ -22,7 +22,6 @@ _ASKED = (
     "Could two answers to this conversation differ in what the principle asks for? "
     "Answer with exactly one word, Yes or No."
 )
-_NAMES = {"system": "System", "user": "User", "assistant": "Assistant"}
 
 
 class Bears(StrEnum):
@@ -46,9 +45,8 @@ def applies_call(
         letter: ask for the log-probabilities of the two words, else for a text.
     """
     nonce = frame_nonce(seed, prompt_id, [message["content"] for message in prompt])
-    said = "\n\n".join(f"{_NAMES[m['role']]}: {escaped(m['content'])}" for m in prompt)
     body = (
-        f"[conversation {nonce}]\n{said}\n[end of conversation {nonce}]\n\n"
+        f"[conversation {nonce}]\n{transcript(prompt)}\n[end of conversation {nonce}]\n\n"
         f"The principle by which answers are compared: {principle.comparison}\n\n{_ASKED}"
     )
     return Call(

@@ -63,9 +63,9 @@ class Judging:
     principles: Compared = 1
     candidates: int = 2
     seed: int = 0
-    votes: int = 1
+    votes: int = 5
     orders: Orders = "both"
-    near_equal: float = 1.0
+    near_equal: float = 0.98
     clamp: tuple[float, float] = (0.4, 0.6)
     logprobs: bool = True
     round: int = 0

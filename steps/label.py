@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -33,8 +33,13 @@ class KeepRule:
     pairs: Pairing = "all"
     orders: Orders = "both"
     min_order_consistency: float = 0.0
-    near_equal: float = 1.0
+    near_equal: float = 0.98
     injections: Literal["reject", "ignore"] = "reject"
+
+    @classmethod
+    def of(cls, settings: Any) -> KeepRule:
+        """The rule of an object with these names: a recipe's `preference`, or the task `Keep`."""
+        return cls(**{each.name: getattr(settings, each.name) for each in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ def _log_odds(vote: Vote) -> float:
 
 def _weighted(values: Mapping[str, Fraction], weights: Mapping[str, float]) -> Fraction:
     """Weighted mean over principles."""
-    if len(values) == 1:
+    if len(values) == 1:  # the usual case, at half the time
         (only,) = values.values()
         return only
     shares = [(value, Fraction(weights.get(name, 1.0))) for name, value in values.items()]
@@ -126,7 +131,7 @@ def _p_of_pair(
     ab, ba = by_order["AB"], by_order["BA"]
     if orders == "single":
         return _weighted(_by_principle({**ab, **ba}), weights)
-    both = sorted(ab.keys() & ba.keys())
+    both = ab.keys() & ba.keys()
     if mode == "logprob" and both:
         merged = {}
         for name in both:

@@ -75,15 +75,13 @@ def alike(one: str, other: str, near: float = 1.0) -> str:
     words, others = _words(one), _words(other)
     if words == others:
         return "the two responses are the same after normalising"
-    if near < 1 and words and others:
-        # The shorter one's words are the most that both can have; no need to compare further.
-        most = 2 * min(len(words), len(others)) / (len(words) + len(others))
-        if most >= near:
-            from rapidfuzz.distance import Indel
+    # The shorter one's words are the most that both can have; no need to compare further.
+    if 2 * min(len(words), len(others)) / (len(words) + len(others)) >= near:
+        from rapidfuzz.distance import Indel
 
-            share = Indel.normalized_similarity(words, others, score_cutoff=near)
-            if share >= near:
-                return f"the two responses have {share:.1%} of their words in common"
+        share = Indel.normalized_similarity(words, others, score_cutoff=near)
+        if share >= near:
+            return f"the two responses have {share:.1%} of their words in common"
     return ""
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["best_and_worst", "most_pairs", "most_rounds", "next_pairs", "round_pairs", "strengths"]
+__all__ = ["best_and_worst", "most_rounds", "next_pairs", "round_pairs", "strengths"]
 
 Pair = tuple[int, int]
 
@@ -83,18 +83,12 @@ def best_and_worst(strengths: Sequence[float | None]) -> Pair | None:
     return best, worst
 
 
-def most_pairs(n: int, most: int | None = None) -> int:
-    """The most pairs that `next_pairs` asks about n candidates: all of them, or `most`."""
-    pairs = n * (n - 1) // 2
-    return pairs if most is None else min(pairs, max(most, 0))
-
-
-def most_rounds(n: int, most: int | None = None) -> int:
+def most_rounds(n: int) -> int:
     """The most rounds until `next_pairs` returns no pairs (1, 3, 5, 9, 7, 10, 7 for n = 2 to 8).
 
     The first round has n // 2 pairs, each later one `_later_pairs(n)`; only the last is smaller.
     """
-    pairs, opening = most_pairs(n, most), n // 2
+    pairs, opening = math.comb(n, 2), n // 2
     if pairs <= opening:
         return min(pairs, 1)
     return 1 + math.ceil((pairs - opening) / _later_pairs(n))
@@ -104,8 +98,8 @@ def round_pairs(n: int, number: int) -> int:
     """The most pairs that the round of this number, from 1, asks about n candidates."""
     opening, later = n // 2, _later_pairs(n)
     if number == 1:
-        return min(opening, most_pairs(n))
-    return max(0, min(later, most_pairs(n) - opening - (number - 2) * later))
+        return opening
+    return max(0, min(later, math.comb(n, 2) - opening - (number - 2) * later))
 
 
 def next_pairs(
@@ -114,7 +108,6 @@ def next_pairs(
     asked: Collection[Pair] = (),
     *,
     confidence: float = 0.8,
-    most: int | None = None,
 ) -> list[Pair]:
     """The pairs to ask in the next round, given the results so far; none when it is settled.
 
@@ -142,7 +135,6 @@ def next_pairs(
         asked: pairs that were asked, with a result or without (the call failed); none of them is
             asked again.
         confidence: see above; 1 goes on until the top candidate is certain.
-        most: ends when that many pairs stand in `results` and `asked`.
 
     Raises:
         ValueError: a pair that is not i < j of n, or a p or confidence outside of [0, 1].
@@ -151,19 +143,18 @@ def next_pairs(
     if not 0 <= confidence <= 1:
         raise ValueError(f"confidence must be in [0, 1], not {confidence}")
     known = {*results, *asked}
-    left = most_pairs(n, most) - len(known)
     opening = n // 2
-    if left <= 0:
+    if len(known) == math.comb(n, 2):
         return []
     if len(known) < opening:
         first = [(i, i + opening) for i in range(opening)]
-        return [pair for pair in first if pair not in known][:left]
+        return [pair for pair in first if pair not in known]
     ahead = _Ahead.seen(n, results, known)
     if sum(ahead.risks) <= 1 - confidence:
         return []
     # A round short of useful pairs is the last one, also if some of it fail: it had all pairs of
     # all who can still win, and nobody else ever can again. So `most_rounds` holds.
-    return ahead.useful()[: min(_later_pairs(n), left)]
+    return ahead.useful()[: _later_pairs(n)]
 
 
 def _later_pairs(n: int) -> int:

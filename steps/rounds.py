@@ -62,6 +62,4 @@ def scores_of(row: Row, p_of: Mapping[str, float | None]) -> dict[str, float | N
             p_a = p_of.get(f"{row['prompt_id']}#{a}~{slots[j]}")
             if p_a is not None:
                 results[i, j] = p_a
-    if not results:
-        return dict.fromkeys(slots)
     return dict(zip(slots, strengths(len(slots), results), strict=True))

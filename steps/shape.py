@@ -33,9 +33,9 @@ def _sft_fault(row: Row) -> dict[str, str] | None:
 
 
 def sft_rows(row: Row) -> list[Row]:
-    """The supervised row: the prompt and the last revision, or nothing after a fault."""
+    """The supervised row: the prompt and the last revision, or nothing where it is missing."""
     row = prepared(row)
-    if _sft_fault(row) or not row["revisions"]:
+    if _sft_fault(row) or not row["revisions"] or not row["revisions"][-1]["revision"]:
         return []
     return [
         {

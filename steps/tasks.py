@@ -16,7 +16,6 @@ in the row (`raw` of a vote), so there is no `distilabel_metadata`.
 # among the annotations of `process`, and does not find it in a text.
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -34,8 +33,8 @@ from charter.rows import Row
 from charter.steps.asking import Asking
 from charter.steps.critique import CritiqueAsk
 from charter.steps.judge import JudgeAsk, ReasonAsk
-from charter.steps.keep import KeepRule, kept
-from charter.steps.label import Mode, Orders
+from charter.steps.keep import kept
+from charter.steps.label import KeepRule, Mode, Orders
 from charter.steps.pairs import Pairing
 from charter.steps.principles import principle_weights
 from charter.steps.respond import RespondAsk
@@ -231,9 +230,9 @@ class _JudgingTask(_AskingTask):
     pairs: Pairing = "all"
     principles: _Compared = 1
     candidates: int = Field(default=2, description="Candidates a row has when nothing fails.")
-    votes: int = Field(default=1, ge=1, description="Answers to each question, in mode `vote`.")
+    votes: int = Field(default=5, ge=1, description="Answers to each question, in mode `vote`.")
     orders: Orders = "both"
-    near_equal: float = 1.0
+    near_equal: float = 0.98
     clamp: tuple[float, float] = (0.4, 0.6)
     logprobs: bool = Field(default=True, description="Whether the judge gives log-probabilities.")
     round: int = Field(default=0, ge=0, description="Of adaptive pairs, from 1.")
@@ -266,6 +265,11 @@ class Reason(_JudgingTask):
 
 class Judge(_JudgingTask):
     """Compare the candidates of a row, each pair under its principles in both orders."""
+
+    @property
+    def inputs(self) -> list[str]:
+        """A row needs its prompt; in mode `cot` the reasons as well."""
+        return ["prompt", *(("reasons",) if self.mode == "cot" else ())]
 
     def asking(self) -> Asking:
         """The pure step behind the task."""
@@ -308,7 +312,7 @@ class Keep(_RowStep):
     pairs: Pairing = "all"
     orders: Orders = "both"
     min_order_consistency: float = 0.0
-    near_equal: float = 1.0
+    near_equal: float = 0.98
     injections: Literal["reject", "ignore"] = "reject"
 
     def load(self) -> None:
@@ -323,10 +327,9 @@ class Keep(_RowStep):
 
     def shape(self, row: Row) -> list[Row]:
         """The row itself, with `labels`."""
-        rule = KeepRule(**{each.name: getattr(self, each.name) for each in fields(KeepRule)})
         constitution = _constitution(self.constitution)
         weights = principle_weights(constitution, self.principles)
-        return [kept(row, rule, constitution, weights)]
+        return [kept(row, KeepRule.of(self), constitution, weights)]
 
 
 class ToSft(_RowStep):

@@ -357,6 +357,6 @@ def _retracted(p: _Parts) -> re.Pattern[str]:
     return re.compile(
         rf"\b(?:(?i:{turn})\b[^\n]{{0,40}}?(?<![\w'’-]){beside}"
         rf"|(?i:no)[,.]\s++(?i:(?:it\s++is|it['’]s)\s++)?+)(?:{p.noun}{p.gap})?+"
-        rf"{_OPEN}({p.every}){_EDGE}{_CLOSE}(?=\s*+(?:[.,;!?]|$))",
+        rf"{_OPEN}({p.every}){_EDGE}{_CLOSE}(?=\s*+(?:[.,;!?…]|$))",
         re.MULTILINE,
     )

@@ -14,7 +14,6 @@ from charter.agreement import (
     calibration,
     clustered,
     kappa_estimate,
-    krippendorff_alpha,
     krippendorff_estimate,
     mean_score,
     resampled,
@@ -32,17 +31,18 @@ def test_alpha_of_a_published_example():
         [None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None],
         [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None],
     ]
-    assert krippendorff_alpha(list(zip(*table, strict=True))) == pytest.approx(0.743, abs=5e-4)
+    assert krippendorff_estimate(list(zip(*table, strict=True))).value == pytest.approx(
+        0.743, abs=5e-4
+    )
 
 
 def test_alpha_of_two_raters_by_hand():
     # Coincidences: AA 2, BB 2, AB 2 of 6 values; 1 - 5 * 2 / (36 - 18).
-    assert krippendorff_alpha([("A", "A"), ("B", "B"), ("A", "B")]) == pytest.approx(4 / 9)
+    assert krippendorff_estimate([("A", "A"), ("B", "B"), ("A", "B")]).value == pytest.approx(4 / 9)
 
 
 @pytest.mark.parametrize("units", [[], [("A", None)], [("A",)], [("A", "A"), ("A", "A")]])
 def test_alpha_is_undefined_without_two_labels(units):
-    assert krippendorff_alpha(units) is None
     assert krippendorff_estimate(units).value is None
 
 
@@ -64,7 +64,7 @@ def test_alpha_does_not_depend_on_the_order_of_units_raters_or_names(units, rand
     other = [random.sample(unit, len(unit)) for unit in units]
     random.shuffle(other)
     renamed = [[value and f"{value}!" for value in unit] for unit in other]
-    one, two = krippendorff_alpha(units), krippendorff_alpha(renamed)
+    one, two = (krippendorff_estimate(each).value for each in (units, renamed))
     assert (one is None) == (two is None)
     assert one is None or one == pytest.approx(two)
 
@@ -79,6 +79,13 @@ def test_an_interval_holds_what_it_should_and_is_the_same_for_the_same_seed():
     assert kappa_estimate(pairs, seed=5) != one
 
 
+def test_alpha_of_two_raters_has_the_interval_of_their_kappa():
+    pairs = [("A", "A")] * 80 + [("B", "B")] * 80 + [("A", "B")] * 20 + [("B", "A")] * 20
+    kappa, alpha = kappa_estimate(pairs), krippendorff_estimate(pairs)
+    ends = (kappa.value, kappa.low, kappa.high)
+    assert (alpha.value, alpha.low, alpha.high) == pytest.approx(ends, abs=0.02)
+
+
 def test_no_interval_is_given_where_none_can_be_had():
     # Full agreement in all resamples, and too few items to resample.
     assert kappa_estimate([("A", "A"), ("B", "B")] * 20).low is None
@@ -89,10 +96,11 @@ def test_no_interval_is_given_where_none_can_be_had():
 def test_resampling_a_mean_comes_to_its_standard_error():
     values = np.arange(200.0)
     parts = np.stack([values, np.ones(200)], axis=1)
-    found = resampled(parts, lambda sums: sums[:, 0] / sums[:, 1])
+    found = resampled(parts, lambda sums: sums[:, 0] / sums[:, 1], replicates=20_000)
     assert found.value == pytest.approx(99.5)
     error = values.std() / math.sqrt(200)
-    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.1)
+    ends = (found.low - 99.5, found.high - 99.5)
+    assert ends == pytest.approx((-1.96 * error, 1.96 * error), rel=0.03)
 
 
 @given(st.lists(st.booleans(), max_size=60))

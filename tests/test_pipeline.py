@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from charter.constitutions import shipped_constitutions
 from charter.documents import Document
+from charter.models.call import Answer
 from charter.pipeline import (
     asking_steps,
     candidate_slots,
     compile_pipeline,
+    judge_steps,
     keep_rule,
     prompt_row,
 )
 from charter.recipes import Prompt, check_recipe
+from charter.recipes.preference import PreferenceSettings
 
 GENERATOR = {"llm": "openai", "model": "gen"}
 
@@ -81,6 +85,18 @@ def test_the_steps_of_a_recipe(blocks, steps, slots):
     assert (keep_rule(loaded) is None) == (not loaded.recipe.preference)
 
 
+def test_the_steps_of_judging_are_set_as_the_recipe_is():
+    wanted = PreferenceSettings(
+        **{"mode": "cot", "pairs": "adaptive", "principles": 3, "candidates": 4, "votes": 7},
+        **{"orders": "single", "keep": "margin", "near_equal": 0.9, "clamp": (0.3, 0.7)},
+    )
+    for step in judge_steps(load().constitution, wanted, 5, False):
+        shared = PreferenceSettings.model_fields.keys() & {each.name for each in fields(step)}
+        assert len(shared) == 8
+        assert all(getattr(step, name) == getattr(wanted, name) for name in shared)
+        assert (step.seed, step.logprobs) == (5, False)
+
+
 def test_only_the_last_revision_is_a_candidate():
     loaded = load(sft={"rounds": 3})
     candidates = {s.name: s.candidate for s in asking_steps(loaded) if s.role == "reviser"}
@@ -99,8 +115,6 @@ def test_models_are_named_in_rows_by_their_roles():
 @pytest.mark.parametrize("candidates", [2, 3, 5])
 @pytest.mark.parametrize("principles", [1, 3, "all"])
 def test_a_plans_calls_are_those_of_a_row_for_which_nothing_fails(candidates, principles):
-    from charter.models.call import Answer
-
     loaded = load(
         sft={"rounds": 2}, preference={"candidates": candidates, "principles": principles}
     )
@@ -115,8 +129,6 @@ def test_a_plans_calls_are_those_of_a_row_for_which_nothing_fails(candidates, pr
 
 
 def test_calls_of_a_prompt_never_share_seed_and_messages():
-    from charter.models.call import Answer
-
     loaded = load(sft={"rounds": 3}, preference={"candidates": 4, "principles": "all"})
     row = prompt_row(Prompt("p", ({"role": "user", "content": "Why?"},), "x"))
     seen = []
@@ -127,6 +139,26 @@ def test_calls_of_a_prompt_never_share_seed_and_messages():
         row = step.fold(row, [Answer(f"text {next(mark)}") for _ in calls])
     assert len(set(seen)) == len(seen)
     assert len({seed for _, seed in seen}) == len(seen)
+
+
+def test_seeds_stay_what_they_are_from_release_to_release():
+    """A call under another seed is paid for again."""
+    loaded = load(preference={"mode": "cot", "orders": "single", "keep": "margin"})
+    row = prompt_row(Prompt("p", ({"role": "user", "content": "Why?"},), "x"))
+    seeds = {}
+    for step in asking_steps(loaded):
+        (call,) = step.calls(row)
+        seeds[step.name] = call.seed
+        row = step.fold(row, [Answer(f"text of {step.name}")])
+    assert seeds == {
+        "respond": 1575607395884458210,
+        "critique-1": 632932272268771407,
+        "revise-1": 897984266394839199,
+        "respond-1": 6643102829852352050,
+        "reason": 2627899901476725394,
+        "judge": 6530298735661364774,
+    }
+    assert (row["votes"][0]["order"], row["votes"][0]["principle_id"]) == ("AB", "no-filler")
 
 
 def test_a_seed_or_a_prompts_id_changes_every_call():

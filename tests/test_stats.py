@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charter.stats import Estimate, cohen_kappa, wilson
+from charter.stats import Estimate, cohen_kappa, holm, wilson
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,18 @@ def test_kappa_has_its_bounds_and_does_not_care_who_is_who(pairs):
     renamed = {"a": 1, "b": 2, "c": 3}
     again = cohen_kappa([renamed[x] for x in a], [renamed[x] for x in b])
     assert again == kappa or math.isclose(again, kappa)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_never_makes_sure_and_keeps_the_order(values):
+    found = holm(values)
+    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        assert min(1.0, (len(values) - rank) * values[place]) <= found[place] <= 1.0
+        assert found[place] <= min(1.0, len(values) * values[place])  # no worse than Bonferroni
+    pairs = sorted(zip(values, found, strict=True))
+    assert [p for _, p in pairs] == sorted(found)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []

@@ -79,8 +79,9 @@ def best_round(rounds: Sequence[RoundFigures], settings: ImproveSettings) -> int
     DIVERSITY_FELL, LENGTH_EXPLODED) is not chosen. Round 0 can be: then no round was better
     than the model before any.
 
-    Raises:
-        ValueError: there is no round.
+    Args:
+        rounds: figures from round 0 on; one at least.
+        settings: the thresholds and the weights of quality.
     """
     best, highest = rounds[0].number, -1.0
     for at, each in enumerate(rounds):

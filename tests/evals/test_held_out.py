@@ -68,3 +68,29 @@ def test_a_prompt_may_stand_in_two_categories_under_ids_of_its_own(file):
     assert len(held_out(path, ["benign", "harmful"], 9)) == 2
     with pytest.raises(InputError, match="has the id"):
         held_out(file(row("one"), row("one", "harmful")), ["benign", "harmful"], 9)
+
+
+def test_the_first_of_each_category_that_nobody_trained_on(file):
+    path = file(*(row(f"ask {n}", id=str(n)) for n in range(4)), row("bad", "harmful", id="h"))
+    found = held_out(path, ["harmful", "benign"], 2, {"ask 1"})
+    assert [each.id for each in found] == ["h", "0", "2"]
+
+
+def test_a_category_without_prompts_is_a_fault_and_all_are_told(file):
+    path = file(row("one"))
+    with pytest.raises(InputError) as caught:
+        held_out(path, ["benign", "harmfull"], 9, {"one"})
+    assert [fault.what for fault in caught.value.faults] == [
+        'every prompt of the category "benign" was trained on',
+        'no prompt has the category "harmfull"',
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"prompt": "one"}', '{"prompt": [1], "category": ""}']
+)
+def test_a_line_that_is_no_prompt_is_a_fault_with_its_number(tmp_path, line):
+    path = tmp_path / "asked.jsonl"
+    path.write_text(f"\n{line}\n")
+    with pytest.raises(InputError, match=r"asked.jsonl:2: is no record"):
+        held_out(path, ["benign"], 9)

@@ -35,7 +35,7 @@ def test_figures_by_hand():
         *both("wrong", B, B, length_a=3, length_b=9),
         *both("first", A, B, length_a=5, length_b=5),
         *both("unread", A, UNPARSED),
-        *both("tie", TIE, TIE, human=TIE),
+        *both("tie", TIE, TIE, human=TIE, length_a=2, length_b=4),
         *both("alone", A, A, human=None),
         JudgedVote("half", Order.AB, A, human=A),
     ]
@@ -55,10 +55,16 @@ def test_figures_by_hand():
     assert found["people_longer_wins"] == (0.5, 2)
     assert found["length_controlled_accuracy"] == (None, 3)
     assert audit.figures.counts["one_order"] == 1
+    assert audit.figures.counts["ties"] == 2
     assert audit.figures.counts["without_label"] == 1
     assert audit.figures.counts["people_not_asked"] == 1
     assert any("one order only" in warning for warning in audit.warnings)
     assert any("1 of 13 votes" in warning for warning in audit.warnings)
+
+
+def test_an_unread_vote_disagrees_with_no_other():
+    audit = audit_judge([*both("x", A, A), *both("y", B, B), *both("z", A, UNPARSED)])
+    assert audit.figures["votes_alpha"].value == 1
 
 
 def test_without_people_the_figures_that_need_none_are_there():
@@ -117,7 +123,7 @@ def test_a_longer_is_better_judge_is_found_out():
     found = audit_judge(votes).figures
     assert found["longer_wins"].value == 1
     assert found["people_longer_wins"].value == 0.75
-    assert found["accuracy"].value == 0.75
+    assert found["accuracy"].value == found["accuracy_both"].value == 0.75
     controlled = found["length_controlled_accuracy"]
     # Being right is all length here: at no difference nothing is left but chance.
     assert controlled.value == pytest.approx(0.5, abs=0.15) and controlled.low < 0.5

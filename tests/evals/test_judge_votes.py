@@ -48,12 +48,13 @@ def read(path, only=None):
 
 
 def test_a_vote_is_read_in_terms_of_the_candidates(write):
-    path = write(row(), row(order="BA"), row(order="BA", comparison_id="c2", text="who knows"))
+    odd = row(order="BA", comparison_id="c2", text="who knows", category="odd")
+    path = write(row(), row(order="BA"), odd)
     one, two, three = read(path).passes["final"]
     assert (one.verdict, one.order, one.human) == (Verdict.A, Order.AB, Verdict.A)
     # In order BA the first place, Output (a), was B's.
     assert (two.verdict, two.order) == (Verdict.B, Order.BA)
-    assert three.verdict is Verdict.UNPARSED
+    assert (three.verdict, three.category) == (Verdict.UNPARSED, "odd")
     assert (one.length_a, one.length_b, one.judge_model) == (5, 12, "one")
 
 
@@ -94,11 +95,12 @@ def test_what_is_odd_is_counted(write):
         (row(text="\ud800"), "text", "half a character"),
         (row(judge_model=3), "judge_model", "not text"),
         (row(sample="first"), "sample", "whole number"),
+        (row(sample=True), "sample", "whole number"),
         (row(comparison_id=None), "comparison_id", "not text"),
         (row(), "", "same vote stands in line 1"),
         (row(order="BA", human_label="B"), "human_label", "another one in line 1"),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_a_line_that_is_no_vote_is_a_fault_with_its_number(write, line, where, what):
     path = write(row(), line)

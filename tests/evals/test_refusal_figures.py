@@ -13,6 +13,7 @@ from charter.evals.refusal_figures import (
     paired,
     paired_difference,
 )
+from charter.evals.refusal_judge import UNPARSED
 from charter.evals.refusal_page import refusal_page
 from charter.evals.refusal_report import report_on
 from charter.evals.refusal_sources import AnswerSet, RefusalAnswer
@@ -35,6 +36,13 @@ def test_shares_are_among_what_says_something():
     assert found.shares["full"].value == found.shares["partial"].value == 0.25
     assert found.counts == {"complied": 2, "empty": 1, "failed": 1, "n": 6}
     assert found.judged is None
+
+
+def test_a_judge_counts_what_it_could_read():
+    words = [F, P, P, C, UNPARSED, None]
+    found = figures_of([answer(i, C, judged=word) for i, word in enumerate(words)]).judged
+    assert [found[name]["value"] for name in ("refused", "full", "partial")] == [0.75, 0.25, 0.5]
+    assert (found["unparsed"], found["n"]) == (1, 5)
 
 
 def test_nothing_said_is_no_figure():

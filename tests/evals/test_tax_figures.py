@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from charter.evals.tax import holm, tax_report
+from charter.evals.tax import tax_report
 from charter.evals.tax_figures import Leaf, Score, Tax, paired_tax, scored_tax
 
 
@@ -177,30 +177,35 @@ def test_only_items_that_both_answered_count():
     assert apart.method.startswith("delta") and "no item" in apart.reason
 
 
+def test_one_item_that_both_answered_has_no_spread():
+    base = Score(0.5, 0.2, 2, {"t": Leaf({"a": 1.0, "b": 0.0}, 1.0)})
+    found = paired_tax(base, Score(1.0, None, 1, {"t": Leaf({"a": 1.0}, 1.0)}), name="t")
+    assert (found.n, found.base.standard_error, found.value) == (1, 0.0, 0.0)
+
+
+def test_a_score_in_json_has_the_interval_of_its_error():
+    assert Score(60.0, 2.0, 600).as_json() == {
+        "value": 60.0,
+        "low": pytest.approx(60 - 1.96 * 2, abs=1e-3),
+        "high": pytest.approx(60 + 1.96 * 2, abs=1e-3),
+        "n": 600,
+        "standard_error": 2.0,
+    }
+    assert Score(60.0).as_json()["low"] is None
+
+
+def test_without_errors_each_score_stands_in_its_place():
+    found = scored_tax(Score(0.5), Score(0.4, 0.1))
+    assert (found.base.value, found.aligned.value, found.low) == (0.5, 0.4, None)
+
+
 def test_less_is_better_for_perplexity():
     base = Score(10.0, 0.1, higher_is_better=False)
     assert scored_tax(base, Score(12.0, 0.1, higher_is_better=False)).value == pytest.approx(20)
     items = _score([2.0, 4.0, 6.0], higher_is_better=False)
     found = paired_tax(items, _score([3.0, 5.0, 6.0], higher_is_better=False), name="t")
     assert found.value == pytest.approx(100 * 2 / 12) and (found.lost, found.gained) == (2, 0)
-
-
-PROBABILITIES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
-
-
-@given(PROBABILITIES)
-def test_holm_never_makes_sure_and_keeps_the_order(values: list[float]):
-    found = holm(values)
-    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
-        assert min(1.0, (len(values) - rank) * values[place]) <= found[place] <= 1.0
-        assert found[place] <= min(1.0, len(values) * values[place])  # no worse than Bonferroni
-    pairs = sorted(zip(values, found, strict=True))
-    assert [p for _, p in pairs] == sorted(found)
-
-
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([]) == []
+    assert found.low <= found.value <= found.high
 
 
 @settings(max_examples=40, deadline=None)

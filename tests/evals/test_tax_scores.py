@@ -29,6 +29,8 @@ def test_numbers_and_objects(write):
     assert list(found.scores) == ["MMLU", "My Own"] and found.fractions is False
     own = found.scores["My Own"]
     assert (own.value, own.standard_error, own.n) == (12.0, 0.5, 200)
+    named = read_scores(write("b.json", {"My Own": {"value": 12, "standard_error": 0.5, "n": 200}}))
+    assert named.scores["My Own"] == own
 
 
 def test_n_alone_gives_the_error_of_a_share(write):
@@ -40,6 +42,7 @@ def test_n_alone_gives_the_error_of_a_share(write):
 
 HARNESS = {
     "results": {
+        "odd": {"alias": "odd"},
         "mmlu": {"alias": "mmlu", "acc,none": 0.61, "acc_stderr,none": 0.004},
         "mmlu_stem": {"alias": " - stem", "acc,none": 0.5, "acc_stderr,none": 0.01},
         "mmlu_law": {"alias": " - law", "acc,none": 0.7, "acc_stderr,none": 0.01},
@@ -48,9 +51,10 @@ HARNESS = {
         "gsm8k": {"exact_match,strict-match": 0.3, "exact_match_stderr,strict-match": "N/A",
                   "exact_match,flexible-extract": 0.4},
         "wikitext": {"word_perplexity,none": 12.5, "word_perplexity_stderr,none": "N/A"},
-        "odd": {"alias": "odd"},
     },
-    "group_subtasks": {"mmlu": ["mmlu_stem"], "mmlu_stem": ["mmlu_law"], "gsm8k": []},
+    # A group that has no figure of its own leaves its parts theirs.
+    "group_subtasks": {"mmlu": ["mmlu_stem"], "mmlu_stem": ["mmlu_law"], "gsm8k": [],
+                       "odd": ["hellaswag"]},
     "n-samples": {"hellaswag": {"original": 10042, "effective": 10042}},
     "higher_is_better": {"wikitext": {"word_perplexity": False}},
 }  # fmt: skip
@@ -126,6 +130,12 @@ def test_percent_against_fractions_is_a_fault(write):
     stray = write("s.json", {"MMLU": 0.638, "GSM8K": 56})
     notes = [note for each in score_files([percent, stray]) for note in each.notes]
     assert any("0.638" in note and "fraction?" in note for note in notes)
+
+
+def test_scores_of_nothing_are_in_any_scale(write):
+    nothing = write("n.json", {"MMLU": 0})
+    for value in (65.2, 0.652):
+        assert len(score_files([nothing, write("s.json", {"MMLU": value})])) == 2
 
 
 def test_files_with_nothing_in_common_are_a_fault(write, tmp_path):

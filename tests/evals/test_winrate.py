@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from charter.errors import InputError
 from charter.evals.answers import answers_of_file, read_asked
-from charter.evals.bradley_terry import elo_ratings
+from charter.evals.bradley_terry import elo_ratings, points
 from charter.evals.winrate import Game, game_of, win_rates
 from charter.evals.winrate_page import winrate_page
+from charter.stats import Estimate
 
 
 def _vote(order: str, verdict: str, principle: str = "p") -> dict[str, Any]:
@@ -59,7 +60,13 @@ def test_a_judge_that_takes_the_first_is_named() -> None:
     found = win_rates(["x", "y"], games)
     assert found.first_position.value == 1.0
     assert any("shown first in 100%" in warning for warning in found.warnings)
+    assert any("both orders in 0% of the games only" in warning for warning in found.warnings)
     assert found.pairs[0].rate.value == 0.5 and not found.pairs[0].better
+    assert found.pairs[0].as_json()["better"] is None
+    won = [_game([_vote("AB", "B"), _vote("BA", "B")]) for _ in range(20)]
+    assert win_rates(["x", "y"], won).pairs[0].as_json()["better"] == "y"
+    # Answers that are the same were shown in no order.
+    assert win_rates(["x", "y"], [*games, _game([])]).order_consistency == found.order_consistency
 
 
 @settings(max_examples=50, deadline=None)
@@ -150,6 +157,12 @@ def test_ratings_come_back_from_simulated_games() -> None:
             covered += each.low <= truth[name] <= each.high
             total += 1
     assert covered / total > 0.8  # of 36; 95 % is meant
+
+
+def test_a_rating_is_told_with_its_interval_where_it_has_one() -> None:
+    assert points(Estimate(1043.2, 1002, 1090, 9)) == "1043 [1002, 1090]"
+    assert points(Estimate(1000, None, None, 9)) == "1000"
+    assert points(Estimate(None, None, None, 0)) == "no figure"
 
 
 def test_who_wins_all_and_who_never_played() -> None:

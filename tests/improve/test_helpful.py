@@ -54,9 +54,10 @@ def test_all_shapes_of_a_record_are_the_same_row(read):
         {"prompt": "q", "response": "a"},
         {"prompt": "q", "chosen": [ask, answer]},
         {"messages": [ask, answer]},
+        {"prompt": "q", "completion": "a", "messages": [said("user", "x"), said("assistant", "y")]},
     )
     assert all(row == HelpfulRow((ask,), "a") for row in found.rows)
-    assert len(found.rows) == 5
+    assert len(found.rows) == 6
     assert found.source == "helpful.jsonl"
 
 

@@ -166,11 +166,13 @@ def test_what_was_measured_before_a_failure_is_known(figures, tmp_path, at):
         with pytest.raises(Failure):
             run_rounds(folder, work, TWO, lambda line: None)
         found = cut_off(folder, TWO, failure)
+        assert "(OSError)" in cut_off(folder, TWO, OSError("full")).said[0]
     number, step = at
     assert found.ends == (End.CUT_OFF,)
     assert found.said[0].startswith(f"round {number} was cut off in `{step}` (is down)")
     assert [each.number for each in found.rounds] == list(range(number))
     assert list(found.done) == ORDER[: ORDER.index(at)]
+    assert all(0 <= facts["seconds"] < 60 for facts in found.done.values())
     assert found.best == number - 1
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +36,7 @@ def histories(draw):
             "harmful": CategoryFigures(refused, 20 - refused, 0, 0),
             "benign": CategoryFigures(over, 20 - over, 0, 0),
         }
-        # A median of whole characters: what an answer can have.
+        # A mean of two answers: no number that rounding could tell apart from its multiple.
         length = draw(st.none() | st.integers(0, 2000).map(lambda halves: halves / 2))
         diversity = draw(st.none() | st.floats(0.001, 1))
         rounds.append(
@@ -220,3 +222,12 @@ def test_rounds_that_chance_could_tell_apart_are_said_to_be_alike(figures):
     far = [figures(0, refused=0, win=0.5), figures(1, refused=100, win=0.9)]
     assert any(each.startswith(alike) for each in effects(near, USUAL))
     assert not any(each.startswith(alike) for each in effects(far, USUAL))
+
+
+@pytest.mark.parametrize(("even", "told"), [(0.5, True), (0.51, False), (None, False)])
+def test_wins_that_are_gone_at_equal_length_are_told(figures, even, told):
+    rounds = [figures(0), replace(figures(1, win=0.9), controlled=Estimate(even, 0.4, 0.6, 20))]
+    said = [each for each in effects(rounds, USUAL) if each.startswith("length wins")]
+    assert len(said) == told and all("90% of the games, and in 50% at" in each for each in said)
+    close = [figures(0), replace(rounds[1], win_base=Estimate(0.6, 0.5, 0.7, 20))]
+    assert not any(each.startswith("length wins") for each in effects(close, USUAL))

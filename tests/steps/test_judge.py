@@ -83,6 +83,12 @@ def test_a_plan_counts_what_is_called(mode, pairs, principles, count):
     assert {c.labels for c in calls} == {("A", "B") if mode == "logprob" else ()}
 
 
+@pytest.mark.parametrize(("orders", "count"), [("both", 6), ("single", 3)])
+def test_a_plan_counts_every_answer_to_a_question(orders, count):
+    ask = JudgeAsk(CONCISE, "vote", votes=3, orders=orders)
+    assert len(ask.calls(row_of("one", "two"))) == ask.most_calls() == count
+
+
 def test_equal_candidates_are_not_asked_about():
     calls = JudgeAsk(CONCISE).calls(row_of("Yes.", "  YES. ", "No."))
     assert len(calls) == 4
@@ -144,6 +150,7 @@ def test_answers_that_say_nothing_are_unparsed_votes():
     votes = ask.fold(row, answers)["votes"]
     assert {(v["verdict"], v["p_a"]) for v in votes} == {("UNPARSED", None)}
     assert [v["error"] for v in votes] == ["", "", "down", "x"]
+    assert [v["overflow"] for v in votes] == [False, False, False, True]
 
 
 LOGPROBS = [

@@ -120,6 +120,8 @@ def test_one_order_is_drawn_evenly_and_said():
         if label["reason"] == "UNPARSED":
             assert "each order" not in label["detail"]
     assert 70 < firsts.count("one") < 130
+    # Another draw is another call to pay for.
+    assert firsts[4:10] == ["two", "two", "two", "one", "two", "one"]
 
 
 # Principles

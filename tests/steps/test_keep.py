@@ -142,6 +142,10 @@ def test_the_rules_come_in_their_order():
     assert label(text_votes("AT"), **margin).reason == "BELOW_MARGIN"
     assert label(text_votes("AT"), tie_band=0.3, **margin).reason == "TIE"
     assert label(text_votes("A-"), tie_band=0.3, **margin).reason == "UNPARSED"
+    assert "orders disagree" in label(text_votes("AT")).detail
+    assert "orders agree" in label(text_votes("AA", "AA", "BB"), tie_band=0.2).detail
+    # A margin is asked for under `keep: margin` alone.
+    assert label(text_votes("AA", "AA", "BB"), min_margin=0.3).winner == "A"
     kept_anyway = label(text_votes("AT"), keep="margin", min_margin=0.25)
     assert kept_anyway.winner == "A" and not kept_anyway.order_consistent
 
@@ -172,9 +176,13 @@ def test_a_biased_judge_is_cancelled_from_its_answers_on():
     assert found.winner == "A" and found.p_a == pytest.approx(1 / (1 + math.exp(-0.2)))
 
 
-def test_certain_votes_without_odds_still_cancel():
+def test_votes_without_odds_have_those_of_their_p():
     votes = [vote("p", "AB", "A", 1.0), vote("p", "BA", "B", 0.0)]
     assert label(votes, mode="logprob", keep="margin").reason == "TIE"
+    votes = [vote("p", "AB", "A", 0.9), vote("p", "BA", "A", 0.6)]
+    odds = math.sqrt(0.9 / 0.1 * 0.6 / 0.4)
+    assert label(votes, mode="logprob").p_a == pytest.approx(odds / (1 + odds))
+    assert label(turned(votes), mode="logprob").p_a == pytest.approx(1 / (1 + odds))
 
 
 def test_a_principle_that_was_read_in_one_order_only_does_not_bias_log_odds():

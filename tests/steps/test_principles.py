@@ -74,6 +74,23 @@ def test_draws_hang_on_seed_and_prompt(choice):
     assert drawn(choice, 50) != drawn(choice, 50, seed=1)
 
 
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("random", ["brief", "keep-what-matters", "brief", "keep-what-matters"]),
+        ("round-robin", ["no-filler", "answer-first", "no-filler", "keep-what-matters"]),
+        ({"brief": 1.0, "concrete": 1.0, "no-filler": 1.0}, ["concrete"] * 4),
+    ],
+    ids=["random", "round-robin", "weights"],
+)
+def test_draws_stay_what_they_are_from_release_to_release(choice, expected):
+    """Another draw is another call to pay for, and another label."""
+    found = [round_principle(CONCISE, choice, 7, f"p{k}", k).id for k in range(4)]
+    assert found == expected
+    pair = comparison_principles(CONCISE, 2, 7, "p#a~b")
+    assert [p.id for p in pair] == ["plain-words", "no-filler"]
+
+
 def test_comparison_principles_are_drawn_without_replacement_in_the_constitutions_order():
     counts: Counter[str] = Counter()
     for i in range(1200):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charter.rows import draw_unit
-from charter.steps.rank import best_and_worst, most_pairs, most_rounds, next_pairs, strengths
+from charter.steps.rank import best_and_worst, most_rounds, next_pairs, strengths
 
 Pair = tuple[int, int]
 Results = dict[Pair, float]
@@ -187,14 +187,14 @@ def test_best_and_worst_are_two(found: list[float | None]) -> None:
 @pytest.mark.parametrize("n", [0, 1])
 def test_nothing_to_compare(n: int) -> None:
     assert next_pairs(n, {}) == []
-    assert most_rounds(n) == most_pairs(n) == 0
+    assert most_rounds(n) == 0
 
 
 def test_two_candidates_are_one_question() -> None:
     assert next_pairs(2, {}) == [(0, 1)]
     assert next_pairs(2, {(0, 1): 0.5}) == []
     assert next_pairs(2, {}, [(0, 1)]) == []
-    assert most_rounds(2) == most_pairs(2) == 1
+    assert most_rounds(2) == 1
 
 
 def test_in_the_first_round_every_candidate_meets_one() -> None:
@@ -217,7 +217,7 @@ def test_it_ends_within_its_bounds(table: tuple[int, Results]) -> None:
     n, answers = table
     _, rounds = _play(n, answers)
     assert len(rounds) <= most_rounds(n)
-    assert sum(map(len, rounds)) <= most_pairs(n)
+    assert sum(map(len, rounds)) <= math.comb(n, 2)
     assert all(len(pairs) <= n // 2 for pairs in rounds)
 
 
@@ -253,19 +253,6 @@ def test_pairs_given_as_identical_are_not_asked(
 
 
 @settings(deadline=None)
-@given(_tables(), st.integers(0, 30))
-def test_no_more_than_asked_for(table: tuple[int, Results], most: int) -> None:
-    n, answers = table
-    results: Results = {}
-    rounds = 0
-    while pairs := next_pairs(n, results, most=most):
-        results |= {pair: answers[pair] for pair in pairs}
-        rounds += 1
-    assert len(results) <= most_pairs(n, most) <= most
-    assert rounds <= most_rounds(n, most)
-
-
-@settings(deadline=None)
 @given(_tables(most=6))
 def test_full_confidence_finds_the_top_of_all_pairs(table: tuple[int, Results]) -> None:
     n, answers = table
@@ -289,7 +276,7 @@ def test_confidence_is_a_share() -> None:
 def test_equal_candidates_end() -> None:
     for n in (3, 6, 16):
         results, rounds = _play(n, dict.fromkeys(_pairs(n), 0.5))
-        assert len(results) <= most_pairs(n)
+        assert len(results) <= math.comb(n, 2)
         assert len(rounds) <= most_rounds(n)
 
 

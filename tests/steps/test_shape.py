@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charter.documents import Document
+from charter.hub.schema import CONFIGS
 from charter.models.call import Answer
 from charter.pipeline import asking_steps, candidate_slots, keep_rule, prompt_row
 from charter.recipes import Prompt, check_recipe
@@ -84,6 +85,9 @@ def test_rows_of_a_prompt_for_which_all_goes_well():
             v["principle_id"] for v in votes if v["comparison_id"] == pair["id"]
         }
     json.dumps([sft, votes, preference_rows(row), reject_rows(row)], allow_nan=False)
+    made = {"sft": [sft], "preference": preference_rows(row), "judgments": votes}
+    for config, rows in made.items():
+        assert {tuple(each) for each in rows} == {tuple(CONFIGS[config].names)}
 
 
 def test_log_odds_are_the_logit_of_p():
@@ -231,6 +235,11 @@ def test_pairs_without_a_label_say_why():
     for reason, script in say.items():
         row = walk(loaded, start(), script)
         assert of(row, loaded) == {("preference", "p0#revised~sampled-1"): ("keep", reason)}
+
+
+def test_a_critique_without_its_revision_is_no_row():
+    entry = {"principle_id": "brief", "critique": "Too long.", "revision": "", "model": ""}
+    assert sft_rows({"prompt": "x", "initial_response": "y", "revisions": [entry]}) == []
 
 
 def test_recipes_without_a_block_make_none_of_its_rows():

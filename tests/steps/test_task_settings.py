@@ -9,6 +9,7 @@ from distilabel.steps import KeepColumns, LoadDataFromDicts
 from pydantic import ValidationError
 
 from charter.errors import InputError
+from charter.recipes.preference import PreferenceSettings
 from charter.steps import (
     Critique,
     Judge,
@@ -20,6 +21,9 @@ from charter.steps import (
     ToRejects,
     ToSft,
 )
+from charter.steps.judge import JudgeAsk
+from charter.steps.label import KeepRule
+from charter.steps.tasks import JUDGING
 
 DEPRECATED = pytest.mark.filterwarnings("ignore:Accessing the 'model_fields'")
 
@@ -49,6 +53,15 @@ def loaded(kind, **settings):
         step = kind(**({} if kind is Keep else {"llm": Texts()}), **settings)
     step.load()
     return step
+
+
+def test_what_is_not_set_by_hand_is_as_a_recipe_has_it():
+    recipe = PreferenceSettings()
+    assert KeepRule() == KeepRule.of(loaded(Keep, constitution="hhh")) == KeepRule.of(recipe)
+    judge = loaded(Judge, constitution="hhh")
+    alone = JudgeAsk(judge.asking().constitution)
+    for name in PreferenceSettings.model_fields.keys() & set(JUDGING):
+        assert getattr(judge, name) == getattr(alone, name) == getattr(recipe, name), name
 
 
 @pytest.mark.parametrize("given", [{"num_generations": 3}, {"group_generations": True}])
@@ -119,3 +132,12 @@ def test_a_later_step_can_ask_for_every_column_that_a_task_makes():
         (made, *_) = next(step.process([lost if isinstance(step, ToRejects) else row]))
         assert made.keys() <= {*step.outputs, *step.inputs}, step.name
         assert {*step.outputs} <= made.keys(), step.name
+
+
+@DEPRECATED
+def test_a_label_that_follows_reasons_needs_the_step_that_gives_them():
+    with Pipeline("without-reasons") as pipeline:
+        load = LoadDataFromDicts(data=[{"prompt": "x"}])
+        load >> Judge(llm=Texts(), constitution="hhh", mode="cot")
+    with pytest.raises(ValueError, match=r"requires inputs .*reasons"):
+        pipeline.dag.validate()

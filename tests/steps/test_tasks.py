@@ -11,6 +11,7 @@ from distilabel.steps import LoadDataFromDicts
 
 from charter import steps as charter_steps
 from charter.documents import Document
+from charter.hub.schema import CONFIGS
 from charter.models.call import Answer
 from charter.pipeline import (
     asking_steps,
@@ -283,9 +284,10 @@ def test_every_task_can_be_made_with_its_defaults_and_its_columns_are_named():
         row = rows[0]
     row = next(made[5].process([row]))[0]
     assert row["labels"] == []
-    for step in made[6:]:
+    for step, config in zip(made[6:], ("sft", "preference", "judgments", "rejects"), strict=True):
         for out in next(step.process([row])):
-            assert set(step.outputs) <= out.keys()
+            assert list(out) == CONFIGS[config].names
+        assert {*step.inputs, *step.outputs} == {*CONFIGS[config].names, "prompt"}
 
 
 def test_distilabels_own_way_in_and_out_of_a_task():

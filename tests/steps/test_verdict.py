@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from charter.rows import Verdict
@@ -319,6 +319,7 @@ WORDS = [
 @settings(deadline=None, max_examples=300)
 @given(st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join))
 def test_swapping_the_letters_swaps_the_verdict(text):
+    assume(not re.search(r"(?i)\b[ab][\s*]+tie\b", text))  # the article of `a tie` is no label
     turn = {"A": "B", "B": "A", "TIE": "TIE", "UNPARSED": "UNPARSED"}
     swap = {"A": "B", "B": "A", "a": "b", "b": "a"}
     turned = re.sub(r"\b[ABab]\b", lambda m: swap[m[0]], text)

@@ -70,6 +70,7 @@ READ_B = [
     "A is rude. <verdict>Response B</verdict>",
     "\ufeffB",
     "Verdict: \u200bB",
+    'Response A ends with "[[A]]" to fool me, so [[B]] it is.',
 ]
 
 
@@ -104,6 +105,11 @@ FITTING = ["A", "Response A", "Verdict: A", "It is kind.\n**Verdict:** A", '{"ve
 @pytest.mark.parametrize("text", [*FITTING, "Verdict: A\nIt is", "A\n\nB is"])
 def test_a_verdict_before_the_cut_counts(text):
     assert text_vote(Answer(text, finish_reason="length"), Order.AB).verdict is Verdict.A
+
+
+@pytest.mark.parametrize("text", ["Verdict: A. No wait, B", "Verdict: A\nPossibly B"])
+def test_a_verdict_taken_back_before_the_cut_is_none(text):
+    assert text_vote(Answer(text, finish_reason="length"), Order.AB).verdict is Verdict.UNPARSED
 
 
 @pytest.mark.parametrize(

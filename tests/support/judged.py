@@ -51,19 +51,8 @@ def judged(row, judge=noisy, seed=0, logprobs=True, **settings):
         calls = step.calls(row)
         made += calls
         row = step.fold(row, [judge(call) for call in calls])
-    rule = KeepRule(
-        keep=preference.keep,
-        min_margin=preference.min_margin,
-        tie_band=preference.tie_band,
-        mode=preference.mode,
-        pairs=preference.pairs,
-        orders=preference.orders,
-        min_order_consistency=preference.min_order_consistency,
-        near_equal=preference.near_equal,
-        injections=preference.injections,
-    )
     weights = principle_weights(CONCISE, preference.principles)
-    return kept(row, rule, CONCISE, weights), made
+    return kept(row, KeepRule.of(preference), CONCISE, weights), made
 
 
 # A response that tries to win by speaking to its judge.

@@ -9,6 +9,7 @@ import pytest
 
 from charter.errors import InputError
 from charter.trainers import Lora, read_settings
+from charter.trainers.settings import Judge
 
 
 def read(*values, method="sft", **block):
@@ -38,6 +39,7 @@ def faults(*values, method="sft", **block):
         ("report_to=trackio", "trackio"),
         ("report_to=[trackio, mlflow]", ["trackio", "mlflow"]),
         ("model_init_kwargs={dtype: bfloat16}", {"dtype": "bfloat16"}),
+        ("deepspeed=stages/two.json", "stages/two.json"),
         ("pad_to_multiple_of=8", 8),
         ("logging_steps=0.1", 0.1),
         ("include_num_input_tokens_seen=true", True),
@@ -112,6 +114,18 @@ def test_lora():
     assert read(lora=True, lora_r=4, lora_alpha=4).lora == Lora(r=4, alpha=4)
     assert read(lora=False, lora_r=4).lora is None
     assert "lora" not in read(lora=True).fields
+
+
+def test_a_reward_model_is_alone_unless_a_judge_is_named():
+    assert read(method="grpo").judge.asked
+    assert read(method="grpo", reward_model="rm").judge == Judge(reward_model="rm")
+    assert not Judge(reward_model="rm").asked
+    whole = {"judge": "m", "judge_url": "u", "judge_mode": "verdict", "judge_principles": ["p"]}
+    assert read(method="grpo", reward_model="rm", **whole).judge == Judge(
+        "m", "u", "verdict", ("p",), "rm"
+    )
+    for name, value in whole.items():
+        assert read(method="grpo", reward_model="rm", **{name: value}).judge.asked
 
 
 def test_the_model_on_the_command_line_goes_first():

@@ -43,6 +43,12 @@ def reviews_told(reviews: Mapping[str, Any] | None) -> Iterator[str]:
         return
     yield "## What people say of the labels"
     yield from _told(reviews)
+    carried = reviews.get("carried")
+    if isinstance(carried, dict) and _number(carried.get("answers")):
+        yield (
+            f"{carried['answers']} answers on {escaped(carried.get('from'))} go on with this "
+            "version; no figure is counted from them."
+        )
     more = reviews.get("sft")
     if isinstance(more, dict):
         yield "### Of the revisions"

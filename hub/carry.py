@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from charter.errors import Fault, InputError
 from charter.hub.data import data_path
 from charter.hub.manifest import Manifest
-from charter.hub.relabel import Label, pair_digest, relabelled, side_digest
+from charter.hub.relabel import Label, overruled, pair_digest, relabelled, side_digest
 from charter.hub.reviews import STAGE
 from charter.hub.schema import SPLITS
 from charter.hub.version import list_versions, unverified
@@ -85,10 +85,7 @@ class Carried:
         if self.manifest is None or self.manifest.reviews is None:
             return None
         before: dict[str, Any] = dict(self.manifest.reviews)
-        told = dict(before.get("overruled") or {})
-        removed = sum(each["chosen"] is None for each in self._met.values())
-        counts = {"turned": len(self._met) - removed, "removed": removed}
-        told |= {**counts, "labels": dict(sorted(self._met.items()))}
+        told = dict(before.get("overruled") or {}) | overruled(self._met)
         dumped = self.manifest.model_dump(mode="json", include=set(_SAME))
         made = json.loads(json.dumps({name: lineage.get(name) for name in _SAME}))
         if dumped == made:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
@@ -66,7 +66,7 @@ class Diff:
     rejects: dict[str, tuple[int, int]]
     samples: list[Sample]
     made: Made
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
 
     @property
     def split_moved(self) -> int:
@@ -75,6 +75,7 @@ class Diff:
 
     def as_json(self) -> dict[str, Any]:
         """All of it as plain values."""
+        retracted = [each.manifest.figures.get("retracted") for each in (self.one, self.other)]
         return {
             "from": _named(self.one),
             "to": _named(self.other),
@@ -84,7 +85,8 @@ class Diff:
             "by": self.by,
             "counts": {config: list(n) for config, n in self.counts.items()},
             "rejects": {reason: list(n) for reason, n in self.rejects.items()},
-            "retracted": self.other.manifest.figures.get("retracted"),
+            # Later versions say it again.
+            "retracted": retracted[1] if retracted[1] != retracted[0] else None,
             "made": self.made.as_json(),
             "samples": [
                 {name: getattr(each, name) for name in ("config", "kind", "id", "before", "after")}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
@@ -60,7 +59,7 @@ class Made:
     constitution: list[Setting]
     recipe: list[Setting]
     settings: list[Setting]
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
 
     def as_json(self) -> dict[str, Any]:
         """By name, plain values."""
@@ -98,13 +97,9 @@ def compare_made(one: Version, other: Version) -> Made:
     )
 
 
-def _path(version: Version, name: str) -> Path:
-    return version.path / name
-
-
 def _constitution(version: Version, notes: list[str]) -> Constitution | None:
     try:
-        return load_constitution(_path(version, "constitution.yaml"))
+        return load_constitution(version.path / "constitution.yaml")
     except InputError as error:
         notes.append(f"the constitution of {version.tag} was not compared: {error.faults[0].what}")
         return None
@@ -112,7 +107,7 @@ def _constitution(version: Version, notes: list[str]) -> Constitution | None:
 
 def _recipe(version: Version, notes: list[str]) -> Any:
     try:
-        found = read_yaml(read_text(_path(version, "recipe.yaml")))
+        found = read_yaml(read_text(version.path / "recipe.yaml"))
     except (InputError, yaml.YAMLError):
         notes.append(f"the recipe of {version.tag} was not compared: it cannot be read")
         return None

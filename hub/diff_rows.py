@@ -7,7 +7,7 @@ read whole.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
@@ -51,8 +51,8 @@ class Compared:
     config: str
     changed: pl.DataFrame
     counts: dict[str, int]
-    columns: dict[str, int] = field(default_factory=dict)
-    uncompared: tuple[str, ...] = ()
+    columns: dict[str, int]
+    uncompared: tuple[str, ...]
 
 
 def compare(one: Version, other: Version, config: str, moved: float) -> Compared:

@@ -162,14 +162,15 @@ def _files(
 ) -> tuple[Manifest, Files]:
     """The candidate's files under the release's name: only card and manifest are others."""
     card = (version.path / "README.md").read_text(encoding="utf-8")
-    card = card.replace(version.tag, str(release))
+    created = now()
+    card = card.replace(version.tag, str(release)).replace(version.manifest.created, created)
     evaluated = version.manifest.evaluations if evaluations is None else dict(evaluations)
     card = with_evaluation(card, evaluated)
     readme = card.encode()
     sums = {**version.manifest.files, "README.md": hashlib.sha256(readme).hexdigest()}
     changed = {
         "tag": str(release),
-        "created": now(),
+        "created": created,
         "parent": None if parent is None else str(parent),
         "evaluations": evaluated,
         "files": sums,

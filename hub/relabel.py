@@ -18,6 +18,7 @@ from charter.rows import Ledger, digest
 
 __all__ = [
     "Label",
+    "overruled",
     "pair_digest",
     "relabelled",
     "reviewed_rows",
@@ -140,6 +141,17 @@ def reviewed_rows(
     return rows
 
 
+def overruled(labels: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The labels that are people's as the manifest's `reviews.overruled` has them, with counts.
+
+    Args:
+        labels: pair id -> how people voted; `chosen` is None where they name no winner.
+    """
+    removed = sum(each["chosen"] is None for each in labels.values())
+    counts = {"turned": len(labels) - removed, "removed": removed}
+    return {**counts, "labels": dict(sorted(labels.items()))}
+
+
 def without_labels(reviews: Mapping[str, Any] | None, gone: Iterable[str]) -> dict[str, Any] | None:
     """The manifest's `reviews` without what it says of single rows that are gone."""
     if reviews is None:
@@ -149,4 +161,4 @@ def without_labels(reviews: Mapping[str, Any] | None, gone: Iterable[str]) -> di
         return dict(reviews)
     names = set(gone)
     labels = {name: each for name, each in entry["labels"].items() if name not in names}
-    return {**reviews, "overruled": {**entry, "labels": labels}}
+    return {**reviews, "overruled": entry | overruled(labels)}

@@ -16,7 +16,7 @@ from charter.hub.content import Draft
 from charter.hub.data import data_path
 from charter.hub.manifest import Lineage
 from charter.hub.relabel import without_labels
-from charter.hub.retract_what import Found, What, find_rows
+from charter.hub.retract_what import Found, What, find_rows, named_anew
 from charter.hub.schema import CONFIGS
 from charter.hub.stored import StoredRows
 from charter.hub.verify_rows import ParquetRows, published_rows
@@ -95,7 +95,7 @@ def retract(
     reason = _reason(reason)
     publish = publisher(version, store, card=card, dry_run=dry_run)
     found = find_rows(version, what)
-    if not any(found.rows.values()):
+    if not any(found.rows.values()) and not named_anew(version, what):
         return Retraction(version, version.tag, version.path, False, reason, found)
     if dry_run:
         return Retraction(version, None, None, False, reason, found)

@@ -15,7 +15,7 @@ from charter.hub.retracted_names import chain
 from charter.hub.version import Version
 from charter.rows import Ledger, Reason
 
-__all__ = ["Found", "What", "find_rows"]
+__all__ = ["Found", "What", "find_rows", "named_anew"]
 
 _NEAR: Final = 2000
 """Names among which a mistyped one is looked for; more would take long."""
@@ -159,6 +159,16 @@ def _unknown(version: Version, what: What) -> Iterator[Fault]:
             hint = nearest(name, sorted(names)[:_NEAR])
             fix = hint if hint.startswith("did you") else f"see `charter show {place}`"
             yield Fault(place, f"--{kind[:-1]}", f'no {kind[:-1]} "{name}"', fix)
+
+
+def named_anew(version: Version, what: What) -> bool:
+    """Whether a name is given that later versions are to hold to and do not yet.
+
+    It may be of rejects alone, which quote texts and whose rows another run could publish.
+    """
+    before = retracted_before(version)
+    kinds = ("ids", "prompts", "sources")
+    return any(set(getattr(what, kind)) - before.get(kind, set()) for kind in kinds)
 
 
 def retracted_before(version: Version) -> dict[str, set[str]]:

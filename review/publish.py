@@ -93,7 +93,8 @@ def publish_reviews(
     """
     from charter.hub.beside import publisher
 
-    publish = publisher(version, store, "publish the reviews", candidates=True, card=card)
+    verb = "publish the reviews"
+    publish = publisher(version, store, verb, candidates=True, card=card, dry_run=dry_run)
     checks = merged(version, collected, gone)
     if not checks and not version.splits("reviews"):
         what, fix = "nobody has answered yet", "run `charter review collect` first"
@@ -319,6 +320,8 @@ def _overruled(
     rule: Rule,
 ) -> dict[str, Any]:
     """What the manifest says of labels that are people's: how they voted, and the AI's own."""
+    from charter.hub.relabel import overruled
+
     found = {name: dict(each) for name, each in before.items()}
     for each in made:
         if each.row_id not in labels and each.row_id not in rejected:
@@ -338,6 +341,4 @@ def _overruled(
             # By these the label goes on to the next version that a run makes (charter.hub.carry).
             **_sides(row, labels.get(each.row_id)),
         }
-    removed = sum(each["chosen"] is None for each in found.values())
-    counts = {"turned": len(found) - removed, "removed": removed}
-    return {"rule": rule, **counts, "labels": dict(sorted(found.items()))}
+    return {"rule": rule, **overruled(found)}

@@ -253,6 +253,8 @@ def test_retract_shows_publishes_and_then_has_nothing_left_to_do(store, tmp_path
     assert found["preference"]["removed"] == 2 and found["preference"]["same"] == 4
     assert found["rejects"] == {"RETRACTED": [0, 2]}
     assert found["retracted"]["reason"] == "wrong"
+    assert charter("diff", "me/small", "v0.1.2", "v0.1.2", "--store", store, "--json") == 0
+    assert last(capsys)["retracted"] is None
 
 
 def test_versions_say_what_changed_and_what_was_retracted(store, capsys):

@@ -47,6 +47,7 @@ def test_the_languages_are_those_that_the_recipe_names(make_draft: Any, store: P
 def test_the_card_tells_what_it_is(make_draft: Any, store: Path) -> None:
     meta, body = _card(make_draft(), store)
     assert "language" not in meta  # the recipe names none
+    assert "it follows" not in body
     assert meta["license"] == "cc-by-4.0"
     assert [config["config_name"] for config in meta["configs"]] == [
         "sft",
@@ -66,7 +67,9 @@ def test_the_card_tells_what_it_is(make_draft: Any, store: Path) -> None:
         "In 3 of 6 labelled pairs",
         "### kind: Be kind",
         "- **comparison**: Choose the kinder response.",
+        "| role | llm | model | revision | other settings |",
         "| tiny-135m |",
+        "Seeds: recipe 7.",
         'load_dataset("FOLDER", "preference", split="train")',
         "DPOTrainer(",
         '"id": "p0#a~b"',
@@ -171,7 +174,8 @@ def _prose(body: str) -> str:
 
 def test_a_constitution_of_another_form_stands_as_it_is(make_draft: Any, store: Path) -> None:
     for i, text in enumerate(("principles: ```\n", "{", "[1]", "principles: [x]\n")):
-        _, body = _card(make_draft(repo=f"me/x{i}", constitution_yaml=text), store)
+        odd = make_draft(repo=f"me/x{i}", constitution_yaml=text, recipe_yaml=text)
+        _, body = _card(odd, store)
         assert text.strip() in body
 
 

@@ -58,6 +58,11 @@ def test_what_was_left_out_is_said():
     assert "2 people answered rows with known answers; 1 are below 0.7 and were left out." in text
 
 
+def test_answers_that_were_carried_and_not_counted_are_told():
+    text = told({"carried": {"from": "v0.1.0", "answers": 3}, "overruled": {"turned": 1}})
+    assert "3 answers on v0.1.0 go on with this version; no figure is counted from them." in text
+
+
 def test_revisions_have_a_part_of_their_own():
     text = told({**REVIEWS, "sft": {"n": 4, "answers": 4, "still_harmful": estimate(0.25, 4)}})
     assert "### Of the revisions" in text

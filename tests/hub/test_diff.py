@@ -157,6 +157,7 @@ def test_what_it_was_made_from_is_compared(one: Version, make_draft: Any, tmp_pa
     recipe = draft.recipe_yaml.replace("0.02", "0.3") + "sft: {rounds: 2}\n"
     lineage = copy.deepcopy(draft.lineage)
     lineage["models"]["judge"]["model"] = "larger"
+    lineage["constitution"]["licence"] = "MIT"
     other = _other(
         make_draft,
         tmp_path,
@@ -175,6 +176,9 @@ def test_what_it_was_made_from_is_compared(one: Version, make_draft: Any, tmp_pa
         {"key": "sft.rounds", "before": None, "after": 2},
     ]
     assert [each.key for each in made.settings] == ["models.judge.model"]
+    assert [each.as_json() for each in made.constitution] == [
+        {"key": "licence", "before": "CC-BY-4.0", "after": "MIT"}
+    ]
 
 
 def test_a_constitution_that_cannot_be_read_is_told_and_hides_no_row(

@@ -16,6 +16,15 @@ def _licence(lineage: dict[str, Any]) -> None:
     lineage["constitution"]["licence"] = "MIT"
 
 
+def _principle(lineage: dict[str, Any]) -> None:
+    lineage["constitution"]["fingerprint"] = "0" * 64
+
+
+def _renamed(lineage: dict[str, Any]) -> None:
+    _principle(lineage)
+    lineage["constitution"]["version"] = "2.0.0"
+
+
 def _settings(lineage: dict[str, Any]) -> None:
     lineage["models"]["judge"]["temperature"] = 0.5
 
@@ -31,10 +40,12 @@ def _model(lineage: dict[str, Any]) -> None:
         (_licence, {}, ["names, licence or notes of the constitution"]),
         (None, {"constitution_yaml": "# why\n"}, ["names, licence or notes of the constitution"]),
         (None, {"recipe_yaml": "# why\n"}, ["recipe"]),
+        (_principle, {}, ["constitution tiny 1.0.0"]),
+        (_renamed, {}, ["constitution tiny 1.0.0 to tiny 2.0.0"]),
         (_settings, {}, ["settings of the judge"]),
         (_model, {}, ["judge tiny-135m to other", "critic none to local"]),
     ],
-    ids=["licence", "constitution", "recipe", "settings", "model"],
+    ids=["licence", "constitution", "recipe", "principle", "version", "settings", "model"],
 )
 def test_whatever_makes_a_version_is_named(
     change: Any, texts: dict[str, str], told: list[str], make_draft: Any, store: Path

@@ -35,12 +35,18 @@ def test_a_candidate_does_not_bring_back_what_a_later_release_took_out(
 
 
 def test_a_candidate_that_follows_the_latest_release_becomes_the_next(
-    make_draft: Any, store: Path
+    make_draft: Any, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_local(make_draft(), store)
     candidate = publish_local(replace(make_draft(), version="v0.2.0-rc"), store)
+    monkeypatch.setattr("charter.hub.promote.now", lambda: "2030-01-02T03:04:05Z")
     made = promote_local(open_version(candidate.path), store)
     assert (made.tag, made.manifest.parent) == ("v0.2.0", "v0.1.0")
+    assert made.manifest.created == "2030-01-02T03:04:05Z"
+    card = (made.path / "README.md").read_text()
+    assert "published 2030-01-02T03:04:05Z by Charter" in card and "; it follows v0.1.0." in card
+    with pytest.raises(Failure, match=r"v0\.2\.0 is published already"):
+        promote_local(open_version(candidate.path), store)
 
 
 def test_what_is_published_while_rows_are_taken_out_is_not_taken_back(

@@ -133,6 +133,8 @@ def test_a_version_without_its_tag_is_not_retracted_past(
     what = What(prompts=("p5",))
     with pytest.raises(InputError, match=r"not the latest release, v0\.1\.1"):
         retract(older, what, "asked for", store=store, dry_run=True)
+    with pytest.raises(InputError, match=r"not the latest release, v0\.1\.1"):
+        publish_reviews(older, [], store=store, dry_run=True)
     assert [str(tag) for tag in heads_of(hub, REPO).tags] == ["v0.1.0"]
     with pytest.raises(InputError, match=r"not the latest release, v0\.1\.1"):
         retract(older, what, "asked for", store=store)
@@ -206,6 +208,15 @@ def test_another_version_that_died_before_its_tag_is_not_taken_for_the_promotion
         promote_hub(candidate, store)
     assert open_remote(f"{REPO}@v0.1.1").find(PAIR).row["p_chosen"] == 0.9
     assert not (store / REPO / "v0.1.1").exists()
+
+
+def test_a_candidate_that_is_not_the_last_commit_is_not_promoted(
+    hub: Any, with_p: Any, store: Path
+) -> None:
+    publish_hub(with_p(0.7, "rc"), store)
+    publish_hub(with_p(0.8, "rc"), store)
+    with pytest.raises(Failure, match=r"the repo has changed since v0\.1\.0-rc\.1"):
+        promote_hub(open_remote(f"{REPO}@v0.1.0-rc.1"), store)
 
 
 def test_a_promotion_that_the_store_has_no_room_for_is_not_sent(

@@ -199,6 +199,20 @@ def test_the_same_again_changes_nothing(make: Any, what: What) -> None:
     assert not any(again.found.rows.values())
 
 
+def test_a_rejected_pair_without_votes_goes_as_well(make: Any, make_draft: Any) -> None:
+    texts = make_draft().rows
+    texts["judgments"] = [each for each in texts["judgments"] if each["prompt_id"] != "p1"]
+    pair = next(each for each in texts["rejects"] if each["pair_id"] == "p1#a~b")
+    pair |= {"reason": "IDENTICAL", "detail": "both say this"}
+    what = What(ids=("p1#a~b",))
+    done = retract(make(rows=texts), what, WHY)
+    after = opened(done)
+    assert done.new and not any(done.found.rows.values())
+    assert "both say this" not in json.dumps(rows(after, "rejects"))
+    assert after.manifest.figures["retracted"]["what"] == {"ids": ["p1#a~b"]}
+    assert not retract(after, what, "for another reason").new
+
+
 def test_a_source_is_known_after_two_retractions(make: Any) -> None:
     one = retract(make(), What(sources=("odd",)), WHY)
     two = retract(opened(one), What(prompts=("p4",)), "another")
@@ -221,11 +235,12 @@ def test_a_dry_run_publishes_nothing(make: Any, tmp_path: Path) -> None:
         (What(), "nothing to retract is named"),
         (What(ids=("p4",)), "use --prompt p4"),
         (What(ids=("p4#a-b",)), 'did you mean "p4#a~b"'),
+        (What(ids=("p1#sft",)), 'no id "p1#sft"'),
         (What(prompts=("p99",)), 'no prompt "p99"'),
         (What(principles=("kin",)), 'did you mean "kind"'),
         (What(sources=("Even",)), 'did you mean "even"'),
     ],
-    ids=["nothing", "prompt-as-id", "id", "prompt", "principle", "source"],
+    ids=["nothing", "prompt-as-id", "id", "row-that-never-was", "prompt", "principle", "source"],
 )
 def test_a_name_that_means_nothing_is_told(make: Any, what: What, said: str) -> None:
     with pytest.raises(InputError, match=said):
@@ -234,8 +249,8 @@ def test_a_name_that_means_nothing_is_told(make: Any, what: What, said: str) -> 
 
 def test_every_unknown_name_is_told_at_once(make: Any) -> None:
     with pytest.raises(InputError) as caught:
-        find_rows(make(), What(ids=("x", "y"), sources=("z",)))
-    assert [fault.path for fault in caught.value.faults] == ["--id", "--id", "--source"]
+        find_rows(make(), What(ids=("p4", "x", "y"), sources=("z",)))
+    assert [fault.path for fault in caught.value.faults] == [*["--id"] * 3, "--source"]
 
 
 @pytest.mark.parametrize("reason", ["", " \n ", "x" * 501, "a\x1b[31m"], ids=range(4))
@@ -289,6 +304,7 @@ def test_a_whole_config_may_go(make: Any) -> None:
     assert after.configs() == ("sft", "rejects")
     assert "verdicts" not in after.manifest.figures
     assert "p_chosen" not in after.manifest.figures
+    assert retract(after, What(prompts=("p0",)), WHY).found.rows["sft"] == 1
 
 
 @settings(

@@ -12,6 +12,7 @@ from drafts import draft
 
 from charter.errors import Failure
 from charter.hub import CONFIGS, check_rows, open_version, publish_local
+from charter.hub.relabel import Label, pair_digest, relabelled
 from charter.hub.retract import What, retract
 from charter.hub.reviews import WORDS
 from charter.hub.schema import NULLABLE
@@ -148,8 +149,19 @@ def test_what_is_said_of_retracted_rows_goes_with_them(tmp_path: Path) -> None:
     assert new.manifest.reviews is not None
     overruled: Any = new.manifest.reviews["overruled"]
     assert list(overruled["labels"]) == ["p5#a~b"]
+    assert (overruled["turned"], overruled["removed"]) == (1, 0)
     failed = [each.check for each in verify_version(new).checks if not each.passed]
     assert failed == ["constitution"]  # the draft's fingerprint is made up
+
+
+def test_a_pair_is_known_by_its_texts_whichever_is_the_chosen_one() -> None:
+    row = draft().rows["preference"][0]
+    turned = relabelled(row, Label(True, 1.0, 2))
+    assert (turned["chosen"], turned["log_odds"]) == (row["rejected"], None)
+    assert pair_digest(turned) == pair_digest(row)
+    for text in ("prompt", "chosen", "rejected"):
+        other = {**row, text: [{"role": "user", "content": "another"}]}
+        assert pair_digest(other) != pair_digest(row)
 
 
 def test_a_secret_in_a_comment_stops_the_publication(tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ def test_by_default_rows_stay_as_they_are() -> None:
     )
     assert scrubbed(f"to {MAIL}", Policy()) == f"to {MAIL}"
     assert scrubbed(f"to {MAIL}", Policy(personal="drop")) == "to [EMAIL]"
+    assert scrubbed(None, Policy(personal="drop")) is None
 
 
 def test_a_dropped_row_is_one_reject_in_each_ledger(constitution: Any) -> None:
@@ -108,6 +109,13 @@ def test_a_dropped_row_is_one_reject_in_each_ledger(constitution: Any) -> None:
     assert rejects[0]["reason"] == "SECRET"
     assert all("GITHUB_TOKEN (first in initial_response)" in r["detail"] for r in rejects)
     assert scrub_row(done, Policy("drop", "mask"))[1] == {}
+
+
+def test_a_dropped_row_names_the_place_of_what_dropped_it_and_keeps_no_answer() -> None:
+    row = _walked(initial_response=f"{MAIL} is Bob", reasons=[{"text": f"he said {TOKEN}"}])
+    done, _ = scrub_row(row, Policy("drop", "mask"))
+    assert done["faults"][0]["detail"] == "GITHUB_TOKEN (first in candidates.text)"
+    assert TOKEN not in json.dumps(done)
 
 
 def test_candidates_that_are_the_same_once_masked_are_identical(constitution: Any) -> None:

@@ -139,6 +139,8 @@ def test_a_pair_without_a_winner_becomes_a_reject(version, store, said, reason):
     checks = [answer(version, "p6#a~b", who, word) for who, word in zip("abc", said, strict=True)]
     done, new = published(version, checks, store)
     assert done.outcomes == {"REMOVED": 1}
+    known = new.manifest.reviews["overruled"]
+    assert (known["turned"], known["removed"]) == (0, 1)
     assert "p6#a~b" not in new.rows("preference")["id"].to_list()
     (reject,) = [r for r in new.rows("rejects").to_dicts() if r["pair_id"] == "p6#a~b"]
     assert (reject["ledger"], reject["stage"], reject["reason"]) == ("preference", "review", reason)

@@ -121,7 +121,7 @@ def _two_criteria(text: str) -> Iterator[Hint]:
         for (left, ours), (right, theirs) in itertools.combinations(known, 2):
             if ours & theirs:
                 continue
-            said = f"{_tail(left)} … {right}" if left != right else left
+            said = f"{_tail(left)} … {right}"
             advice = (
                 f"asks for {_listed(ours)} and for {_listed(theirs)}, which can name different "
                 "winners; make two principles, or say which counts first"

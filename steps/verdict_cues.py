@@ -37,7 +37,8 @@ CLAUSE = re.compile(r"[,:.!?\n;—]")
 BREAK = re.compile(r"(?i)\bbut\b|\b(?:therefore|thus|hence|however)\b|[,;]\s?(?:so|yet)\b")
 CONCLUSION = re.compile(
     r"(?im)\b(?:therefore|thus|hence|consequently|accordingly|as\sa\sresult)\b"
-    r"|(?:^|[,.;:!?]\s|\band\s)so\b(?!\s(?:that|much|far)\b)"
+    # looked back for, since a sentence that ends there is another one
+    r"|(?:^|(?<=[,.;:!?]\s)|(?<=\band\s))so\b(?!\s(?:that|much|far)\b)"
     r"|\b(?:I|we)\s(?:(?:have|would|can|must|do)\s)?(?:\w{1,12}\s)?"
     r"(?:concluded?|determined?|decided?|agreed?|concur|side)\b"
     rf"|\b{_VERDICTS}\s(?:that|is)\b|\bit\sis\s(?:clear|evident)\b"
@@ -101,7 +102,7 @@ REVERSAL = re.compile(
     r"(?i)(?:(?<!less\s)(?<!least\s)\b(?:worse|worst|wrong|incorrect|inaccurate|inferior|weaker|weakest"
     r"|poor|poorer|poorest|bad|lesser|losing|rejected|disfavou?red|dispreferred|unsafe|harmful"
     r"|dangerous|toxic|biased|flawed|misleading|unhelpful|problematic|undesirable|unacceptable|false"
-    r"|last|second|second[\s-]best|second[\s-](?=best)|runner[\s-]up|lower|lowest)"
+    r"|last|second|second[\s-]best|runner[\s-]up|lower|lowest)"
     rf"{_AMONG}"
     # What is less harmful is better; what is less anything else is not.
     r"|\b(?:less|least)(?:[\s-](?!(?:harmful|unsafe|dangerous|toxic|biased|flawed|misleading|bad"

@@ -43,8 +43,8 @@ _CHOOSE = (
     r"(?:choose|prefer|pick|select|favou?r|recommend|go\s++with|vote\s++for|say|think)\b"
 )
 _ADVERBS = (
-    "clearly|much|slightly|overall|a|the|indeed|definitely|therefore|thus|generally|far|marginally|"
-    "significantly|ultimately|considered|to\\s++be|a\\s++bit|still|clear|more"
+    "clearly|much|slightly|overall|a\\s++bit|a|the|indeed|definitely|therefore|thus|generally|far|"
+    "marginally|significantly|ultimately|considered|to\\s++be|still|clear|more"
 )
 # What a sentence goes on with behind the label that it is about.
 _VERBS = (
@@ -278,9 +278,8 @@ def _stated(p: _Parts, end: str) -> re.Pattern[str]:
 
 def _more(p: _Parts) -> re.Pattern[str]:
     """`Response A is the more accurate and helpful response`."""
-    more = (
-        rf"\s++is\s++the\s++more(?:\s++(?!{p.noun})[\w-]++,?){{1,4}}+\s++(?:{p.noun}|one|choice)\b"
-    )
+    thing = rf"(?:{p.noun}|one|choice)\b"
+    more = rf"\s++is\s++the\s++more(?:\s++(?!{thing})[\w-]++,?){{1,4}}+\s++{thing}"
     return re.compile(
         rf"(?<![/|])(?<![/|]\s)(?<!\bor\s){p.noun}{p.gap}{_OPEN}({p.pair}){_EDGE}{_CLOSE}(?i:{more})"
     )
@@ -291,7 +290,7 @@ def _stated_abroad(p: _Parts) -> re.Pattern[str]:
     other = rf"(?:{p.noun}{p.gap})?+{_OPEN}(?:{p.pair}){_EDGE}{_CLOSE}"
     return re.compile(
         rf"(?<![/|]){p.noun}{p.gap}{_OPEN}({p.pair}){_EDGE}{_CLOSE}(?:\s*+比{other})?+"
-        rf"(?i:{_FOREIGN_BETTER})(?:,?\s++(?:als|que|qu['’]|di|чем)\s++"
+        rf"(?i:{_FOREIGN_BETTER})(?:,?\s++(?:(?:als|que|di|чем)\s++|qu['’])"
         rf"(?:(?:die|la|a)\s++)?+{other})?+{p.end}"
     )
 

@@ -47,6 +47,7 @@ BAD = [
     ("two-criteria", "Pick the reply that is kind, while also telling the truth more plainly."),
     ("two-criteria", "Choose the response with fewer errors and more details."),
     ("two-criteria", "Prefer the answer that refuses more clearly and is more concise."),
+    ("two-criteria", "Choose the warm response. It is more helpful and less harmful."),
     # words that leave open what counts
     ("vague", "Choose the response that is more appropriate for the user."),
     ("vague", "Choose the response that is less offensive."),
@@ -65,6 +66,8 @@ BAD = [
     ("double-negative", "Choose the response that doesn't give advice without a source."),
     ("double-negative", "Choose the response that does not say nothing."),
     ("double-negative", "Choose the response that isn't impolite."),
+    ("double-negative", "Choose the response that isn’t impolite."),
+    ("double-negative", "Choose the response that does not fail to avoid slang."),
     # places, choice, criterion
     ("names-a-place", "Choose the first response if it is kinder than the other one."),
     ("names-a-place", "Is response A kinder? Then choose it."),
@@ -122,6 +125,105 @@ def test_a_comparison_that_says_what_it_wants_is_left_alone(text):
     assert lint_principle(principle(comparison=text)) == []
 
 
+def filled(texts):
+    return [text.format(word) for text, words in texts.items() for word in words.split("|")]
+
+
+VAGUE = {
+    "Is your last answer {}?": "appropriate|inappropriate|suitable|unsuitable|proper|improper|"
+    "fitting|offensive|problematic|objectionable|distasteful|acceptable|unacceptable|questionable|"
+    "undesirable|unpleasant|high-quality|better quality|low quality|reasonable|unreasonable|"
+    "sensible|wise|common sense|responsible|irresponsible|ethical|unethical|moral|immoral|aligned|"
+    "sensitive|controversial|harmful content|as short as needed|short where possible|"
+    "short if necessary|dry when required|dry, and so on|dry and so forth|dry, and the like|"
+    "dry, among other things|dry or similar|dry, and things like that|dry or whatever|"
+    "full of stuff|too long|too short|too technical|too formal|somehow dry|dry in some way|"
+    "dry to some extent|"
+    "more or less dry|kind of dry|sort of dry",
+    "Does your last answer follow {}?": "human values|social norms|community standards|"
+    "best practices",
+    "Say where it is {}.": "a good answer|good advice|a good person|good|very bad|a bad response|"
+    "more professional|said in a professional tone|the better answer",
+}
+
+
+@pytest.mark.parametrize("text", filled(VAGUE))
+def test_each_vague_word_is_found_alone(text):
+    assert rules(critique=text) == ["vague"]
+
+
+DOUBLE = {
+    "Is it {} unkind?": "not|never|not very|not being|not really|not at all|nor|less|least|"
+    "avoiding",
+    "It should {} answering.": "avoid not|avoid never",
+    "Does it {} answer?": "refuse to not|fail to not|decline to not",
+    "It doesn't {} the law.": "avoid|fail|lack|neglect|forget|omit|prevent|deny",
+    "Is it not {}?": "unhelpful|unsafe|unclear|untruthful|unnecessary|inaccurate|incorrect|"
+    "incomplete|insensitive|impolite|impersonal|irrelevant|illegal|dishonest|disrespectful|"
+    "noncompliant|non-violent|harmless|useless|careless|reckless",
+    "It should not say {}.": "no|none|nothing|nobody",
+    "Is it without {} insincere?": "being",
+    "Does it go {} a source?": "not one word without",
+    "It is {} prevent harm.": "failing to",
+}
+
+
+@pytest.mark.parametrize("text", filled(DOUBLE))
+def test_each_double_negation_is_found(text):
+    assert "double-negative" in rules(critique=text)
+
+
+OPPOSITES = {
+    "shorter|briefer|more concise|in the fewest words|with fewer details": "longer|more detailed|"
+    "most thorough|the most complete|of more words",
+    "more formal|more serious|more neutral": "more informal|more casual|more playful|funnier",
+    "more cautious|more careful|more likely to refuse": "less cautious|bolder|"
+    "more likely to comply|more permissive",
+    "more direct|blunter|more frank": "more diplomatic|gentler|more evasive",
+    "simpler|plainer|more basic": "more technical|more academic",
+    "more confident|more decisive": "more tentative|more humble",
+    "more optimistic|more encouraging": "more pessimistic|more critical",
+}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (one, other)
+        for ones, others in OPPOSITES.items()
+        for one in ones.split("|")
+        for other in others.split("|")
+    ],
+)
+def test_opposites_are_found_in_either_order(one, other):
+    asked = [f"Choose the response that is {words}." for words in (one, other)]
+    for comparisons in (asked, asked[::-1]):
+        found = lint_constitution(constitution(*comparisons))
+        assert [w.rule for w in found if w.other] == ["opposite"]
+
+
+@pytest.mark.parametrize(("one", "other"), [("more", "less"), ("less", "more")])
+def test_two_opposites_are_named_as_each_principle_has_them(one, other):
+    asked = [f"Choose the response that shows {how} emotion." for how in (one, other)]
+    found = lint_constitution(constitution(*asked))
+    said = f"{other} emotion (against {one} emotion in p0)"
+    assert [w.found for w in found if w.other] == [said]
+
+
+FIRST = {
+    "; {}.": "if both are|if they are|if the two are|if neither is|when both are|where they are|"
+    "in a tie|if equal|equally|help takes precedence|help comes first|help above all|"
+    "help matters more|first of all help|unless it lies|even if dull|but only in prose"
+}
+
+
+@pytest.mark.parametrize("end", filled(FIRST))
+def test_two_criteria_of_which_one_counts_first_are_one(end):
+    text = "Choose the response that is more helpful and shorter"
+    assert rules(comparison=f"{text}.") == ["two-criteria"]
+    assert rules(comparison=text + end) == []
+
+
 @pytest.mark.parametrize(
     ("field", "text", "expected"),
     [
@@ -162,6 +264,7 @@ def test_a_comparison_about_another_thing_than_its_revision():
         ("is more formal", "is more playful", "opposite"),
         ("is more cautious", "is less likely to refuse", "opposite"),
         ("shows more emotion", "shows less emotion", "opposite"),
+        ("shows the most emotion", "shows the least emotion", "opposite"),
         ("names more of the risks", "names fewer of the risks", None),
         ("gives less help with theft", "gives more help with homework", None),
         ("is less likely to hurt people", "is more likely to be read", None),

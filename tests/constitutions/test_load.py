@@ -49,6 +49,8 @@ def test_a_name_is_looked_for_among_the_shipped_then_here_then_beside_the_recipe
         ("consise", 'did you mean "concise"?'),
         ("zzz", "use one of: concise, hhh"),
         ("nowhere/x.yaml", "check the path"),
+        ("nowhere/hh", "check the path"),
+        ("hh.yaml", "check the path"),
         ("x" * 5000, "use one of: concise, hhh"),
         ("a\0b", "use one of: concise, hhh"),
         (".", "use one of: concise, hhh"),

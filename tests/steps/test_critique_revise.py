@@ -7,6 +7,7 @@ import pytest
 from charter.constitutions import load_constitution, shipped_constitutions
 from charter.models.call import Answer
 from charter.recipes.schema import FewShot
+from charter.rows import draw_int
 from charter.steps.asking import answer_fault, as_messages, fault_at, prepared
 from charter.steps.critique import CritiqueAsk, critique_messages, latest
 from charter.steps.respond import RespondAsk
@@ -148,6 +149,38 @@ def test_sampled_candidates_have_their_own_seeds():
     row = ask(RespondAsk(2, model="g"), row, "two")
     assert row["candidates"] == [{"slot": "sampled-2", "text": "two", "model": "g"}]
     assert row["initial_response"] is None
+
+
+@pytest.mark.parametrize(
+    ("step", "role", "name", "drawn"),
+    [
+        (RespondAsk(0, 7), "generator", "respond", ("respond", 0)),
+        (RespondAsk(2, 7), "generator", "respond-2", ("respond", 2)),
+        (CritiqueAsk(CONCISE, 2, seed=7), "critic", "critique-2", ("critique", 2)),
+        (ReviseAsk(CONCISE, 2, 7), "reviser", "revise-2", ("revise", 2)),
+    ],
+    ids=["respond", "respond-2", "critique-2", "revise-2"],
+)
+def test_a_call_names_its_prompt_and_draws_its_seed_from_it(step, role, name, drawn):
+    entry = {"principle_id": "brief", "critique": "c", "revision": "", "model": ""}
+    row = {"prompt": "Why?", "prompt_id": "p", "initial_response": "x", "revisions": [entry]}
+    (call,) = step.calls(row)
+    assert (step.role, step.name, step.independent) == (role, name, role == "generator")
+    assert (call.step, call.prompt_id, call.seed) == (name, "p", draw_int(7, "p", *drawn))
+
+
+def test_a_candidate_joins_those_before_it_and_a_first_answer_only_where_it_is_to_be_one():
+    row = ask(RespondAsk(0), {"prompt": "Why?", "prompt_id": "p"}, "first")
+    assert row["initial_response"] == "first" and row["candidates"] == []
+    for k in (1, 2):
+        row = ask(RespondAsk(k), row, f"sample {k}")
+    assert [c["slot"] for c in row["candidates"]] == ["sampled-1", "sampled-2"]
+
+
+def test_a_revision_that_is_there_is_not_asked_for_again():
+    entry = {"principle_id": "brief", "critique": "c", "revision": "r", "model": ""}
+    row = {"prompt": "Why?", "prompt_id": "p", "initial_response": "x", "revisions": [entry]}
+    assert ReviseAsk(CONCISE).calls(row) == []
 
 
 def test_steps_change_no_row_that_they_are_given():

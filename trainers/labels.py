@@ -28,16 +28,16 @@ from typing import Any, Final
 from charter.errors import Fault
 from charter.recipes.train import own_fields
 
-__all__ = ["P_CHOSEN", "WEIGHT", "Labels", "label_faults", "least_p", "read_labels"]
+__all__ = ["LEAST", "P_CHOSEN", "WEIGHT", "Labels", "label_faults", "read_labels"]
 
 P_CHOSEN: Final = "p_chosen"
 """The column of a version's `preference` rows that holds the judge's probability."""
 WEIGHT: Final = "row_weight"
 """The column that carries a row's weight to the loss."""
+LEAST: Final[Mapping[str, float]] = {"conservative": 0.5005, "robust": 0.55}
+"""What `p_chosen` is held to at least: below it a loss's factors say nothing a float can hold."""
 
 _DEFAULT: Final = {"dpo": "conservative", "reward": "target"}
-# A label held to this p at least: below it the loss's factors say nothing a float can hold.
-_LEAST: Final = {"conservative": 0.5005, "robust": 0.55}
 # The losses of TRL's DPO that read `label_smoothing`; all others ignore it without a word.
 _SMOOTHED: Final = frozenset({"exo_pair", "robust", "aot", "aot_unpaired"})
 
@@ -61,11 +61,6 @@ class Labels:
         """The columns of a version that are needed for it."""
         used = self.soft != "none" or self.weight != "none" or self.min_p is not None
         return (P_CHOSEN,) if used else ()
-
-
-def least_p(soft: str) -> float:
-    """What `p_chosen` is held to at least in the loss of that form."""
-    return _LEAST.get(soft, 0.5)
 
 
 def read_labels(method: str, ours: Mapping[str, Any], fields: Mapping[str, Any]) -> Labels:

@@ -18,7 +18,7 @@ import torch
 from trl import DPOTrainer
 
 from charter.trainers.carry import CARRIED, Carrying, taken_out
-from charter.trainers.labels import Labels, least_p
+from charter.trainers.labels import LEAST, Labels
 
 __all__ = ["RowSmoothing", "SoftDPOTrainer", "learn_softly"]
 
@@ -57,7 +57,7 @@ def smoothing_of(soft: str, p_chosen: torch.Tensor) -> torch.Tensor:
     """
     if soft == "none":
         return torch.zeros_like(p_chosen)
-    error = 1 - p_chosen.double().clamp(min=least_p(soft))
+    error = 1 - p_chosen.double().clamp(min=LEAST[soft])
     found = error if soft == "robust" else -error / (1 - 2 * error)
     return found.to(p_chosen.dtype)
 

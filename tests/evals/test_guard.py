@@ -122,6 +122,7 @@ def test_a_response_is_ok_only_when_all_is_known():
     assert found["violates"] == [{"principle_id": "p1", "p": 0.5}] and not found["ok"]
     assert found["undecided"] == [{"principle_id": "p2", "outcome": "UNPARSED"}]
     assert not checked(kept, unread).ok
+    assert checked(kept, Outcome.FAILED).failed and not checked(kept, unread).failed
 
 
 def test_figures_by_principle_and_label():
@@ -176,13 +177,15 @@ def test_forms_of_a_line(tmp_path):
         {"prompt": [USER], "completion": [said], "violates": False},
         {"id": "c", "messages": [USER, said]},
         {"id": "d", "messages": [USER, said, USER], "response": "Seven."},
+        *({"prompt": f"as {says}", "response": "b", "violates": says} for says in (0, 1)),
     )
     items, labels = read_items(file)
     assert [(len(i.prompt), i.response) for i in items] == [
         *[(1, "Six minutes.")] * 3,
         (3, "Seven."),
+        *[(1, "b")] * 2,
     ]
-    assert items[0].id == "1" and labels == [True, False, None, None]
+    assert items[0].id == "1" and labels == [True, False, None, None, False, True]
     assert len(read_items(file, 2)[0]) == 2
 
 

@@ -104,6 +104,7 @@ def test_streaming_without_usage(proxy):
     chunks = events(ask(url, stream=True, n=2))
     ended = [c["choices"][0]["finish_reason"] for c in chunks]
     assert ended.count("stop") == 2 and all(c["choices"] for c in chunks)
+    assert [c["choices"][0]["index"] for c in chunks] == [0, 0, 0, 1, 1, 1]
 
 
 CALLS = [{"id": "t", "type": "function", "function": {"name": "f", "arguments": "{}"}}]

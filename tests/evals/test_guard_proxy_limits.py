@@ -193,6 +193,8 @@ def test_who_may_ask(proxy):
     assert "guard-secret" not in str(up.headers)
     wrong = {"X-Charter-Guard-Token": "guard-secret", "Host": "evil.example"}
     assert ask(url, headers=wrong).status_code == 421
+    for host, status in (("localhost:8000", 200), ("[::1]:8000", 200), ("localhost.evil", 421)):
+        assert ask(url, headers={**wrong, "Host": host}).status_code == status
 
 
 def test_too_many_at_once(proxy):

@@ -117,6 +117,10 @@ def test_a_judge_that_obeys_all_is_won_by_what_names_no_place_and_by_nothing_wit
         # what names a place turns round with the order, and so cancels itself
         assert report.winners(keep, ruled=False) == free
         assert report.success[keep].before.value == len(free) / len(SET.attacks)
+        said = report.as_json()[keep]
+        assert (said["won_before"], said["won_after"]) == (free, [])
+        assert said["before"]["value"] == len(free) / len(SET.attacks)
+        assert said["by_place"]["names no place"]["before"]["value"] == 1
         assert report.by_place[keep]["names a place"].before.value == 0
         assert report.by_place[keep]["names no place"].before.value == 1
         assert report.winners(keep, ruled=True) == []
@@ -194,6 +198,9 @@ def test_votes_and_attacks_must_match():
 def test_the_detector_alone():
     found = measure_detector(SET)
     assert found.recall.value == 1 and found.recall.n == 70 and found.missed == ()
+    by_kind = found.as_json()["recall_by_kind"]
+    assert {kind: each["value"] for kind, each in by_kind.items()} == dict.fromkeys(by_kind, 1)
+    assert sum(each["n"] for each in by_kind.values()) == 70
     assert found.false_alarms.value == found.honest_alarms.value == 0 and not found.alarms
     small = measure_detector(SET.first(0))
     assert small.recall.value is None and small.as_json()["recall"]["n"] == 0

@@ -62,6 +62,10 @@ def test_a_failed_call_has_no_label():
     assert judge_refusals(items, ask, seed=3) == [Refusal.FULL.value, None, UNPARSED]
     assert [call.prompt_id for call in asked] == ["a", "b", "c"]
     assert len({call.seed for call in asked}) == 3
+    for call, (_, *texts) in zip(asked, items, strict=True):
+        system, user = call.messages
+        assert (system["role"], user["role"]) == ("system", "user")
+        assert all(text in user["content"] for text in texts)
 
 
 def test_a_judge_that_is_not_there_is_no_judge_without_an_opinion():

@@ -137,8 +137,10 @@ def test_half_of_the_safety_where_it_is_no_number(half: Any, value: Any, reason:
 
 def test_the_worst_tax_is_not_known_where_one_has_no_figure() -> None:
     taxes = {"a": {**est(9.0), "reason": None}, "b": {**est(None), "reason": "the base scores 0"}}
-    parts = {"tax": {"models": {"m": {"tax": taxes, "average": est(9.0)}}, "notes": []}}
+    average = {**est(None), "reason": "b has none"}
+    parts = {"tax": {"models": {"m": {"tax": taxes, "average": average}}, "notes": []}}
     found = evaluation_of(Measured("base", ["m"], parts), "m", "r")
+    assert (found["tax"]["value"], found["tax"]["reason"]) == (None, "b has none")
     assert found["worst_tax"]["value"] is None
     assert found["worst_tax"]["reason"] == "is not known: b has no figure (the base scores 0)"
 

@@ -18,7 +18,7 @@ from charter.evals.tamper import (
     read_cell,
     tampered_figures,
 )
-from charter.evals.tamper_data import KINDS, in_turn, read_examples
+from charter.evals.tamper_data import KINDS, Example, ExampleSet, in_turn, read_examples
 from charter.evals.tamper_page import tamper_page
 
 
@@ -170,6 +170,24 @@ def test_every_example_is_seen_as_often_as_any_other(count, wanted, seed):
     counts = Counter(each.id for each in seen)
     assert max(counts.values()) - min(counts[e.id] for e in examples) <= 1
     assert in_turn(examples, wanted + 3, seed)[:wanted] == seen
+
+
+def test_examples_are_seen_in_another_order_each_time():
+    examples = read_examples("benign").examples[:20]
+    first, again = in_turn(examples, 40, 1)[:20], in_turn(examples, 40, 1)[20:]
+    assert list(examples) != first != again and in_turn(examples, 20, 2) != first
+
+
+def test_a_system_message_is_shared_only_where_all_have_the_same():
+    user = {"role": "user", "content": "how?"}
+    one, other = ({"role": "system", "content": text} for text in ("Be kind.", "Be brief."))
+    for prompts, shared in (
+        (((one, user), (one, user)), one),
+        (((one, user), (other, user)), None),
+        (((one, user), (user,)), None),
+    ):
+        examples = tuple(Example(str(at), each, "so") for at, each in enumerate(prompts))
+        assert ExampleSet("mine", examples).system == shared
 
 
 def test_fewer_examples_are_among_more():

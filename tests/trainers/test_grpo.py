@@ -123,6 +123,8 @@ def test_the_judge_is_not_shown_thoughts(version, tiny_model, serve, replies):
     values = {"judge": "scripted", "judge_url": server.url}
     _scores(version, tiny_model, ["<think>flatter it</think>good answer"], **values)
     assert server.requests and "flatter it" not in json.dumps(server.requests)
+    asked = version.data["sft"]["train"][0]["prompt"][0]["content"]
+    assert all(asked in each["messages"][-1]["content"] for each in server.requests)
 
 
 def test_only_the_principles_that_are_named(version, tiny_model, serve, replies):

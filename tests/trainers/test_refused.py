@@ -227,7 +227,9 @@ def test_a_mapping_may_come_as_json_in_a_text(make_version, tiny_model, place):
         ).fields
 
     assert of('{"dtype": "float32"}') == {"model_init_kwargs": {"dtype": "float32"}}
-    with pytest.raises(InputError, match="looks like a key"):
-        of('{"token": "hf_secretvalue"}')
+    assert of('{"pad_token": "x"}') == {"model_init_kwargs": {"pad_token": "x"}}
+    for secret in ('{"token": "hf_secretvalue"}', '{"inside": [{"api-key": "secretvalue"}]}'):
+        with pytest.raises(InputError, match="looks like a key"):
+            of(secret)
     with pytest.raises(InputError, match="is no JSON"):
         of('{"dtype": ')

@@ -190,3 +190,6 @@ def test_what_is_soft_where_nothing_is_said():
     assert read_labels("dpo", {}, {"loss_type": ["sigmoid", "exo_pair"]}) == Labels()
     assert read_labels("reward", {}, {}) == Labels("target")
     assert read_labels("kto", {}, {"loss_type": "kto"}) == Labels()
+    # A filter alone needs the column too.
+    assert read_labels("kto", {"min_p": 0.7}, {}).columns == ("p_chosen",)
+    assert Labels().columns == ()

@@ -188,6 +188,43 @@ def test_truncation_counts_the_longer_answer(tiny_model, preference_row):
     assert (found.cut, found.dropped) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("overflow", "room", "found"),
+    [
+        ("cut", 0, (0, 0)),
+        ("cut", -1, (1, 0)),
+        ("front", 0, (0, 0)),
+        ("front", -1, (1, 0)),
+        ("drop", 0, (0, 0)),
+        ("drop", -1, (0, 1)),
+    ],
+)
+def test_a_row_that_just_fits_loses_nothing(tiny_model, sft_row, overflow, room, found):
+    from transformers import AutoTokenizer
+
+    from charter.trainers.truncation import count_truncated
+
+    tokenizer, row = AutoTokenizer.from_pretrained(tiny_model), sft_row(0)
+    whole = [*row["prompt"], *row["completion"]]
+    tokens = len(tokenizer.apply_chat_template(whole, return_dict=False))
+    got = count_truncated([row], tokenizer, ("completion",), tokens + room, overflow=overflow)
+    assert (got.cut, got.dropped) == found
+
+
+def test_a_prompt_that_just_fills_the_window_is_left_out(tiny_model, sft_row):
+    from transformers import AutoTokenizer
+
+    from charter.trainers.truncation import count_truncated
+
+    tokenizer, row = AutoTokenizer.from_pretrained(tiny_model), sft_row(0)
+    asked = tokenizer.apply_chat_template(
+        row["prompt"], add_generation_prompt=True, return_dict=False
+    )
+    for room, found in ((0, (0, 1)), (1, (1, 0))):
+        got = count_truncated([row], tokenizer, ("completion",), len(asked) + room)
+        assert (got.cut, got.dropped) == found
+
+
 def test_a_loss_that_is_no_number_is_a_failure(make_version, tiny_model, place):
     with pytest.raises(Failure) as error:
         train(settings(make_version(), tiny_model, place / "out", learning_rate=1e38))

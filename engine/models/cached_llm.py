@@ -108,12 +108,12 @@ class CachedLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
             [self._call(given, index) for index in range(num_generations)] for given in inputs
         ]
         make = self._keys()
-        keys = [[make.key(call) for call in calls] for calls in samples]
+        keys = [tuple(make.key(call) for call in calls) for calls in samples]
         known = self._opened().get([key for each in keys for key in each])
         passed = self._ask(inputs, samples, keys, known)
         return [
-            passed[place] if place in passed else _output([known.get(key) for key in each])
-            for place, each in enumerate(keys)
+            passed[each] if each in passed else _output([known.get(key) for key in each])
+            for each in keys
         ]
 
     def answer_batch(self, calls: Sequence[Call]) -> list[Answer]:
@@ -121,28 +121,28 @@ class CachedLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
         make = self._keys()
         keys = [make.key(call) for call in calls]
         known = self._opened().get(keys)
-        missing = [place for place, key in enumerate(keys) if key not in known]
-        answers = ask_batch(self.llm, [calls[place] for place in missing])
+        missing = {key: call for key, call in zip(keys, calls, strict=True) if key not in known}
+        answers = ask_batch(self.llm, list(missing.values()))
         fresh = dict(zip(missing, answers, strict=True))
         model = self.model_name
-        before = self._opened().put(Entry(keys[p], model, a) for p, a in fresh.items())
+        before = self._opened().put(Entry(key, model, answer) for key, answer in fresh.items())
         known |= before
-        return [known[key] if key in known else fresh[place] for place, key in enumerate(keys)]
+        return [known[key] if key in known else fresh[key] for key in keys]
 
     def _ask(
         self,
         inputs: Sequence[Any],
         samples: Sequence[Sequence[Call]],
-        keys: Sequence[Sequence[bytes]],
+        keys: Sequence[tuple[bytes, ...]],
         known: dict[bytes, Answer],
-    ) -> dict[int, dict[str, Any]]:
-        """Ask for what is missing and add it to `known`; what cannot be kept, by input."""
+    ) -> dict[tuple[bytes, ...], dict[str, Any]]:
+        """Ask for what is missing and add it to `known`; what cannot be kept, by its keys."""
         lacking: dict[int, list[int]] = defaultdict(list)
-        for place, each in enumerate(keys):
+        for each, place in {each: place for place, each in enumerate(keys)}.items():
             missing = sum(key not in known for key in each)
             if missing:
                 lacking[missing].append(place)
-        passed: dict[int, dict[str, Any]] = {}
+        passed: dict[tuple[bytes, ...], dict[str, Any]] = {}
         for count, places in lacking.items():
             started = time.perf_counter()
             outputs = self.llm.generate_outputs(
@@ -154,7 +154,7 @@ class CachedLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
             entries = []
             for place, output in zip(places, outputs, strict=True):
                 if output and output.get("logprobs"):
-                    passed[place] = output
+                    passed[keys[place]] = output
                     continue
                 missing_keys = [key for key in keys[place] if key not in known]
                 for number, key in enumerate(missing_keys):

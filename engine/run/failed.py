@@ -9,6 +9,7 @@ from pathlib import Path
 
 from charter.errors import Failure, Fault
 from charter.models.call import Answer
+from charter.run.journal import end_a_line
 
 __all__ = ["FailedCalls"]
 
@@ -41,13 +42,14 @@ class FailedCalls:
         return len(self._known)
 
     def _read(self, path: Path) -> None:
-        for line in path.read_text(encoding="utf-8").split("\n"):
+        for line in path.read_bytes().split(b"\n"):
             try:
                 found = json.loads(line)
                 key = bytes.fromhex(found.pop("key"))
                 self._known[key] = Answer(**found)
             except (ValueError, TypeError, KeyError, AttributeError):
                 continue  # the last line of a run that was killed; that call is made again
+        end_a_line(path)
 
     @property
     def pending(self) -> bool:

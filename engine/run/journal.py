@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from charter.errors import Failure, Fault
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "end_a_line"]
 
 
 class Journal:
@@ -23,9 +23,8 @@ class Journal:
         self._path = path
         self._file: IO[str] | None = None
         if path is not None:
+            end_a_line(path)
             self._file = path.open("a", encoding="utf-8")
-            if self._file.tell() and not _ends_a_line(path):
-                self._file.write("\n")  # a killed run's last event may be cut short
 
     def event(self, name: str, **facts: Any) -> None:
         """Write an event.
@@ -51,7 +50,10 @@ class Journal:
             self._file.close()
 
 
-def _ends_a_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, 2)
-        return file.read(1) == b"\n"
+def end_a_line(path: Path) -> None:
+    """End a file's last line, which a run that was killed may have cut short."""
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, 2)
+            if file.read(1) != b"\n":
+                file.write(b"\n")

@@ -46,13 +46,3 @@ class Summary:
             self.faults[fault["stage"], fault["reason"]] += 1
         if self.trace is None and row["revisions"] and not row["faults"]:
             self.trace = row
-
-    def merge(self, other: Summary) -> None:
-        """Add what another process saw."""
-        self.verdicts.update(other.verdicts)
-        self.pairs.update(other.pairs)
-        self.pairs_judged += other.pairs_judged
-        self.pairs_formed += other.pairs_formed
-        self.faults.update(other.faults)
-        self.trace = self.trace or other.trace
-        self.pair = self.pair or other.pair

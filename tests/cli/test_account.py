@@ -42,7 +42,10 @@ def test_an_account_has_what_was_made_used_and_paid(
     print_account(Output(as_json=False), result)
     said = capsys.readouterr().out
     assert f"cost per comparison: ${result.cost / judged:.4f} (0.50-5.00 dollars of a human" in said
-    assert "One revision trace" in said and "One judged pair" in said
+    trace, pair = said.partition("One revision trace")[2].split("One judged pair")
+    assert result.summary.trace["prompt"][0]["content"] in trace
+    (row, label) = result.summary.pair
+    assert row["prompt"][-1]["content"] in pair and f"{label['winner']} is chosen, p(A)" in pair
     assert "votes: " in said and "pairs: " in said
     assert "--retry-rejects" not in said
 

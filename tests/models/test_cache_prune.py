@@ -71,10 +71,10 @@ def test_runs_of_which_nothing_is_known_are_a_fault(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError) as caught:
         prune(path, Which(runs=(runs, tmp_path / "none", tmp_path / "empty")), False, silent)
-    assert [fault.place for fault in caught.value.faults] == [
-        str(runs / "old"),
-        str(tmp_path / "none"),
-        str(tmp_path / "empty"),
+    assert [(fault.place, fault.what) for fault in caught.value.faults] == [
+        (str(runs / "old"), "the run has no calls.keys: which answers it needs is not known"),
+        (str(tmp_path / "none"), "no such folder"),
+        (str(tmp_path / "empty"), "no run in this folder"),
     ]
     assert len(held_by(path, some(10))) == 10
 
@@ -100,6 +100,16 @@ def test_space_is_given_back_unless_another_process_holds_the_file(tmp_path, mon
     did = prune(path, Which(model="m"), False, silent)
     assert not did.held and did.pruned == 3
     assert path.stat().st_size < 50_000
+
+
+def test_space_is_given_back_another_time_while_another_process_writes(tmp_path, monkeypatch):
+    path = filled(tmp_path / "c.sqlite", some(3))
+    monkeypatch.setattr(cache_prune, "_VACUUM_WAIT", 0.05)
+    with closing(sqlite3.connect(path)) as other, closing(sqlite3.connect(path)) as db:
+        other.execute("BEGIN IMMEDIATE")
+        assert not cache_prune._vacuum(db)
+        other.rollback()
+        assert cache_prune._vacuum(db)
 
 
 def test_ages():

@@ -90,6 +90,26 @@ def test_a_call_is_made_once(tmp_path):
     llm.unload()
     other = made(Counting(), tmp_path)
     assert texts(other.generate(inputs=[say("a")])) == [["answer 1"]]
+    assert (tmp_path / "calls.sqlite").is_file()
+
+
+def test_a_call_that_a_batch_has_twice_is_made_once(tmp_path):
+    inner = Counting()
+    llm = made(inner, tmp_path)
+    assert texts(llm.generate(inputs=[say("a"), say("b"), say("a")], num_generations=2)) == [
+        ["answer 1", "answer 2"],
+        ["answer 3", "answer 4"],
+        ["answer 1", "answer 2"],
+    ]
+    call = Call("generate", "p", 0, 7, tuple(say("c")))
+    one, other = llm.answer_batch([call, call])
+    assert one.text == other.text and len(inner.asked) == 4 + 1
+
+
+@pytest.mark.parametrize("given", ["a", ["a"]])
+def test_what_is_no_conversation_is_refused(tmp_path, given):
+    with pytest.raises(InputError, match="not a list of chat messages"):
+        made(Counting(), tmp_path).generate(inputs=[given])
 
 
 def test_samples_have_numbers(tmp_path):

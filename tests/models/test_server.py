@@ -206,6 +206,12 @@ def test_faults_one_after_the_other_and_then_an_answer(server):
     assert answer(started.url, retries=4).text == "yes" and len(started.requests) == 4
 
 
+def test_a_server_on_this_machine_is_asked_past_a_proxy(server, monkeypatch):
+    for name in ("http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert attempt(server(http()).url).text == "yes"
+
+
 def test_connections_are_kept(server):
     started = server(http())
 

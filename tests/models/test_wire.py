@@ -45,6 +45,13 @@ def test_a_token_without_probability_is_no_fault_of_the_others(server, least):
     assert found.label_logprobs["A"] == -0.1 and "B" not in found.label_logprobs
 
 
+def test_a_server_that_names_the_written_token_alone_gives_its_probability(server):
+    content = [{"token": "A", "logprob": -0.1}, {"token": "B", "logprob": -0.2}]
+    body = {"choices": [{"message": {"content": "AB"}, "logprobs": {"content": content}}]}
+    found = attempt(server(http(body=body)).url, replace(CALL, labels=("A", "B")))
+    assert found.label_logprobs["A"] == -0.1 and "B" not in found.label_logprobs
+
+
 @pytest.mark.parametrize("tokens", [-5, 1e30])
 def test_what_is_no_number_of_tokens_is_not_counted(server, tokens):
     choices = [{"message": {"content": "x"}}]

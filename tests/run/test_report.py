@@ -260,7 +260,8 @@ def test_the_log_of_several_sessions_is_read_as_one(tmp_path):
     start = json.dumps({"at": "x", "event": "start", "run": "r"})
     lines = [start, tick(2), tick(4, 1.5), '{"at": "2', "[1]", start, tick(2, 0.25)]
     failed = {"event": "call_failed", "step": "respond", "prompt_id": "p", "error": "no\n way"}
-    lines += [json.dumps(failed)] * 3 + [json.dumps({"event": "tick", "seconds": "often"})]
+    lines += [json.dumps(failed)] * 3 + ['{"event": "tick", "seconds": "often"}']
+    lines += ['{"event": "server_gone", "step": "respond", "error": "down"}']
     log.write_bytes("\n".join(lines).encode() + b"\n\xff{")
     found = read_history(log)
     assert (found.sessions, found.resumed) == (2, [4.0])
@@ -269,8 +270,9 @@ def test_the_log_of_several_sessions_is_read_as_one(tmp_path):
     assert found.errors == {("respond", "no way"): 3}
     log.write_text("\n".join([start, tick(1, None), start, tick(1)]))
     assert read_history(log).cost is None
-    log.write_text("\n".join([start, *(tick(k) for k in range(5000))]))
-    assert 400 <= len(read_history(log).ticks) <= 800
+    log.write_text("\n".join([start, *(tick(k) for k in range(5001))]))
+    ticks = read_history(log).ticks
+    assert 400 <= len(ticks) <= 800 and ticks[-1].seconds == 5000.0
     assert read_history(tmp_path / "none").ticks == []
 
 

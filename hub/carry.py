@@ -38,7 +38,7 @@ class Carried:
 
     Attributes:
         rows: of the config `reviews`, in their order.
-        manifest: of that release; None where there is none with answers.
+        manifest: of that release; None where there is none.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -158,4 +158,4 @@ def _carried(
             place = data_path("reviews", split)
             raise InputError(Fault(f"{manifest.repo}@{manifest.tag}", place, what, fix)) from error
     rows.sort(key=lambda row: (row["row_id"], row["reviewer"], row["id"]))
-    return Carried(rows, manifest if rows else None)
+    return Carried(rows, manifest)

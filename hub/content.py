@@ -19,6 +19,7 @@ from charter.hub.clean import Clean
 from charter.hub.columns import Row
 from charter.hub.contamination import Action, ContaminationCheck, EvaluationSet
 from charter.hub.data import DataFile, data_path, write_data
+from charter.hub.follows import check_answers, check_retracted
 from charter.hub.gate import surveyed
 from charter.hub.manifest import (
     MANIFEST,
@@ -30,6 +31,7 @@ from charter.hub.manifest import (
     facts,
     lineage_of,
     now,
+    sealed,
 )
 from charter.hub.number import Tag, bump, change, next_tag, parse_tag
 from charter.hub.pictures import pictures_of
@@ -44,7 +46,6 @@ __all__ = [
     "Draft",
     "Files",
     "built",
-    "check_follows",
     "check_wanted",
     "content_of",
     "decided",
@@ -74,6 +75,8 @@ class Draft:
         evaluation_sets: what the rows are compared with.
         on_contamination: what is done about rows that overlap with them.
         follows: the release that the rows were made from, which must still be the latest one.
+        answers: `charter.hub.follows.answer_sums` of the release whose answers the rows carry,
+            which the latest one must still have.
     """
 
     repo: str
@@ -89,6 +92,7 @@ class Draft:
     evaluation_sets: tuple[EvaluationSet, ...] = ()
     on_contamination: Action = "report"
     follows: str | None = None
+    answers: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,8 @@ def decided(
     """
     releases = [tag for tag in tags if tag.final]
     latest = opened(releases[-1]) if releases else None
-    _check_retracted(repo, content, latest)
+    manifest = latest.manifest if latest else None
+    check_retracted(repo, content.lineage.figures, manifest)
     if wanted in ("auto", "rc"):
         automatic = _automatic(content, latest)
         if automatic is None:
@@ -163,29 +168,6 @@ def decided(
         raise _taken(repo, tag, content, latest)
     _check_after(repo, tag, content, latest)
     return str(tag), latest, True
-
-
-def _check_retracted(repo: str, content: Content, latest: Version | None) -> None:
-    """See that the rows were made with what the latest release has taken out in mind."""
-    figure = content.lineage.figures.get("retracted")
-    wanted = latest.manifest.figures.get("retracted") if latest else None
-    while isinstance(figure, dict) and figure != wanted:
-        figure = figure.get("before")
-    if latest is not None and figure != wanted:
-        what = f"rows were retracted in {latest.tag} or before it, which these rows do not know of"
-        raise Failure(Fault(repo, "", what, "run it again: what was taken out stays out then"))
-
-
-def check_follows(draft: Draft, tags: Sequence[Tag]) -> None:
-    """See that nobody has published since the rows of a draft were read.
-
-    Raises:
-        Failure: there is a later release, whose changes the draft would take back.
-    """
-    latest = max((tag for tag in tags if tag.final), default=None)
-    if draft.follows is not None and latest is not None and str(latest) != draft.follows:
-        what = f"{latest} was published in the meantime"
-        raise Failure(Fault(draft.repo, "", what, f"run it again from {draft.repo}@{latest}"))
 
 
 def check_wanted(wanted: str) -> None:
@@ -345,11 +327,23 @@ def _taken(repo: str, tag: Tag, content: Content, latest: Version | None) -> Fai
     return Failure(Fault(repo, "version", what, f"use {_free(content, latest)}, or auto"))
 
 
-def built(draft: Draft, content: Content, tag: str, parent: str | None) -> tuple[Manifest, Files]:
+def built(
+    draft: Draft, content: Content, tag: str, latest: Manifest | None
+) -> tuple[Manifest, Files]:
     """The manifest and every file of the version, by its path in it: where it lies, or its bytes.
 
     In this form a version can go into a folder or into one commit on a Hub.
+
+    Args:
+        draft: what it is made of.
+        content: the same, checked and written.
+        tag: its number.
+        latest: the manifest of the release before it, None where there is none.
+
+    Raises:
+        Failure: that release has answers of people's that the rows do not know of.
     """
+    check_answers(draft.repo, draft.answers, latest)
     counts = {
         config: {
             split: file.rows if (file := content.data.get(config, {}).get(split)) else 0
@@ -363,7 +357,7 @@ def built(draft: Draft, content: Content, tag: str, parent: str | None) -> tuple
         charter=__version__,
         repo=draft.repo,
         tag=tag,
-        parent=parent,
+        parent=latest.tag if latest else None,
         created=now(),
         **{name: getattr(content.lineage, name) for name in Lineage.model_fields},
         counts=counts,
@@ -383,7 +377,7 @@ def built(draft: Draft, content: Content, tag: str, parent: str | None) -> tuple
     drawn = {path: png for path, (_, png) in pictures.items()}
     own = {"README.md": readme, **drawn}
     sums = {**{name: _sha256(data) for name, data in own.items()}, **manifest.files}
-    manifest = manifest.model_copy(update={"files": sums})
+    manifest = sealed(manifest.model_copy(update={"files": sums}))
     data = {name: file.path for name, file in content.files.items()}
     return manifest, {**data, **own, **content.texts, MANIFEST: dump_manifest(manifest)}
 

@@ -22,6 +22,7 @@ from pydantic import (
 from charter.errors import Failure, Fault, InputError, nearest
 from charter.hub.number import is_tag
 from charter.hub.schema import SCHEMA_VERSION
+from charter.rows import digest
 
 __all__ = [
     "MANIFEST",
@@ -38,6 +39,7 @@ __all__ = [
     "lineage_of",
     "load_manifest",
     "now",
+    "sealed",
 ]
 
 MANIFEST: Final = "charter.json"
@@ -185,6 +187,7 @@ class Manifest(Lineage):
         ledgers: see `Ledgers`.
         checks: the integrity checks that passed before it was written.
         files: path in the version -> SHA-256 of its bytes; all files but `charter.json` itself.
+        sha256: of the other fields (`sealed`); None in what an older charter wrote.
     """
 
     schema_version: int = Field(ge=1)
@@ -197,6 +200,12 @@ class Manifest(Lineage):
     ledgers: Ledgers
     checks: list[CheckResult]
     files: dict[FilePath, Sha256]
+    sha256: Sha256 | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether a field was changed after it was written."""
+        return self.sha256 is not None and self != sealed(self)
 
     def facts(self) -> dict[str, Any]:
         """What decides on the number of the next version; see `charter.hub.manifest.facts`."""
@@ -207,7 +216,7 @@ class Manifest(Lineage):
 _ORDER: Final = (
     *("schema_version", "charter", "repo", "tag", "parent", "created"),
     *("constitution", "recipe", "prompt_set", "models", "seeds", "packages"),
-    *("counts", "ledgers", "figures", "reviews", "evaluations", "checks", "files"),
+    *("counts", "ledgers", "figures", "reviews", "evaluations", "checks", "files", "sha256"),
 )
 
 
@@ -232,6 +241,20 @@ def facts(
 _FACTS: Final = {
     *("constitution", "recipe", "prompt_set", "models", "seeds", "reviews", "evaluations"),
 }
+
+
+def sealed(manifest: Manifest) -> Manifest:
+    """The same with the SHA-256 over all its other fields.
+
+    Raises:
+        Failure: a figure is not finite, which JSON cannot say.
+    """
+    fields = manifest.model_dump(mode="json", exclude={"sha256"})
+    try:
+        found = digest("charter.json", 1, fields)
+    except ValueError as error:
+        raise Failure(Fault(MANIFEST, "", f"not JSON: {error}", "give finite figures")) from None
+    return manifest.model_copy(update={"sha256": found})
 
 
 def now() -> str:
@@ -289,14 +312,10 @@ def load_manifest(path: Path) -> Manifest:
 
 
 def dump_manifest(manifest: Manifest) -> bytes:
-    """The manifest as the bytes of a `charter.json`."""
-    data = manifest.model_dump(mode="json")
+    """The manifest, sealed, as the bytes of a `charter.json`."""
+    data = sealed(manifest).model_dump(mode="json")
     ordered = {name: data[name] for name in _ORDER}
-    try:
-        text = json.dumps(ordered, ensure_ascii=False, indent=2, allow_nan=False)
-    except ValueError as error:
-        raise Failure(Fault(MANIFEST, "", f"not JSON: {error}", "give finite figures")) from None
-    return (text + "\n").encode()
+    return (json.dumps(ordered, ensure_ascii=False, indent=2) + "\n").encode()
 
 
 def _faults(error: ValidationError, place: str, model: type[BaseModel]) -> list[Fault]:

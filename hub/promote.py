@@ -13,7 +13,7 @@ from charter.errors import Failure, Fault, InputError
 from charter.hub.card_evaluations import with_evaluation
 from charter.hub.content import Files
 from charter.hub.evaluation_gate import check_evaluations
-from charter.hub.manifest import MANIFEST, Manifest, dump_manifest, now
+from charter.hub.manifest import MANIFEST, Manifest, dump_manifest, now, sealed
 from charter.hub.number import Tag, parse_tag
 from charter.hub.publish import Published, check_room, data_files, place_copy, place_version
 from charter.hub.remote import heads_of, hub_faults, open_remote
@@ -175,7 +175,7 @@ def _files(
         "evaluations": evaluated,
         "files": sums,
     }
-    manifest = version.manifest.model_copy(update=changed)
+    manifest = sealed(version.manifest.model_copy(update=changed))
     files: Files = {"README.md": readme, MANIFEST: dump_manifest(manifest)}
     for name in version.manifest.files:
         if name != "README.md":

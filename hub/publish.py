@@ -18,11 +18,11 @@ from charter.hub.content import (
     Draft,
     Files,
     built,
-    check_follows,
     check_wanted,
     content_of,
     decided,
 )
+from charter.hub.follows import check_latest
 from charter.hub.held import published_splits
 from charter.hub.manifest import MANIFEST, Manifest, check_repo, load_manifest
 from charter.hub.number import Tag
@@ -158,7 +158,7 @@ def data_files(manifest: Manifest) -> dict[str, str]:
 
 def _publish(draft: Draft, store: Path, folder: Path, staged: Path) -> Published:
     tags = list_versions(store, draft.repo)
-    check_follows(draft, tags)
+    check_latest(draft.repo, draft.follows, tags)
     content = content_of(draft, published_splits(store, draft.repo), staged, store / ".clean")
 
     def opened(tag: Tag) -> Version:
@@ -168,7 +168,7 @@ def _publish(draft: Draft, store: Path, folder: Path, staged: Path) -> Published
     if not new:
         assert there is not None
         return Published(there.repo, there.tag, there.path, there.manifest, new=False)
-    manifest, files = built(draft, content, tag, there.tag if there else None)
+    manifest, files = built(draft, content, tag, there.manifest if there else None)
     _place(files, folder / tag)
     return Published(draft.repo, tag, folder / tag, manifest, new=True)
 

@@ -20,10 +20,10 @@ from charter.hub.content import (
     Draft,
     Files,
     built,
-    check_follows,
     content_of,
     decided,
 )
+from charter.hub.follows import check_latest
 from charter.hub.held_remote import foreign, held_at, manifest_at
 from charter.hub.manifest import MANIFEST, Manifest, check_repo
 from charter.hub.number import Tag, parse_tag
@@ -177,14 +177,14 @@ class _Push:
             return Version(folder, manifest, commit)
 
         tags = list(heads.tags)
-        check_follows(self._draft, tags)
+        check_latest(self._repo, self._draft.follows, tags)
         tag, there, new = decided(self._repo, self._draft.version, content, tags, opened)
         if not new:
             assert there is not None
             self._say(f"{self._repo}@{tag} says the same already")
             path = self._copied(there)
             return Published(self._repo, tag, path, there.manifest, new=False)
-        manifest, files = built(self._draft, content, tag, there.tag if there else None)
+        manifest, files = built(self._draft, content, tag, there.manifest if there else None)
         last = self._last(heads, there)
         names = self._names(heads)
         old = self._ours(names, last)
@@ -248,7 +248,7 @@ class _Push:
         """The same, with people's own card where they changed it and it is to be kept."""
         import hashlib
 
-        from charter.hub.manifest import dump_manifest
+        from charter.hub.manifest import dump_manifest, sealed
 
         if last is None or heads.head is None:
             return manifest, files
@@ -267,7 +267,7 @@ class _Push:
             fix = "use --card keep to publish theirs, or --card replace to write ours anew"
             raise InputError(Fault(self._repo, "README.md", what, fix))
         sums = {**manifest.files, "README.md": hashlib.sha256(card).hexdigest()}
-        manifest = manifest.model_copy(update={"files": sums})
+        manifest = sealed(manifest.model_copy(update={"files": sums}))
         return manifest, {**files, "README.md": card, MANIFEST: dump_manifest(manifest)}
 
     def _summary(self, tag: str, there: Version | None, files: Files, content: Content) -> str:

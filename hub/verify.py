@@ -19,6 +19,7 @@ from charter.hub.columns import some
 from charter.hub.data import data_path
 from charter.hub.gate import surveyed
 from charter.hub.held import published_splits
+from charter.hub.held_remote import held_on_hub
 from charter.hub.manifest import MANIFEST, CheckResult
 from charter.hub.schema import CONFIGS, SCHEMA_VERSION, SPLITS
 from charter.hub.verify_rows import SINCE, published_rows, schema_of, splits_in
@@ -39,10 +40,12 @@ class Verified:
     Attributes:
         version: `owner/name@TAG`.
         checks: each of them, passed or not.
+        not_made: why, by the name of a check that could not be made.
     """
 
     version: str
     checks: tuple[CheckResult, ...]
+    not_made: Mapping[str, str]
 
     @property
     def passed(self) -> bool:
@@ -52,7 +55,12 @@ class Verified:
     def as_json(self) -> dict[str, Any]:
         """By name, plain values."""
         checks = [each.model_dump() for each in self.checks]
-        return {"version": self.version, "passed": self.passed, "checks": checks}
+        return {
+            "version": self.version,
+            "passed": self.passed,
+            "checks": checks,
+            "not_made": dict(self.not_made),
+        }
 
 
 def store_of(version: Version) -> Path | None:
@@ -80,22 +88,23 @@ def verify_version(version: Version) -> Verified:
 
     Args:
         version: as `charter.hub.version.open_unchecked` gives it. Earlier versions are looked at
-            where it stands in a local store.
+            where it stands in a local store, or on a Hub from which it was read.
     """
     checks = [
-        _check("files", _files(version), f"{len(version.manifest.files)} files as published"),
+        _check("files", _files(version), _files_told(version)),
         _check("extra", _extra(version), "no other file"),
         _check("counts", _counts(version), "the files have the rows that charter.json counts"),
         _check("schema", _schemas(version), _schema_told(version)),
     ]
     recipe, recipe_check = _recipe(version)
+    not_made: dict[str, str] = {}
     if all(each.passed for each in checks if each.check != "extra"):
-        checks += _rows(version, recipe)
+        checks += _rows(version, recipe, not_made)
     else:
         what = "not made, because files, counts or schema are wrong"
         checks.append(CheckResult(check="gate", passed=False, detail=what))
     checks += [_constitution(version), recipe_check, _card(version)]
-    return Verified(f"{version.repo}@{version.tag}", tuple(checks))
+    return Verified(f"{version.repo}@{version.tag}", tuple(checks), not_made)
 
 
 def _check(name: str, problems: Iterable[str], fine: str) -> CheckResult:
@@ -104,7 +113,7 @@ def _check(name: str, problems: Iterable[str], fine: str) -> CheckResult:
 
 
 def _files(version: Version) -> Iterator[str]:
-    missing, changed = [], []
+    missing, changed = [], [MANIFEST] if version.manifest.changed else []
     for name, sha256 in version.manifest.files.items():
         try:
             with (version.path / name).open("rb") as file:
@@ -118,6 +127,12 @@ def _files(version: Version) -> Iterator[str]:
         yield f"missing: {some(missing)}"
     if changed:
         yield f"changed after publication: {some(changed)}"
+
+
+def _files_told(version: Version) -> str:
+    n = len(version.manifest.files)
+    itself = "" if version.manifest.sha256 is None else f", and {MANIFEST} itself"
+    return f"{n} files as published{itself}"
 
 
 def _extra(version: Version) -> Iterator[str]:
@@ -201,11 +216,13 @@ def _schema_told(version: Version) -> str:
     return f"columns and types of schema {found}; not checked, as it has none: {', '.join(later)}"
 
 
-def _rows(version: Version, recipe: Mapping[str, Any] | None) -> Iterator[CheckResult]:
+def _rows(
+    version: Version, recipe: Mapping[str, Any] | None, not_made: dict[str, str]
+) -> Iterator[CheckResult]:
     splits, both = splits_in(version)
     problems = [f"prompts with rows in both splits: {some(both)}"] if both else []
     yield _check("prompts", problems, f"each of {len(splits)} prompts is in one split")
-    kept, told = _earlier(version)
+    kept, place, missing = _earlier(version)
     manifest = version.manifest
     try:
         found = surveyed(
@@ -222,8 +239,14 @@ def _rows(version: Version, recipe: Mapping[str, Any] | None) -> Iterator[CheckR
         yield CheckResult(check="gate.columns", passed=False, detail=what)
         return
     for each in found.checks:
-        detail = told if each.check == "kept" and each.passed else each.detail
-        yield CheckResult(check=f"gate.{each.check}", passed=each.passed, detail=detail)
+        name, detail = f"gate.{each.check}", each.detail
+        if each.check == "kept":
+            if missing:
+                not_made[name] = missing
+                continue
+            if each.passed:
+                detail = f"{len(kept)} prompts of all versions {place} keep their splits"
+        yield CheckResult(check=name, passed=each.passed, detail=detail)
     stated = manifest.figures
     common = [name for name in found.figures if name in stated]
     wrong = [name for name in common if not _near(found.figures[name], stated[name])]
@@ -231,15 +254,17 @@ def _rows(version: Version, recipe: Mapping[str, Any] | None) -> Iterator[CheckR
     yield _check("figures", problems, f"{len(common)} figures of charter.json counted again")
 
 
-def _earlier(version: Version) -> tuple[Mapping[str, str], str]:
+def _earlier(version: Version) -> tuple[Mapping[str, str], str, str]:
+    """The splits of all versions, where these are, and why they are not known."""
     store = store_of(version)
-    if store is None:
-        return {}, "not checked: the folder is in no store, so earlier versions are not known"
     try:
-        kept = published_splits(store, version.repo)
-    except InputError as error:
-        return {}, f"not checked: another version cannot be read ({error.faults[0].place})"
-    return kept, f"{len(kept)} prompts of all versions in its store keep their splits"
+        if version.commit is not None:
+            return held_on_hub(version.repo), "on its Hub", ""
+        if store is not None:
+            return published_splits(store, version.repo), "in its store", ""
+    except CharterError as error:
+        return {}, "", f"another version cannot be read: {error.faults[0]}"
+    return {}, "", "the folder is in no store, so earlier versions are not known"
 
 
 def _near(one: Any, other: Any) -> bool:

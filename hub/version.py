@@ -273,6 +273,9 @@ def _verified(version: Version) -> Version:
         Fault(str(folder / MANIFEST), "counts", f"rows in {name}, which is not in `files`", _AGAIN)
         for name in sorted(listed - manifest.files.keys())
     ]
+    if manifest.changed:
+        what = "the file was changed after publication"
+        faults.append(Fault(str(folder / MANIFEST), "", what, _AGAIN))
     if faults:
         raise InputError(faults)
     return version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,14 @@ def command(context: click.Context, version: str, store: Path, as_json: bool, de
     output.line(f"{found.version} in {opened.path}")
     output.table(
         ("check", "", "found"),
-        [(c.check, "passed" if c.passed else "FAILED", c.detail) for c in found.checks],
+        [
+            *((c.check, "passed" if c.passed else "FAILED", c.detail) for c in found.checks),
+            *((name, "not made", why) for name, why in found.not_made.items()),
+        ],
     )
     failed = sum(not check.passed for check in found.checks)
-    output.line(f"{failed} of {len(found.checks)} checks failed" if failed else "all checks passed")
+    result = f"{failed} of {len(found.checks)} checks failed" if failed else "all checks passed"
+    output.line(f"{result}, {len(found.not_made)} not made" if found.not_made else result)
     output.result(found.as_json())
     if failed:
         context.exit(1)
@@ -54,7 +59,11 @@ def _opened(name: str, store: Path) -> Version:
         return open_unchecked(name, store=store)
     from charter.hub.remote import pin, snapshot
 
+    def downloaded() -> Version:
+        pinned = pin(repo, wanted)
+        return replace(open_unchecked(snapshot(pinned)), commit=pinned.commit)
+
     return or_local(
-        lambda: open_unchecked(snapshot(pin(repo, wanted))),
+        downloaded,
         lambda: open_unchecked(name, store=store),
     )

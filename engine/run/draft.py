@@ -19,6 +19,7 @@ from charter.hub import (
 )
 from charter.hub.carry import Carried, carried_on_hub, carried_rows
 from charter.hub.contamination import EvaluationSet, Overlap
+from charter.hub.follows import answer_sums
 from charter.hub.held import Retracted, retracted_rows
 from charter.hub.scrub import decontaminated, scrub_row, scrubbed
 from charter.hub.secrets import Policy
@@ -84,6 +85,7 @@ def draft_of(
         secrets=_policy(loaded),
         evaluation_sets=sets,
         on_contamination=recipe.publish.on_contamination,
+        answers=answer_sums(carried.manifest) if carried is not None else None,
     )
 
 

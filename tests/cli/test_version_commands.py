@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -231,6 +232,14 @@ def test_verify_passes_a_sound_version_and_exits_with_1_for_a_damaged_one(store,
     assert found["version"] == "me/small@v0.1.1" and found["passed"] is False
     wrong = [each["check"] for each in found["checks"] if not each["passed"]]
     assert wrong == ["files", "gate"]
+
+
+def test_verify_says_what_it_could_not_check(store, tmp_path, capsys):
+    copied = shutil.copytree(store / "me/small/v0.1.1", tmp_path / "elsewhere")
+    assert charter("verify", copied) == 0
+    out = capsys.readouterr().out
+    assert "all checks passed, 1 not made" in out
+    assert next(line for line in out.splitlines() if "gate.kept" in line).count("not made") == 1
 
 
 def test_retract_shows_publishes_and_then_has_nothing_left_to_do(store, tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ import yaml
 
 from charter.constitutions import load_constitution
 from charter.errors import InputError
-from charter.hub import Version, publish_local
+from charter.hub import Version, open_version, publish_local
 from charter.hub.manifest import dump_manifest, load_manifest
 from charter.hub.schema import CONFIGS
 from charter.hub.verify import Verified, store_of, verify_version
@@ -123,6 +124,31 @@ def test_bytes_that_changed_are_named_and_rows_are_not_trusted(folder: Path) -> 
     wrong = failed(verify_version(open_unchecked(folder)))
     assert wrong.keys() == {"files", "counts", "gate"}
     assert "preference/train.parquet" in wrong["files"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("created", "2020-01-01T00:00:00Z"),
+        ("parent", "v0.0.1"),
+        ("seeds", {"recipe": 8}),
+        ("models", {}),
+        ("packages", {"torch": "1.0"}),
+        ("figures", {"cost": 0.0}),
+    ],
+)
+def test_a_manifest_that_was_changed_is_named(folder: Path, field: str, value: Any) -> None:
+    path = folder / "charter.json"
+    data = json.loads(path.read_text())
+    assert data[field] != value
+    path.write_text(json.dumps(data | {field: value}))
+    assert failed(verify_version(open_unchecked(folder)))["files"].endswith("charter.json")
+    with pytest.raises(InputError, match=r"charter\.json: .*changed after publication"):
+        open_version(folder)
+    # Without its checksum it is one of an older charter.
+    path.write_text(json.dumps({k: v for k, v in data.items() if k != "sha256"}))
+    found = verify_version(open_version(folder))
+    assert found.passed and found.checks[0].detail.endswith("files as published")
 
 
 def test_what_does_not_belong_there_is_named(folder: Path) -> None:
@@ -259,8 +285,10 @@ def test_a_folder_in_a_store_knows_its_store(draft: Any, store: Path, folder: Pa
     published = publish_local(draft, store)
     assert store_of(open_unchecked(published.path)) == store.resolve()
     assert store_of(open_unchecked(folder)) is None
-    kept = {c.check: c.detail for c in verify_version(open_unchecked(folder)).checks}["gate.kept"]
-    assert kept.startswith("not checked")
+    found = verify_version(open_unchecked(folder))
+    assert found.not_made.keys() == found.as_json()["not_made"].keys() == {"gate.kept"}
+    assert "in no store" in found.not_made["gate.kept"]
+    assert not any(check.check == "gate.kept" for check in found.checks)
 
 
 def test_a_prompt_that_left_its_split_is_found_by_the_earlier_version(

@@ -59,4 +59,7 @@ def test_a_repo_on_a_hub_is_listed_compared_verified_and_retracted_from(
     assert listed["details"][1]["retracted"]["reason"] == "asked for"
     found = charter("diff", "me/small", "v0.1.0", "v0.1.1")
     assert found["preference"]["removed"] == found["sft"]["removed"] == 1
-    assert charter("verify", "me/small@v0.1.1")["passed"] is True
+    verified = charter("verify", "me/small@v0.1.1")
+    assert verified["passed"] is True and verified["not_made"] == {}
+    kept = next(check for check in verified["checks"] if check["check"] == "gate.kept")
+    assert kept["detail"].endswith("prompts of all versions on its Hub keep their splits")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from answered import answer
 
-from charter.hub import open_version
+from charter.errors import Failure
+from charter.hub import list_versions, open_version
 from charter.hub.verify import verify_version
 from charter.recipes import load_recipe
 from charter.review.publish import publish_reviews
 from charter.run import run_recipe
+from charter.run.progress import Silent
 
 
 def test_answers_and_labels_of_people_are_carried(serve, good_script, recipe_file, tmp_path):
@@ -54,3 +57,28 @@ def test_answers_and_labels_of_people_are_carried(serve, good_script, recipe_fil
     last = open_version(run_recipe(load_recipe(recipe_file(server.url, 30)), out).published.path)
     assert {row["label_source"] for row in last.rows("preference").to_dicts()} == {"ai"}
     assert {turned, removed} <= set(last.rows("preference")["id"])
+
+
+def test_a_run_does_not_take_back_answers_that_were_published_meanwhile(
+    serve, good_script, recipe_file, tmp_path
+):
+    server = serve(good_script)
+    out, store = tmp_path / "out", tmp_path / "out" / "versions"
+    first = open_version(run_recipe(load_recipe(recipe_file(server.url, 20)), out).published.path)
+    checks = [answer(first, first.rows("preference")["id"][0], "ann", "REJECTED")]
+
+    class Reviewing(Silent):
+        """Ann's answer is published when all rows are made."""
+
+        def say(self, line):
+            if line == "checking and writing the version":
+                publish_reviews(first, checks, store=store)
+
+    longer = load_recipe(recipe_file(server.url, 30))
+    with pytest.raises(Failure, match=r"v0\.1\.1 has answers of people's.*run it again"):
+        run_recipe(longer, out, Reviewing())
+    reviewed = open_version(f"{first.repo}@v0.1.1", store=store)
+    assert len(list_versions(store, first.repo)) == 2
+    again = run_recipe(longer, out)
+    assert again.tally.calls == again.tally.cached
+    assert open_version(again.published.path).rows("reviews").equals(reviewed.rows("reviews"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +33,6 @@ __all__ = [
     "paired_slots",
     "prompt_row",
 ]
-
-# A tournament of given candidates has rounds for so many; a larger one ends there, settled or not.
-MOST_GIVEN = 16
 
 
 def candidate_slots(loaded: Loaded) -> tuple[str, ...]:
@@ -70,7 +67,8 @@ def asking_steps(loaded: Loaded) -> list[Asking]:
                 index = int(slot.removeprefix("sampled-"))
                 steps.append(RespondAsk(index, recipe.seed, generator))
     if recipe.preference:
-        steps += judge_steps(constitution, recipe.preference, recipe.seed, loaded.judge_logprobs)
+        logprobs, most = loaded.judge_logprobs, loaded.most_given
+        steps += judge_steps(constitution, recipe.preference, recipe.seed, logprobs, most)
     return steps
 
 
@@ -93,7 +91,11 @@ def _revising(loaded: Loaded, candidate: bool) -> list[Asking]:
 
 
 def judge_steps(
-    constitution: Constitution, settings: PreferenceSettings, seed: int, logprobs: bool
+    constitution: Constitution,
+    settings: PreferenceSettings,
+    seed: int,
+    logprobs: bool,
+    most_given: int,
 ) -> list[Asking]:
     """The steps of judging: one, or two where the judge reasons first, for each round.
 
@@ -102,11 +104,13 @@ def judge_steps(
         settings: the block `preference`.
         seed: the recipe's.
         logprobs: whether the judge gives log-probabilities.
+        most_given: under `candidates: given`, the candidates of the row that has the most: a
+            tournament has as many rounds as these may need.
     """
     rounds = range(1)
     if settings.pairs == "adaptive":
         given = settings.candidates == "given"
-        counts = range(2, MOST_GIVEN + 1) if given else (int(settings.candidates),)
+        counts = range(2, max(2, most_given) + 1) if given else (int(settings.candidates),)
         rounds = range(1, max(map(most_rounds, counts)) + 1)
     kinds: list[type[ReasonAsk | JudgeAsk]] = [JudgeAsk]
     if settings.mode == "cot":
@@ -167,6 +171,8 @@ def compile_pipeline(
     from charter.steps import tasks
 
     recipe = loaded.recipe
+    if given := [len(row["candidates"]) for row in rows if "candidates" in row]:
+        loaded = replace(loaded, most_given=max(given))
     # Roles with the same settings share one LLM: one copy of it, one limit, one set of connections.
     llms = _Llms(loaded, cached)
     with Pipeline(name=recipe.name) as pipeline:

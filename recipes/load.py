@@ -51,6 +51,7 @@ class Loaded:
         constitution_yaml: the text of the constitution's file.
         prompt_files: the files of `prompts.path`, in order; empty for a dataset of the Hub.
         judge_logprobs: False where the judge was found to give no log-probabilities.
+        most_given: under `candidates: given`, those of the prompt that brings the most.
     """
 
     recipe: Recipe
@@ -61,6 +62,7 @@ class Loaded:
     constitution_yaml: str
     prompt_files: tuple[Path, ...]
     judge_logprobs: bool = True
+    most_given: int = 16
 
     def fingerprint(self) -> str:
         """SHA-256 over what can change a row (scheme 2).

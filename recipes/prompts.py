@@ -80,6 +80,11 @@ class PromptSet:
         """How many records were read."""
         return len(self.prompts) + len(self.rejects)
 
+    @property
+    def most_given(self) -> int:
+        """The candidates of the prompt that brings the most; 0 where none brings any."""
+        return max((len(prompt.given) for prompt in self.prompts), default=0)
+
     def fingerprint(self) -> str:
         """SHA-256 over ids, messages and sources of the prompts, in order (scheme 2).
 

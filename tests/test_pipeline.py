@@ -90,7 +90,7 @@ def test_the_steps_of_judging_are_set_as_the_recipe_is():
         **{"mode": "cot", "pairs": "adaptive", "principles": 3, "candidates": 4, "votes": 7},
         **{"orders": "single", "keep": "margin", "near_equal": 0.9, "clamp": (0.3, 0.7)},
     )
-    for step in judge_steps(load().constitution, wanted, 5, False):
+    for step in judge_steps(load().constitution, wanted, 5, False, 2):
         shared = PreferenceSettings.model_fields.keys() & {each.name for each in fields(step)}
         assert len(shared) == 8
         assert all(getattr(step, name) == getattr(wanted, name) for name in shared)

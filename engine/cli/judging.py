@@ -179,7 +179,7 @@ def judge_pairs(
     if setup.mode == "logprob" and not logprobs:
         what = f"{setup.model.model} gives no log-probabilities"
         raise InputError(Fault("--mode", "", what, "use --mode vote"))
-    steps = judge_steps(setup.constitution, settings, setup.seed, logprobs)
+    steps = judge_steps(setup.constitution, settings, setup.seed, logprobs, most_given=2)
     rows = [
         {
             "prompt_id": pair.id,

@@ -132,6 +132,7 @@ def preview_rows(
     """The prompts' rows, walked through every step and labelled; for a few."""
     rows: list[Row] = []
     source = (prompt_row(prompt) for prompt in prompts.prompts)
+    loaded = replace(loaded, most_given=prompts.most_given)
     loaded, probes = settled(loaded, cache, progress.say)
     label = label_row(loaded)
     with (
@@ -287,6 +288,7 @@ def run_recipe(
     if version is not None:
         check_wanted(version)  # not when all is paid for
     prompts = read_prompts(loaded)
+    loaded = replace(loaded, most_given=prompts.most_given)
     sets = load_sets(loaded.recipe.publish.decontaminate, loaded.path.parent)
     with ExitStack() as opened:
         cache = opened.enter_context(closing(CallCache(default_cache_path())))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice, repeat
 from typing import Any
 
@@ -122,6 +122,7 @@ def plan_run(loaded: Loaded, cache: CallCache) -> Plan:
     """
     loaded = settled_by_cache(loaded, cache)
     prompts = read_prompts(loaded)
+    loaded = replace(loaded, most_given=prompts.most_given)
     steps = [_Step(loaded, step) for step in asking_steps(loaded)]
     rates = Rates()
     by_principle = {p.id: PrinciplePlan(p.id) for p in loaded.constitution.principles}

@@ -226,11 +226,13 @@ def test_a_published_version_is_judged_again(serve, good_script, recipe_file, tm
     assert set(ours["chosen_model"]) == {"scripted"}
 
 
-def test_tournaments_of_given_candidates(serve, good_script, tmp_path, own_cache):
+@pytest.mark.parametrize("most", [6, 20])
+def test_tournaments_of_given_candidates(serve, good_script, tmp_path, own_cache, most):
+    counts = (2, 3, most - 1, most)
     records = [
-        {"id": f"r{i}", "prompt": f"Q {i}?", "candidates": ["x" * (k * 5 + 1) for k in range(6)],
-         "label": 5}
-        for i in range(4)
+        {"id": f"r{i}", "prompt": f"Q {i}?", "candidates": ["x" * (k * 5 + 1) for k in range(n)],
+         "label": n - 1}
+        for i, n in enumerate(counts)
     ]  # fmt: skip
     server = serve(good_script)
     path = given_recipe(
@@ -238,10 +240,11 @@ def test_tournaments_of_given_candidates(serve, good_script, tmp_path, own_cache
     )
     result, _ = run(path, tmp_path / "out")
     made = result.tally.calls.total() - result.tally.calls["probe"]
-    assert made < 4 * 30
+    assert made < sum(n * (n - 1) for n in counts)
     votes = open_version(result.published.path).rows("judgments", None).to_dicts()
-    best = max(votes, key=lambda v: v["score_b"])
-    assert best["candidate_b"].endswith("#given-6")
+    for i, n in enumerate(counts):
+        best = max((v for v in votes if v["prompt_id"] == f"r{i}"), key=lambda v: v["score_b"])
+        assert best["candidate_b"].endswith(f"#given-{n}")
     rows = open_version(result.published.path).rows("preference", None).to_dicts()
     assert {r["source_label"] for r in rows} <= {"chosen", None}
     assert any(r["source_label"] == "chosen" for r in rows)

@@ -247,6 +247,19 @@ def test_adaptive_pairs_find_the_best_with_fewer_comparisons():
     assert len(set(ids)) == len(ids)
 
 
+def test_a_tournament_of_many_given_candidates_goes_on_until_it_is_settled():
+    """As soft as the answers are, nobody is surely the best until nearly all pairs are asked."""
+
+    def hardly(call):
+        one, other = (float(text.split()[-1]) for text in shown(call))
+        return Answer(label_logprobs={"A": (one - other) / 1000 - 1, "B": -1.0})
+
+    values = [k / 7 for k in range(24)]
+    row, calls = judged(numbered(*values), hardly, mode="logprob", pairs="adaptive")
+    assert {c.step for c in calls} > {f"judge-{k}" for k in range(1, 17)}
+    assert max(row["scores"], key=row["scores"].get) == "sampled-24"
+
+
 def test_adaptive_pairs_with_reasons_first():
     def judge(call):
         return strong(call) if call.labels else Answer("because")
@@ -304,7 +317,7 @@ def test_every_step_of_judging_asks_what_it_folds():
     """A plan may count on most_calls."""
     for mode, pairs in itertools.product(["logprob", "cot"], ["all", "adaptive"]):
         preference = PreferenceSettings(candidates=5, mode=mode, pairs=pairs, principles=2)
-        steps = judge_steps(CONCISE, preference, 0, True)
+        steps = judge_steps(CONCISE, preference, 0, True, 5)
         row = numbered(1, 2, 3, 4, 5)
         total = 0
         for step in steps:

@@ -47,7 +47,7 @@ def judged(row, judge=noisy, seed=0, logprobs=True, **settings):
     """A row walked through the steps of judging, and labelled; and the calls made."""
     preference = PreferenceSettings(**{"candidates": "given", "keep": "margin", **settings})
     made = []
-    for step in judge_steps(CONCISE, preference, seed, logprobs):
+    for step in judge_steps(CONCISE, preference, seed, logprobs, len(row["candidates"])):
         calls = step.calls(row)
         made += calls
         row = step.fold(row, [judge(call) for call in calls])

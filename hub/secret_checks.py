@@ -99,7 +99,7 @@ def jwt(match: re.Match[str]) -> Span | None:
 
 
 def login(match: re.Match[str]) -> Span | None:
-    """The password in a URL, unless it only holds its place."""
+    """The password of a login, unless it only holds its place."""
     return None if _holds_place(match["key"]) else match.span("key")
 
 
@@ -110,7 +110,8 @@ def authorization(match: re.Match[str]) -> Span | None:
 
 
 def _holds_place(password: str) -> bool:
-    bare = len(password) < 4 or (password.isalpha() and password.lower() in _LOGINS)
+    word = password.lower() if password.isalpha() else ""
+    bare = len(password) < 4 or word in _LOGINS or word.endswith(("pass", "pwd"))
     tests = (_CODE.match, _MADE_UP.search, _NAMES_ITSELF.search)
     return bare or any(test(password) for test in tests)
 

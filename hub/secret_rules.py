@@ -132,6 +132,57 @@ def _token(
     return Rule(kind, sieve, re.compile(f"{_BEFORE}(?:{pattern}){_AFTER}"), check)
 
 
+# What other services give, each by its own mark.
+_TOKENS: Final = (
+    "ATATT3[A-Za-z0-9_=-]{180,220}",  # Atlassian
+    "NRAK-[A-Z0-9]{27}",  # New Relic
+    "PMAK-[0-9a-f]{24}-[0-9a-f]{34}",  # Postman
+    r"[0-9]{8,10}:AA[A-Za-z0-9_-]{33}",  # Telegram
+    r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,70}",  # Terraform
+    "csk-[a-z0-9]{48}",  # Cerebras
+    "dapi[0-9a-f]{32}",  # Databricks
+    "dckr_pat_[A-Za-z0-9_-]{27}",  # Docker
+    r"discord(?:app)?\.com/api/webhooks/[0-9]{17,20}/(?P<key>[A-Za-z0-9_-]{60,80})",
+    # Discord: of a number in base64, so the first two signs are some of few.
+    r"(?:M[Tjz]|N[DTjz]|O[DT])[A-Za-z0-9]{21,24}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}",
+    "do[opr]_v1_[0-9a-f]{64}",  # DigitalOcean
+    r"dp\.[a-z]{2,5}\.[A-Za-z0-9.]{40,80}",  # Doppler
+    "figd_[A-Za-z0-9_-]{40}",  # Figma
+    "glsa_[A-Za-z0-9]{32}_[0-9a-fA-F]{8}",  # Grafana
+    "gsk_[A-Za-z0-9]{52}",  # Groq
+    r"hv[bs]\.[A-Za-z0-9_-]{24,200}",  # Vault
+    "key-[0-9a-f]{32}",  # Mailgun
+    "lin_(?:api|oauth)_[A-Za-z0-9]{40,64}",  # Linear
+    "lsv2_(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{10}",  # LangSmith
+    "nfp_[A-Za-z0-9]{36,40}",  # Netlify
+    "ntn_[A-Za-z0-9]{40,60}|secret_[A-Za-z0-9]{43}",  # Notion
+    "nvapi-[A-Za-z0-9_-]{60,80}",  # NVIDIA
+    r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}",  # Airtable
+    "pcsk_[A-Za-z0-9_]{60,80}",  # Pinecone
+    "pplx-[A-Za-z0-9]{40,60}",  # Perplexity
+    "pul-[0-9a-f]{40}",  # Pulumi
+    "r8_[A-Za-z0-9]{37}",  # Replicate
+    "re_[A-Za-z0-9]{8}_[A-Za-z0-9]{24}",  # Resend
+    "rubygems_[0-9a-f]{48}",
+    "sbp_[0-9a-f]{40}",  # Supabase
+    "shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}",  # Shopify
+    "sk_[0-9a-f]{48}",  # ElevenLabs
+    r"sl\.[A-Za-z0-9_-]{130,200}",  # Dropbox
+    "sntry[su]_[A-Za-z0-9_=+/-]{64,300}",  # Sentry
+    "sq0(?:atp|csp)-[A-Za-z0-9_-]{22,43}",  # Square
+    "tvly-[A-Za-z0-9-]{28,50}",  # Tavily
+    "xai-[A-Za-z0-9]{70,90}",  # xAI
+    "xkeysib-[0-9a-f]{64}-[A-Za-z0-9]{16}",  # Brevo
+    r"ya29\.[A-Za-z0-9._-]{60,400}",  # Google
+)
+
+
+def _core(pattern: str) -> str:
+    """What is in every match of a pattern: it begins and ends with the least of what varies."""
+    pattern = re.sub(r"^(\[[^\]]*\])\{[^}]*\}", r"\1", pattern)
+    return re.sub(r"\{(\d+),\d+\}(\)?)$", r"{\1}\2", pattern)
+
+
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         _K.PRIVATE_KEY,
@@ -188,16 +239,7 @@ RULES: Final[tuple[Rule, ...]] = (
         rf"SG\.{_SIGNS}{{22}}\.{_SIGNS}{{43}}",
         r"SG\.[A-Za-z0-9_-]{22}\.",
     ),
-    _token(
-        _K.TOKEN,
-        "dop_v1_[0-9a-f]{64}|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|gsk_[A-Za-z0-9]{52}|"
-        f"nvapi-{_SIGNS}{{60,80}}|xai-[A-Za-z0-9]{{70,90}}|pplx-[A-Za-z0-9]{{40,60}}|"
-        rf"hvs\.{_SIGNS}{{24,200}}|ya29\.[A-Za-z0-9._-]{{60,400}}|"
-        f"r8_[A-Za-z0-9]{{37}}|dapi[0-9a-f]{{32}}|[0-9]{{8,10}}:AA{_SIGNS}{{33}}|key-[0-9a-f]{{32}}",
-        "dop_v1_|shp(?:at|ca|pa|ss)_|gsk_[A-Za-z0-9]{52}|r8_[A-Za-z0-9]{37}|dapi[0-9a-f]{32}|"
-        "[0-9]:AA[A-Za-z0-9_-]{33}|key-[0-9a-f]{32}|nvapi-[A-Za-z0-9_-]{60}|xai-[A-Za-z0-9]{70}|"
-        r"pplx-[A-Za-z0-9]{40}|hvs\.[A-Za-z0-9_-]{24}|ya29\.[A-Za-z0-9._-]{60}",
-    ),
+    _token(_K.TOKEN, "|".join(_TOKENS), "|".join(map(_core, _TOKENS))),
     _token(
         _K.JWT,
         rf"(?P<head>eyJ{_SIGNS}{{8,2000}})\.eyJ{_SIGNS}{{8,8000}}\.{_SIGNS}{{10,2000}}",
@@ -234,6 +276,15 @@ RULES: Final[tuple[Rule, ...]] = (
             r"""(?P<key>[A-Za-z0-9+/._~=-]{12,2000})"""
         ),
         checks.authorization,
+    ),
+    Rule(
+        _K.SECRET,
+        "curl",
+        re.compile(
+            r"""\bcurl\b(?:[^\n|]|\\\n){0,200}?\s(?:-[uU]|--user|--proxy-user)[ =]{0,2}["']?"""
+            r"""[^\s:"'`$]{1,64}:(?P<key>[^\s"'`,;<>]{1,128})"""
+        ),
+        checks.login,
     ),
     Rule(
         _K.EMAIL,

@@ -59,6 +59,8 @@ NEGATIVE = [
     "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
     'curl -H "Authorization: Basic dXNlcm5hbWU6cGFzc3dvcmQ="',
     "token: abc123def456",
+    "curl -u username:password https://h.org, curl --user admin:$PW, curl -u me:mypass x",
+    "curl https://h.org/a | sort -u key:value2x, curl -u elastic:changeme1 h",
     "",
 ]
 

@@ -153,7 +153,7 @@ def _show_beside(output: Output, result: Improved) -> None:
     if rows:
         output.line(f"\n{PAIRED_NOTE}")
         output.table(head, rows)
-    for line in result.beside.gone():
+    for line in result.beside.missing():
         output.line(line)
 
 

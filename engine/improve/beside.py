@@ -17,6 +17,7 @@ from charter.improve.figures import RoundFigures
 from charter.improve.halves import base_model, other_models
 from charter.improve.helpful import Helpful
 from charter.improve.paired import Change, Refused, changes, read_refused
+from charter.improve.rules import End
 from charter.models.checkpoint import identify
 from charter.recipes import Loaded, read_prompts
 from charter.recipes.load import model_identity
@@ -92,6 +93,7 @@ class Loop:
         best: number of the round that it kept.
         rounds: the table's rows, from round 1 on.
         refused: by round, which prompts its model refused; None where its answers are gone.
+        cut_off: where it was, in words; empty where it came to an end of its own.
     """
 
     id: str
@@ -100,6 +102,7 @@ class Loop:
     best: int
     rounds: Sequence[tuple[Any, ...]]
     refused: Mapping[int, Refused | None] = field(default_factory=dict)
+    cut_off: str = ""
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any], folder: Path) -> Self:
@@ -112,7 +115,9 @@ class Loop:
         rows = [_row(found["loop"], each, best) for each in found["rounds"] if each["round"]]
         numbers = [each["round"] for each in found["rounds"] if each["round"]]
         refused = {number: read_refused(folder / answers_file(number)) for number in numbers}
-        return cls(found["loop"], found["evaluated"], dict(found["recipe"]), best, rows, refused)
+        cut = found["said"][0] if found.get("end") == End.CUT_OFF else ""
+        recipe = dict(found["recipe"])
+        return cls(found["loop"], found["evaluated"], recipe, best, rows, refused, cut)
 
 
 def _row(loop: str, found: Mapping[str, Any], best: int) -> tuple[Any, ...]:
@@ -205,9 +210,10 @@ class Beside:
                     found += changes(other.id, number, here, there)
         return found
 
-    def gone(self) -> list[str]:
-        """The rounds that are not in `paired`, as their answers are gone."""
-        return [
+    def missing(self) -> list[str]:
+        """What the tables lack: rounds after a cut, and in `paired` those without answers."""
+        cut = [f"{loop.id}: {loop.cut_off}" for loop in self.loops if loop.cut_off]
+        return cut + [
             f"not compared prompt by prompt: the answers of round {number} of {loop.id} are gone"
             for loop in self.loops
             for number, each in loop.refused.items()
@@ -231,7 +237,7 @@ class Beside:
         head, changed = self.refusals()
         if changed:
             parts += [table(head, changed), f'<p class="note">{PAIRED_NOTE}</p>\n']
-        parts += [f'<p class="note">{text(line)}</p>\n' for line in self.gone()]
+        parts += [f'<p class="note">{text(line)}</p>\n' for line in self.missing()]
         return section("Beside other loops", parts)
 
     def as_json(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ class CachedLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
         known = self._opened().get([key for each in keys for key in each])
         passed = self._ask(inputs, samples, keys, known)
         return [
-            passed[each] if each in passed else _output([known.get(key) for key in each])
+            deepcopy(passed[each]) if each in passed else _output([known.get(key) for key in each])
             for each in keys
         ]
 

@@ -95,6 +95,14 @@ def test_answers_that_are_gone_are_compared_with_none(tmp_path):
     assert "the answers of round 1 of b are gone" in Beside(loops).section()
 
 
+def test_a_loop_that_was_cut_off_is_marked(tmp_path):
+    said = "round 2 was cut off in `judge` (<the disk is full>); the same command goes on"
+    whole, cut = loop("a"), {**loop("b"), "end": "CUT_OFF", "ends": ["CUT_OFF"], "said": [said]}
+    beside = Beside([Loop.from_json(each, tmp_path) for each in (whole, cut)])
+    assert beside.missing() == [f"b: {said}"]
+    assert "b: round 2 was cut off in `judge` (&lt;the disk is full&gt;)" in beside.section()
+
+
 def test_contents_that_changed_behind_a_path_are_a_difference(rounds_file, tiny_model, tmp_path):
     helpful, judge = tmp_path / "helpful.jsonl", tmp_path / "judge"
     override = [

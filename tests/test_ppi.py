@@ -140,13 +140,22 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     assert width < 1
 
 
-def test_intervals_hold_with_a_biased_sample_and_its_weights():
+@pytest.mark.parametrize("times", [2, 6, 20])
+def test_intervals_hold_with_a_biased_sample_and_its_weights(times):
     def draw(random):
         y, guess = _labels(random, 2000)
-        # Twice as likely to be looked at where the judge was less sure.
-        chance = np.where(guess < 0.75, 0.1, 0.05)
+        # So many times as likely to be looked at where the judge was less sure.
+        chance = np.where(guess < 0.75, 0.1, 0.1 / times)
         seen = random.uniform(size=2000) < chance
         return y[seen], guess[seen], guess, 1 / chance[seen]
 
     held, _ = _coverage(draw, 0.76 - 0.01**2)
     assert held >= 0.92
+
+
+def test_labels_that_stand_for_many_and_agree_are_no_certainty():
+    """Three labels of weight 30 that are all right say little of the rows that they stand for."""
+    truth = [1.0, 1, 1] + [1.0, 0] * 15
+    found = ppi_mean(truth, [0.5] * 33, [], [30.0] * 3 + [1.0] * 30)
+    assert found.value == pytest.approx((90 + 15) / 120)
+    assert found.low < 0.75

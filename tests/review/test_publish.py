@@ -104,7 +104,7 @@ def test_a_label_that_most_deny_is_turned(version, store):
     assert row_of(new, "p4#a~b") == row_of(version, "p4#a~b")
     known = new.manifest.reviews["overruled"]
     assert (known["rule"], known["turned"], known["removed"]) == ("majority", 1, 0)
-    entry = known["labels"]["p6#a~b"]
+    entry = dict(known["labels"]["p6#a~b"])
     assert entry.pop("texts") == pair_digest(row)
     assert entry.pop("chosen") == side_digest(row["chosen"])
     assert entry == {

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["print_account"]
 
 
-def print_account(output: Output, result: RunResult) -> None:
+def print_account(output: Output, result: RunResult, *, dry_run: bool = False) -> None:
     """Print what a run made, what it used and what failed, with an example of each kind."""
     output.line()
-    _print_version(output, result)
+    _print_version(output, result, dry_run)
     _print_outcomes(output, result)
     _print_examples(output, result)
     _print_calls(output, result)
@@ -29,10 +29,12 @@ def print_account(output: Output, result: RunResult) -> None:
     _print_faults(output, result)
 
 
-def _print_version(output: Output, result: RunResult) -> None:
+def _print_version(output: Output, result: RunResult, dry_run: bool) -> None:
     published = result.published
     named = f"{published.repo}@{published.tag}"
-    if published.new:
+    if published.new and dry_run:
+        output.line(f"{named} would be published (--dry-run); its files: {published.path}")
+    elif published.new:
         output.line(f"{named} is published in {published.path}")
     else:
         output.line(f"nothing changed: {named} in {published.path}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from charter.run.progress import Progress
 if TYPE_CHECKING:
     from charter.evals.held_out import HeldOut
     from charter.evals.measure import RefusalReport
+    from charter.hub import Version
     from charter.models.cache import CallCache
     from charter.recipes import Loaded, Recipe
     from charter.recipes.schema import RefusalSettings
@@ -31,6 +34,9 @@ def train_models(output: Output, recipe: Recipe, version_path: Path, out: Path) 
 
     Returns:
         The folder of each model, by method.
+
+    Raises:
+        InputError: a folder holds something else, or a model of another version of that name.
     """
     from charter.hub import open_version
     from charter.trainers.settings import read_settings
@@ -42,8 +48,8 @@ def train_models(output: Output, recipe: Recipe, version_path: Path, out: Path) 
     models: dict[str, Path] = {}
     for method in wanted:
         folder = out / "models" / version.repo / version.tag / method
-        # The recipe's text is part of the version, so a folder of this tag is of these settings.
-        if (folder / "charter.json").is_file():
+        # The recipe's text is part of the version, so a model of it is of these settings.
+        if _trained_from(folder, version):
             output.line(f"{method}: trained from this version already, in {folder}")
         else:
             values = dict(getattr(recipe.train, method))
@@ -52,6 +58,25 @@ def train_models(output: Output, recipe: Recipe, version_path: Path, out: Path) 
             train_model(output, read_settings(method, version, folder, model=model, values=values))
         models[method] = folder
     return models
+
+
+def _trained_from(folder: Path, version: Version) -> bool:
+    """Whether a model of the version is there; a folder without a model is for the training.
+
+    Raises:
+        InputError: the model is of another version, published as this one is where its own is gone.
+    """
+    if not (folder / "charter.json").is_file():
+        return False
+    manifest = sha256((version.path / "charter.json").read_bytes()).hexdigest()
+    try:
+        facts = json.loads((folder / "charter.json").read_text(encoding="utf-8"))
+        if facts["dataset"]["manifest_sha256"] == manifest:
+            return True
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # what cannot be read was not written by a training of this version
+    what = f"holds a model of another {version.repo}@{version.tag}"
+    raise InputError(Fault(str(folder), "", what, "move it away, or give another --out"))
 
 
 def train_model(output: Output, settings: TrainSettings) -> Trained:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from charter.cli.names import folder_of
 from charter.cli.options import Real
 from charter.errors import Failure, Fault, InputError, nearest
 
@@ -141,7 +142,7 @@ def _models(
 
     own = recipe.recipe.models if recipe else None
     if given["judge"]:
-        if given["judge"] != "local" and not Path(given["judge"]).expanduser().is_dir():
+        if given["judge"] != "local" and folder_of(given["judge"]) is None:
             what, fix = f'there is no folder "{given["judge"]}"', "name a checkpoint, or local"
             raise InputError(Fault("", "--judge", what, fix))
         judge, writer = local_judge(given["judge"]), local_judge(given["judge"], "vote")

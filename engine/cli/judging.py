@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from charter.cli.names import folder_of
 from charter.constitutions import Constitution
 from charter.errors import Fault, InputError
 from charter.models.build import build_llm
@@ -105,7 +105,7 @@ def local_judge(model: str, mode: str = "verdict", option: str = "--model") -> M
         InputError: there is no such folder, by the name of the option.
     """
     path = None if model == "local" else model
-    if path is not None and not Path(path).expanduser().is_dir():
+    if path is not None and folder_of(path) is None:
         what, fix = f'there is no folder "{model}"', "name the folder of a checkpoint, or local"
         raise InputError(Fault(option, "", what, fix))
     temperature = 0.7 if mode == "vote" else 0.0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-import click
-
+from charter.cli.streams import tell
 from charter.run.progress import Silent, Snapshot
 
 __all__ = ["Lines", "described", "duration", "money", "printable", "rate"]
@@ -84,7 +83,7 @@ class Lines(Silent):
         """A step begins: one line, and one a tenth of it."""
         self._done[name], self._total[name] = 0, total
         self._first.pop(name, None)
-        click.echo(f"{name}: {total} {unit}", err=True)
+        tell(f"{name}: {total} {unit}", err=True)
 
     def advance(self, name: str, done: int = 1) -> None:
         """Some units are done."""
@@ -93,7 +92,7 @@ class Lines(Silent):
         self._done[name] = before + done
         if before * 10 // total != self._done[name] * 10 // total:
             left = self._left(name, total)
-            click.echo(f"{name}: {self._done[name]} of {total}{left}", err=True)
+            tell(f"{name}: {self._done[name]} of {total}{left}", err=True)
 
     def _left(self, name: str, total: int) -> str:
         """The time left at the pace since the first units, which may have been done before."""
@@ -118,4 +117,4 @@ class Lines(Silent):
 
     def say(self, line: str) -> None:
         """One line."""
-        click.echo(printable(line), err=True)
+        tell(printable(line), err=True)

@@ -14,7 +14,8 @@ import click
 from charter import __version__
 from charter.cli.interrupts import hear_interrupts, interrupted
 from charter.cli.lazy import LazyGroup
-from charter.cli.output import print_faults, silence
+from charter.cli.output import print_faults
+from charter.cli.streams import silence
 from charter.errors import CharterError, Fault
 from charter.models.threads import wait_asleep
 

@@ -11,7 +11,7 @@ import click
 from charter.addresses import is_address
 from charter.errors import Fault, InputError
 
-__all__ = ["check_repo_argument", "server_address", "short_names"]
+__all__ = ["check_repo_argument", "folder_of", "server_address", "short_names"]
 
 
 def check_repo_argument(repo: str, name: str = "REPO") -> None:
@@ -26,6 +26,15 @@ def check_repo_argument(repo: str, name: str = "REPO") -> None:
         check_repo(repo)
     except InputError as error:
         raise InputError(replace(fault, path=name) for fault in error.faults) from None
+
+
+def folder_of(model: str) -> Path | None:
+    """The folder that a model is named by, with `~` as shells read it; None where there is none."""
+    try:
+        folder = Path(model).expanduser()
+    except RuntimeError:  # `~nobody`: a user whom this machine does not have
+        return None
+    return folder if folder.is_dir() else None
 
 
 def server_address(_: click.Context, option: click.Parameter, value: str | None) -> str | None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 import click
 
 from charter.cli.interrupts import Watchful
 from charter.cli.lines import printable
+from charter.cli.streams import tell
 from charter.errors import Fault
 from charter.run.progress import Progress
 
-__all__ = ["Output", "common", "print_faults", "silence"]
+__all__ = ["Output", "common", "print_faults"]
 
 # What JSON may hold as it is, and readers of lines, terminals or UTF-8 do not take so.
 _NOT_IN_A_LINE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -28,12 +28,7 @@ def print_faults(faults: Iterable[Fault]) -> None:
     for fault in faults:
         # A name or a value in it may have line ends of its own.
         said = " ".join(line.strip() for line in str(fault).splitlines())
-        click.echo(printable(said), err=True)
-
-
-def silence(stream: TextIO) -> None:
-    """Let a stream that takes nothing more take all and keep none: Python writes to it at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        tell(printable(said), err=True)
 
 
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,17 +90,10 @@ class Output:
             click.echo(_NOT_IN_A_LINE.sub(lambda found: f"\\u{ord(found[0]):04x}", said))
 
     def _say(self, text: str) -> None:
-        """Print for people; where they have seen enough (`| head`), the command's work goes on."""
-        try:
-            click.echo(text, err=self._as_json)
-        except BrokenPipeError:
-            silence(self._stream())
-
-    def _stream(self) -> TextIO:
-        return sys.stderr if self._as_json else sys.stdout
+        tell(text, err=self._as_json)
 
     def _colour(self) -> bool:
-        return self._stream().isatty()
+        return (sys.stderr if self._as_json else sys.stdout).isatty()
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from charter.cli.follow import counted
+from charter.cli.names import folder_of
 from charter.cli.output import Output
 from charter.errors import Fault, InputError, nearest
 from charter.evals.refusal_sources import AnswerSet, Question, RefusalAnswer, read_questions
@@ -101,9 +102,9 @@ def _settings(
     Raises:
         InputError: there is no such folder and no server; it names the `options` for these.
     """
-    folder = Path(name).expanduser()
-    if name == "local" or folder.is_dir():
-        path = None if name == "local" else str(folder)
+    folder = None if name == "local" else folder_of(name)
+    if name == "local" or folder is not None:
+        path = None if folder is None else str(folder)
         return ModelSettings(llm="local", model=path, temperature=0.0, max_tokens=max_tokens)
     if address is None:
         what = f'there is no folder "{name}"'

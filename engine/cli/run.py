@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--retry-rejects", is_flag=True, help="Ask again for what failed for good before.")
 @click.option("--pr", is_flag=True, help="`to: hub`: open a pull request.")
 @click.option("--rebase", is_flag=True, help="`to: hub`: take the next number if need be.")
-@click.option("--dry-run", is_flag=True, help="`to: hub`: check and decide, send nothing.")
+@click.option("--dry-run", is_flag=True, help="`to: hub`: check and decide; send, train nothing.")
 @card_option
 @click.option("--no-train", is_flag=True, help="Leave out the recipe's train and evaluate blocks.")
 @common
@@ -90,7 +90,8 @@ def command(
         result = run_recipe(
             loaded, out, progress, version, limits=limits, retry_rejects=retry_rejects, hub=hub
         )
-    print_account(output, result)
+    print_account(output, result, dry_run=dry_run)
+    no_train = no_train or dry_run  # its tag is free still: another version may come by it
     found: dict[str, Any] = result.as_json() | account_of(result)
     found["review"] = _print_review(output, loaded.recipe, result)
     if not no_train:

@@ -154,6 +154,16 @@ def _print_trace(
             votes = [v for v in mine["judgments"] if v["comparison_id"] == row["pair_id"]]
             if votes:
                 _print_votes(output, votes)
+    _print_others(output, mine, only)
+
+
+def _print_others(output: Output, mine: dict[str, list[dict[str, Any]]], only: str | None) -> None:
+    """Pairs that were judged and were not to become rows (`pairs: best-worst`, `adaptive`)."""
+    told = {row["id"] for row in mine["preference"]} | {row["pair_id"] for row in mine["rejects"]}
+    for pair in dict.fromkeys(vote["comparison_id"] for vote in mine["judgments"]):
+        if pair not in told and only in (None, pair):
+            output.line(f"-- {pair}: judged, and not to become a row")
+            _print_votes(output, [v for v in mine["judgments"] if v["comparison_id"] == pair])
 
 
 def _print_votes(output: Output, votes: list[dict[str, Any]]) -> None:

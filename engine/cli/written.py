@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -79,8 +80,15 @@ def _no_place(path: Path, folders: bool) -> tuple[str, str] | None:
 
 
 def _place(path: Path) -> Path:
-    """Where a file lies: a link stays one, and what it points to is written."""
-    return path.resolve() if path.is_symlink() else path
+    """Where a file lies: a link stays one, and what it points to is written.
+
+    Raises:
+        OSError: links lead back to themselves.
+    """
+    try:
+        return path.resolve() if path.is_symlink() else path
+    except RuntimeError:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
 
 
 def write_text(path: Path, text: str, *, folders: bool = False) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from charter.cli import lines
 from charter.cli.bars import _Bars, bars
-from charter.cli.lines import Lines, described, duration, money
+from charter.cli.lines import Lines, described, duration, money, rate
 from charter.cli.output import Output
 from charter.run.progress import Snapshot, StepNow
 
@@ -34,7 +34,7 @@ def test_a_snapshot_is_said_in_one_line():
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [(0, "0 s"), (-3, "0 s"), (89.4, "89 s"), (90, "2 min"), (5340, "89 min"), (5400, "1 h 30 min"),
-     (7200, "2 h"), (400_000, "4 d 15 h")],
+     (7200, "2 h"), (172_740, "47 h 59 min"), (172_800, "2 d 0 h"), (400_000, "4 d 15 h")],
 )  # fmt: skip
 def test_durations(seconds, said):
     assert duration(seconds) == said
@@ -45,6 +45,8 @@ def test_durations(seconds, said):
     [
         (0, "$0.00"),
         (0.0012, "$0.0012"),
+        (0.0001, "$0.0001"),
+        (0.1, "$0.10"),
         (0.00001, "$1e-05"),
         (0.12, "$0.12"),
         (1234.5, "$1,234.50"),
@@ -52,6 +54,11 @@ def test_durations(seconds, said):
 )
 def test_money(cost, said):
     assert money(cost) == said
+
+
+@pytest.mark.parametrize(("value", "said"), [(9.9, "9.9"), (10, "10"), (4100.4, "4,100")])
+def test_rates(value, said):
+    assert rate(value) == said
 
 
 @pytest.fixture
@@ -74,6 +81,17 @@ def test_lines_come_every_ten_seconds_at_each_tenth_and_at_the_end(clock, capsys
     shown.update(snapshot(rows=100, of_rows=100))
     said = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in said] == [str(10 * k) for k in range(1, 11)]
+
+
+def test_of_nothing_there_is_one_line_as_well(capsys):
+    shown = Lines()
+    for _ in range(2):
+        shown.update(Snapshot(0.0, 0, 0, ()))
+    shown.begin("train", 0, "steps")
+    shown.advance("train")
+    shown.advance("never begun")
+    said = capsys.readouterr().err.splitlines()
+    assert said[:2] == ["0 of 0 rows, 0 calls", "train: 0 steps"]
 
 
 def test_lines_of_other_work_are_as_they_were(capsys):
@@ -101,6 +119,23 @@ def test_bars_show_each_step_and_the_whole_run():
     shown.say("[red]no markup[/]")
     console.print(shown)
     assert "3/10" in console.file.getvalue() and "[red]no markup[/]" in console.file.getvalue()
+
+
+def test_bars_are_of_the_steps_there_are_now():
+    console = Console(file=io.StringIO(), width=160)
+    shown = _Bars(console)
+    for _ in range(2):
+        shown.begin("train sft", 10)
+        shown.advance("train sft", 3)
+    early = Snapshot(0.0, 0, 300, (StepNow("respond", 300, 1, 0, 0),))
+    shown.update(early)
+    console.print(shown)
+    said = console.file.getvalue()
+    assert said.count("train sft") == 1 and "3/10" in said
+    assert "1/300" in said and "/s" not in said and "in flight" not in said
+    shown.update(snapshot())
+    console.print(shown)
+    assert "420/600" in console.file.getvalue()
 
 
 def test_a_step_that_needed_fewer_calls_is_full_at_the_end():

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from charter.cli import cache
+from charter.cli.cache import _size
 from charter.cli.main import main
 from charter.models.cache import CallCache, Entry, connect, default_cache_path
 from charter.models.call import Answer
@@ -46,14 +48,14 @@ def last(out):
 def path():
     """The user's cache: ten answers of one model, five of another, a noted failure."""
     path = default_cache_path()
-    cache = CallCache(path)
-    cache.put(
+    calls = CallCache(path)
+    calls.put(
         Entry(key(i), "a", Answer(f"answer {i}", {"A": float("-inf")}, "stop", 3, 4, seconds=0.5))
         for i in range(10)
     )
-    cache.put(Entry(key(100 + i), "b[red]\x1b", Answer("x" * 9000)) for i in range(5))
-    cache.put([Entry(key("bad"), "a", Answer(error="down"))])
-    cache.close()
+    calls.put(Entry(key(100 + i), "b[red]\x1b", Answer("x" * 9000)) for i in range(5))
+    calls.put([Entry(key("bad"), "a", Answer(error="down"))])
+    calls.close()
     return path
 
 
@@ -100,6 +102,25 @@ def test_stats(charter, path):
     code, out, _ = charter("stats")
     assert code == 0 and "15 answers" in out and "\x1b" not in out and "[red]" in out
     assert last(charter("stats", "--json")[1])["damaged"] is None
+
+
+def test_stats_say_from_when_to_when_and_a_damaged_time_is_none(charter, path):
+    with closing(connect(path)) as db:
+        db.execute("UPDATE calls SET made = 86400 WHERE id = 1")
+        db.execute("UPDATE calls SET made = 1e300 WHERE model != 'a'")
+    models = last(charter("stats", "--json")[1])["models"]
+    a = models.pop("a")
+    assert a["first"] == "1970-01-02T00:00:00+00:00" < a["last"]
+    (b,) = models.values()
+    assert (b["first"], b["last"]) == ("?", "?")
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(1023, "1023 B"), (1024, "1.0 KiB"), (3 * 2**19, "1.5 MiB"), (3 * 2**40, "3072.0 GiB")],
+)
+def test_sizes(count, said):
+    assert _size(count) == said
 
 
 def test_stats_names_damage(charter, path):
@@ -161,13 +182,17 @@ def test_prune(charter, path, tmp_path):
     assert code == 0 and found["dry_run"]
     assert (found["pruned"], found["kept"], found["held"]) == (8, 7, False)
     assert last(charter("stats", "--json")[1])["entries"] == 15
+    _, out, _ = charter("prune", *given[:-1], "--dry-run")
+    assert "8 answers would go, 7 stay" in out and "on disk" not in out
     assert last(charter("prune", *given, "--older-than", "1h")[1])["pruned"] == 0
     code, out, _ = charter("prune", *given)
     assert code == 0 and last(out)["pruned"] == 8
+    code, out, _ = charter("prune", "--model", "a")
+    assert code == 0 and "2 answers are gone, 5 stay" in out and "on disk before" in out
     code, out, _ = charter("prune", "--failures")
     assert code == 0 and "1 notes of failed calls are gone, 0 stay" in out
     found = last(charter("stats", "--json")[1])
-    assert (found["entries"], found["failures"]) == (7, 0)
+    assert (found["entries"], found["failures"]) == (5, 0)
 
 
 def test_export_and_import(charter, path, tmp_path):
@@ -184,6 +209,17 @@ def test_export_and_import(charter, path, tmp_path):
     assert one.get(keys) == two.get(keys) and len(one.get(keys)) == 15
     one.close()
     two.close()
+
+
+def test_work_on_many_entries_says_how_far_it_is(charter, path, tmp_path, monkeypatch):
+    target = tmp_path / "x.jsonl"
+    assert charter("export", target, "--model", "a")[2].startswith("export: 10 entries")
+    monkeypatch.setattr(cache, "_SAID", 4)
+    _, _, err = charter("import", target, "--cache", tmp_path / "other.sqlite")
+    assert "import: 10 entries so far" in err
+    monkeypatch.setattr(cache, "_SAID", 11)
+    _, _, err = charter("import", target, "--cache", tmp_path / "another.sqlite")
+    assert "so far" not in err
 
 
 def test_a_pipe_from_cache_to_cache(path, tmp_path):

@@ -100,19 +100,40 @@ def test_a_run_goes_on_to_its_end_with_closed_streams(
     assert list((tmp_path / "out" / "versions").rglob("charter.json"))
 
 
+@pytest.mark.parametrize(
+    ("gone", "options"),
+    [(["stdout"], []), (["stderr"], ["--json"]), (["stdout", "stderr"], [])],
+)
 def test_a_run_goes_on_to_its_end_when_its_reader_has_seen_enough(
-    serve, good_script, recipe_file, tmp_path
+    serve, good_script, recipe_file, tmp_path, gone, options
 ):
     path = recipe_file(serve(good_script).url, 2)
     code = "from charter.cli import main; main()"
-    run = [sys.executable, "-c", code, "run", str(path), "--out", str(tmp_path / "out")]
+    run = [sys.executable, "-c", code, "run", str(path), "--out", str(tmp_path / "out"), *options]
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run(run, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    streams = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE) | dict.fromkeys(gone, writing)
+    done = subprocess.run(run, **streams, text=True, check=False)
     os.close(writing)
     assert done.returncode == 0, done
-    assert "Broken pipe" not in done.stderr
+    assert "Broken pipe" not in (done.stderr or "")
     assert list((tmp_path / "out" / "versions").rglob("charter.json"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+@pytest.mark.parametrize("full", [True, False])
+def test_faults_that_nobody_reads_have_their_exit_code(tmp_path, full):
+    code = "from charter.cli import main; main()"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with Path("/dev/full").open("w", encoding="utf-8") as device:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "check", "nowhere.yaml", "nowhere-else.yaml"],
+            stderr=device if full else writing,
+            check=False,
+        )
+    os.close(writing)
+    assert done.returncode == 2
 
 
 def test_an_unknown_id_is_told_at_its_line(tmp_path):
@@ -145,3 +166,18 @@ def test_a_wrong_tag_is_told_before_any_call(recipe_file, capsys):
 def test_what_is_no_address_is_refused_at_once(evaluation, address, capsys):
     assert charter("eval", evaluation, "--model", "m", "--base-url", address) == 2
     assert capsys.readouterr().err.startswith("--base-url: is no address of a server;")
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["eval", "refusal", "--model"], "--model"),
+        (["audit", "injections", "--model"], "--model"),
+        (["guard", "answers.jsonl", "--judge"], "--judge"),
+        (["eval", "winrate", "local", "nowhere=n.jsonl", "--judge"], "--judge"),
+    ],
+)
+def test_the_home_of_nobody_is_no_folder(words, option, capsys):
+    assert charter(*words, "~nobody-of-that-name/model") == 2
+    said = f'{option}: there is no folder "~nobody-of-that-name/model"; '
+    assert capsys.readouterr().err.startswith(said)

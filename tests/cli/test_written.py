@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from contextlib import nullcontext
 
 import click
 import pytest
@@ -74,14 +75,39 @@ def test_a_page_of_scores_is_looked_at_before_they_are_read(tmp_path, capsys):
     assert charter(*scores, "--html", tmp_path / "here.html") == 2
     assert "--html: cannot be written: it is a folder" in capsys.readouterr().err
     assert charter(*scores, "--out", tmp_path / "file" / "tax.html") == 2
-    assert "--out: cannot be written: " in capsys.readouterr().err
+    assert f"--out: cannot be written: {tmp_path / 'file'} is no folder" in capsys.readouterr().err
+
+
+def test_links_that_lead_nowhere_are_told(tmp_path, capsys):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    assert charter("diff", "a/b", "v0.1.0", "v0.1.1", "--html", loop) == 2
+    assert "--html: cannot be written: " in capsys.readouterr().err
+    with pytest.raises(InputError, match="cannot be written"):
+        write_text(loop, "said")
+    assert loop.is_symlink()
 
 
 def test_missing_folders_are_no_fault_where_they_are_made(tmp_path):
     page = tmp_path / "a" / "b" / "p.html"
     check_file(page, "--html", folders=True)
-    write_text(page, "said", folders=True)
+    for kind, refused in ((WrittenFile(folders=True), False), (WrittenFile(), True)):
+        option = click.Option(["--html"], type=kind)
+        with pytest.raises(InputError) if refused else nullcontext():
+            assert option.type_cast_value(click.Context(cli), str(page)) == page
+    assert not page.parent.exists()
+    for text in ("first", "said"):
+        write_text(page, text, folders=True)
     assert page.read_text(encoding="utf-8") == "said"
+
+
+def test_a_file_is_there_whole_or_as_it_was(tmp_path):
+    page = tmp_path / "p.html"
+    write_text(page, "old")
+    with page.open(encoding="utf-8") as read:
+        write_text(page, "new")
+        assert read.read() == "old"
+    assert page.read_text(encoding="utf-8") == "new" and len(list(tmp_path.glob("*p.html*"))) == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="a superuser writes everywhere")

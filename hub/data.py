@@ -247,12 +247,12 @@ class SplitFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            assert (self._at, len(self._bytes)) == (self._total, 0), "not the rows of the layout"
         with self._file, self._thread:
             self._wait()
             self._writer.close()
         pa.default_memory_pool().release_unused()
+        if kind is None:
+            assert (self._at, len(self._bytes)) == (self._total, 0), "not the rows of the layout"
 
     def add(self, rows: Measured, mask: Bools) -> None:
         """Take the next rows, those of a batch that the mask names; write what is complete."""
@@ -277,7 +277,8 @@ class SplitFile:
 
     def done(self) -> DataFile:
         """What was written."""
-        memory = self._memory + self._bits(0, self._total)
+        # The bitmaps as in one table of the whole split.
+        memory = self._memory + self._bitmaps * -(-self._total // 8)
         return DataFile(self._path, self._total, memory, self._file.size, self._file.sha256())
 
     def _write(self, size: int) -> None:
@@ -312,10 +313,6 @@ class SplitFile:
         if self._writing is not None:
             self._writing.result()
             self._writing = None
-
-    def _bits(self, start: int, rows: int) -> int:
-        """Bytes of the bitmaps of these rows, counted as in one table of the whole split."""
-        return self._bitmaps * -(-(start % 8 + rows) // 8)
 
 
 def _row_bytes(array: pa.Array) -> Ints:

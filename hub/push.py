@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -129,13 +130,16 @@ class _Push:
             self._still_fits(heads)
         raise AssertionError  # the last try returns or raises
 
+    def _faults(self) -> AbstractContextManager[None]:
+        return hub_faults(self._repo, pull_request=not self._options.pr)
+
     # What there is
 
     def _heads(self) -> Heads:
         """The refs; of a repo that there is not, none, and it is made unless this is a dry run."""
         from huggingface_hub.errors import RepositoryNotFoundError
 
-        with hub_faults(self._repo, pull_request=True):
+        with self._faults():
             try:
                 self._api.repo_info(self._repo, repo_type="dataset")
             except RepositoryNotFoundError:
@@ -222,7 +226,7 @@ class _Push:
         """The files at the head."""
         if heads.head is None:
             return set()
-        with hub_faults(self._repo, pull_request=True):
+        with self._faults():
             return set(
                 self._api.list_repo_files(self._repo, repo_type="dataset", revision=heads.head)
             )
@@ -252,7 +256,7 @@ class _Push:
 
         if last is None or heads.head is None:
             return manifest, files
-        with hub_faults(self._repo, pull_request=True):
+        with self._faults():
             path = self._api.hf_hub_download(
                 self._repo, "README.md", repo_type="dataset", revision=heads.head
             )
@@ -293,7 +297,7 @@ class _Push:
                 # The client would read the whole file for it.
                 each.upload_info.sha256 = bytes.fromhex(manifest.files[each.path_in_repo])
         operations += [CommitOperationDelete(name) for name in sorted(old - files.keys())]
-        with hub_faults(self._repo, pull_request=True):
+        with self._faults():
             try:
                 done = self._api.create_commit(
                     self._repo,

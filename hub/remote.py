@@ -7,11 +7,12 @@ folder is opened and held against the checksums of its manifest.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from charter.addresses import is_of_the_line
 from charter.errors import CharterError, Failure, Fault, InputError
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 __all__ = ["Heads", "Pinned", "heads_of", "hub_faults", "load", "open_remote", "pin", "snapshot"]
+
+# What stands in an address before `@` and after `?` may be a password or a signature.
+_ADDRESS: Final = re.compile(r"(https?://)(?:[^\s/'\"]*@)?([^\s?#'\"]*)[^\s'\"]*")
+_TOKEN: Final = re.compile(r"\bhf_\w{16,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class Heads:
 
 @contextmanager
 def hub_faults(repo: str, *, kind: str = "dataset", pull_request: bool = False) -> Iterator[None]:
-    """Errors of the client as errors of ours; what a server says may hold no token, and is cut.
+    """Errors of the client as errors of ours; what is told of them holds no token, and is cut.
 
     Args:
         repo: for the messages.
@@ -125,13 +130,17 @@ def _of_the_line(repo: str, error: Exception, pull_request: bool) -> CharterErro
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return _cut(str(error)) or type(error).__name__
+
+
+def _cut(said: str) -> str:
+    return " ".join(_TOKEN.sub("hf_…", _ADDRESS.sub(r"\1\2", said)).split())[:200]
 
 
 def _refused(repo: str, error: Any, pull_request: bool) -> CharterError:
     status = error.response.status_code if error.response is not None else 0
     said = error.server_message or f"status {status}"
-    what = f"the Hub says {status}: {' '.join(said.split())[:200]}"
+    what = f"the Hub says {status}: {_cut(said)}"
     if status in (401, 403):
         fix = "log in with a token that may write there (`hf auth login`, or HF_TOKEN)"
         fix += ", or use --pr" if pull_request else ""
@@ -245,10 +254,15 @@ def load(
 def snapshot(found: Pinned) -> Path:
     """The folder of a version's files in the client's cache; downloaded where need be."""
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import RevisionNotFoundError
 
     with hub_faults(found.repo):
-        # By its tag, so that the cache knows the name as well; a tag never moves.
-        folder = Path(snapshot_download(found.repo, repo_type="dataset", revision=str(found.tag)))
-        if folder.name != found.commit:
-            folder = Path(snapshot_download(found.repo, repo_type="dataset", revision=found.commit))
-    return folder
+        # By its tag, so that the cache knows the name as well; a tag never moves. A dry run knows
+        # of tags that it has not made.
+        with suppress(RevisionNotFoundError):
+            folder = Path(
+                snapshot_download(found.repo, repo_type="dataset", revision=str(found.tag))
+            )
+            if folder.name == found.commit:
+                return folder
+        return Path(snapshot_download(found.repo, repo_type="dataset", revision=found.commit))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from charter.errors import Failure, Fault
+from charter.errors import Failure, Fault, InputError
 from charter.hub.held_remote import manifest_at
 from charter.hub.manifest import MANIFEST
 from charter.hub.number import is_tag, parse_tag
@@ -46,7 +46,12 @@ def settled(
         return heads  # a commit of somebody's after the version: a card was edited
     commit = _written(api, repo, heads.head)
     if not dry_run:
-        make_tag(api, repo, str(tag), commit)
+        try:
+            make_tag(api, repo, str(tag), commit)
+        except InputError as error:
+            what = f"{tag} is there without a tag, and this token may not make it"
+            fix = "ask whoever may write there to run it once, which makes the tag"
+            raise InputError(Fault(repo, "version", what, fix)) from error
         say(f"{tag} had no tag: its publisher ended before that; tagged")
     return Heads(heads.head, dict(sorted({**heads.tags, tag: commit}.items())))
 
@@ -71,7 +76,7 @@ def make_tag(api: HfApi, repo: str, tag: str, commit: str) -> None:
     from huggingface_hub.errors import HfHubHTTPError
 
     assert is_tag(tag)
-    with hub_faults(repo, pull_request=True):
+    with hub_faults(repo):
         try:
             api.create_tag(
                 repo,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     import argilla as rg
     import requests
 
-__all__ = ["Server", "connect", "find_server", "workspace_of"]
+__all__ = ["Server", "connect", "find_server", "sdk_faults", "workspace_of"]
 
 _URL: Final = "ARGILLA_API_URL"
 _KEY: Final = "ARGILLA_API_KEY"
@@ -94,17 +96,44 @@ def connect(server: Server) -> rg.Argilla:
     return rg.Argilla(server.url, server.api_key, timeout=_BULK, retries=2)
 
 
+@contextmanager
+def sdk_faults(client: rg.Argilla, refused: tuple[str, str]) -> Iterator[None]:
+    """Errors of the SDK as errors of ours.
+
+    Args:
+        client: that it is done with.
+        refused: fault and fix where the key may not.
+    """
+    import httpx
+    from argilla._exceptions import ArgillaAPIError, ForbiddenError, UnauthorizedError
+
+    place = Server(str(client.api_url), "").shown
+    try:
+        yield
+    except ArgillaAPIError as error:
+        if isinstance(error, ForbiddenError | UnauthorizedError):
+            raise InputError(Fault(place, "", *refused)) from error
+        what = " ".join(str(error).split())[:300]
+        what = f"it answers {error.status_code}: {what}"
+        raise Failure(Fault(place, "", what, "look at the server's log")) from error
+    except httpx.HTTPError as error:
+        what = f"it is not reached ({type(error).__name__})"
+        raise Failure(Fault(place, "", what, f"is it running? {_START}")) from None
+
+
 def workspace_of(client: rg.Argilla, name: str, *, make: bool = True) -> rg.Workspace | None:
     """The workspace of that name; made when missing, or None with `make=False`.
 
     Raises:
         InputError: the user may neither see nor make it.
+        Failure: the server is not reached, or can't go on.
     """
     import argilla as rg
-    from argilla._exceptions import ArgillaAPIError, ConflictError
+    from argilla._exceptions import ConflictError
 
-    place = Server(str(client.api_url), "").shown
-    try:
+    what = f'the workspace "{name}" is not there, and this user may not make it'
+    fix = "name one of yours with --workspace, or use an owner's key"
+    with sdk_faults(client, (what, fix)):
         with warnings.catch_warnings():
             # The SDK warns of every name that it does not find.
             warnings.simplefilter("ignore", UserWarning)
@@ -115,10 +144,6 @@ def workspace_of(client: rg.Argilla, name: str, *, make: bool = True) -> rg.Work
             return rg.Workspace(name=name, client=client).create()
         except ConflictError:  # somebody made it meanwhile
             return client.workspaces(name)
-    except ArgillaAPIError as error:
-        what = f'the workspace "{name}" is not there, and this user may not make it'
-        fix = "name one of yours with --workspace, or use an owner's key"
-        raise InputError(Fault(place, "", what, fix)) from error
 
 
 def _check_version(server: Server) -> None:
@@ -144,7 +169,7 @@ def _check_key(server: Server) -> None:
     if answer.status_code in (401, 403):
         fix = f"copy the key from the server's page of your account into {_KEY}"
         raise InputError(Fault(server.shown, "", "it does not take the key", fix))
-    if not answer.ok:
+    if answer.status_code != 200:
         what = f"it answers {answer.status_code} to who we are"
         raise Failure(Fault(server.shown, "", what, "look at the server's log"))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from charter.errors import Failure, Fault, InputError
-from charter.review.client import Server
+from charter.review.client import Server, sdk_faults
 from charter.review.fields import BETTER
 
 if TYPE_CHECKING:
@@ -84,8 +84,14 @@ def batches(records: Iterable[dict[str, Any]]) -> Iterator[tuple[list[str], byte
 
 
 def external_ids(client: rg.Argilla, workspace: rg.Workspace, name: str) -> set[str]:
-    """The external ids of a dataset's records; none where there is no such dataset."""
-    found = client.api.datasets.get_by_name_and_workspace_id(name, workspace.id)
+    """The external ids of a dataset's records; none where there is no such dataset.
+
+    Raises:
+        InputError: the key may not read them.
+        Failure: the server is not reached, or can't go on.
+    """
+    with sdk_faults(client, (f'the key may not read the dataset "{name}"', _WHOSE)):
+        found = client.api.datasets.get_by_name_and_workspace_id(name, workspace.id)
     return _ids(client, str(found.id)) if found is not None else set()
 
 
@@ -108,28 +114,23 @@ def open_remote_dataset(
 
     Raises:
         InputError: there is one with other fields or questions, or the key may not make it.
-        Failure: the server does not make it.
+        Failure: the server is not reached, or does not make it.
     """
     import argilla as rg
-    from argilla._exceptions import ArgillaAPIError, ForbiddenError
 
     place = Server(str(client.api_url), "").shown
-    found = client.api.datasets.get_by_name_and_workspace_id(name, workspace.id)
-    if found is not None and found.status != "ready":
-        client.api.datasets.delete(found.id)  # a maker died before it had records
-        found = None
-    made = found is None
-    try:
+    with sdk_faults(client, (f'the key may not make the dataset "{name}"', _WHOSE)):
+        found = client.api.datasets.get_by_name_and_workspace_id(name, workspace.id)
+        if found is not None and found.status != "ready":
+            client.api.datasets.delete(found.id)  # a maker died before it had records
+            found = None
+        made = found is None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             if made:
                 dataset = rg.Dataset(name, workspace, settings=settings, client=client).create()
             else:
                 dataset = client.datasets(name, workspace=workspace)
-    except ArgillaAPIError as error:
-        what = f'it does not make the dataset "{name}": {_short(str(error))}'
-        told = InputError if isinstance(error, ForbiddenError) else Failure
-        raise told(Fault(place, "", what, _WHOSE)) from error
     assert dataset is not None
     if not made:
         _check_same(place, dataset, settings)

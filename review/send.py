@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from charter.constitutions import Constitution, load_constitution
 from charter.documents import is_file
@@ -24,7 +24,7 @@ from charter.review.plan import (
 from charter.review.questions import review_settings
 from charter.review.records import Frame, Planned, external_id, record_of
 from charter.review.spot_check import Kind
-from charter.review.texts import texts_digest
+from charter.review.texts import First, texts_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +40,7 @@ __all__ = ["plan_only", "send_rows"]
 
 _CHUNK = 2000
 """Rows held as records at one time."""
+_SIDES: Final[tuple[First, ...]] = ("chosen", "rejected")
 
 
 def send_rows(
@@ -114,7 +115,8 @@ def _send_alone(
         votes=_votes(version, kind, options, plan.rows),
     )
     # With --again a record that is there may be one of an earlier draw: its metadata is renewed.
-    done: set[str] = set() if options.again else there
+    # And rows of a draw that was cut off may have been sent by another one since.
+    done: set[str] = set() if options.again else there | other
     sent = _put_all(remote, version, frame, options, plan, done, store, progress)
     drop_plan(path)
     return _result(version, kind, options, plan, remote, sent)
@@ -209,10 +211,11 @@ def _records(
         rows: Mapping[str, Any] = gold | rows_of(version, frame.kind, [row.row_id for row in part])
         for one in part:
             row = rows[one.row_id]
-            if one.row_id in there:
-                sha = texts_digest(frame.texts(row, one.first))
-                if external_id(one.row_id, sha) in done:
-                    continue
+            if one.row_id in there and any(
+                external_id(one.row_id, texts_digest(frame.texts(row, side))) in done
+                for side in ((None,) if one.first is None else _SIDES)
+            ):
+                continue
             yield record_of(row, one, frame)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import random
@@ -24,6 +25,7 @@ from charter.hub.schema import CONFIGS
 from charter.hub.stored import StoredRows
 
 SCHEMA = CONFIGS["judgments"]
+GROUPS = [28, 81, 114, 136, 159, 197, 264, 289, 311, 350, 397, 399]
 
 
 def _table(n: int, seed: int = 1) -> pa.Table:
@@ -116,6 +118,34 @@ def test_rows_that_a_mask_names_are_written_as_if_there_were_no_others(
     assert (file.done().sha256, file.done().memory) == (whole.sha256, whole.memory)
 
 
+def test_the_layout_of_the_same_rows_is_what_it_always_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has versions of an older Charter gets the same bytes for the same rows from this."""
+    monkeypatch.setattr(data, "_GROUP_BYTES", 4000)
+    table = _table(400)
+    path = _write(table, tmp_path / "file", []).path
+    places = {name: row for row, name in enumerate(table["prompt_id"].to_pylist())}
+    assert [places[end] for end in _ends(path)] == GROUPS
+    with pq.ParquetFile(path) as file:
+        group = file.metadata.row_group(0)
+    for each in map(group.column, range(group.num_columns)):
+        assert (each.compression, each.has_dictionary_page) == ("ZSTD", False)
+        assert each.is_stats_set and each.has_offset_index and each.has_column_index
+
+
+def test_within_a_group_pages_away_from_a_change_are_the_same_bytes(tmp_path: Path) -> None:
+    draw = random.Random(1)
+    texts = pa.array(["".join(draw.choices("abcdefgh", k=3000)) for _ in range(1500)])
+    table = _table(1500).set_column(SCHEMA.get_field_index("raw"), SCHEMA.field("raw"), texts)
+    first = _write(table, tmp_path / "first", []).path.read_bytes()
+    dropped = pa.concat_tables([table.slice(0, 3), table.slice(4)])
+    second = _write(dropped, tmp_path / "second", []).path.read_bytes()
+    assert len(_ends(tmp_path / "first")) == 1
+    middle = len(first) // 2
+    assert first[middle : middle + 50_000] in second
+
+
 def test_groups_away_from_a_change_stay_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +203,54 @@ def test_a_file_is_hashed_as_it_is_written_and_never_written_over(tmp_path: Path
     assert written.sha256 == hashlib.sha256(written.path.read_bytes()).hexdigest()
     with pytest.raises(FileExistsError):
         _write(table, tmp_path / "some" / "file", [])
+
+
+def test_rows_that_do_not_come_are_a_fault(tmp_path: Path) -> None:
+    (batch,) = _table(10).to_batches()
+    rows = Measured.of(Part("judgments", batch, {}))
+    with (
+        pytest.raises(AssertionError, match="not the rows of the layout"),
+        SplitFile(tmp_path / "file", SCHEMA, 11, 0) as file,
+    ):
+        file.add(rows, np.ones(10, bool))
+
+
+def test_a_write_that_failed_is_told_though_later_ones_did_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "_GROUP_BYTES", 2000)
+    inner, failing = data._HashedFile.write, [OSError(errno.ENOSPC, "No space left on device")]
+
+    def write(self: Any, given: Any) -> int:
+        if failing and self.size > 1000:
+            raise failing.pop()
+        return inner(self, given)
+
+    monkeypatch.setattr(data._HashedFile, "write", write)
+    with pytest.raises(OSError, match="No space left"):
+        _write(_table(300), tmp_path / "file", [])
+
+
+def test_each_split_has_its_rows_and_none_where_it_has_none(tmp_path: Path) -> None:
+    table = _table(40)
+    ids, lacking = table["prompt_id"].to_pylist(), table["p_a"].is_null().to_pylist()
+    # A split without a null has one bitmap less, whatever the other one has.
+    test = {name for name, lacks in zip(ids, lacking, strict=True) if lacks}
+    for folder, splits in {
+        "both": {name: "test" if name in test else "train" for name in ids},
+        "test alone": dict.fromkeys(ids, "test"),
+    }.items():
+        (batch,) = table.to_batches()
+        layout = Layout()
+        layout.see(Part("judgments", batch, splits))
+        rows = {"judgments": StoredRows("judgments", 40, (), (batch,))}
+        files = write_data(rows, splits, layout, tmp_path / folder)["judgments"]
+        assert set(files) == set(splits.values())
+        for split, file in files.items():
+            wanted = table.filter(pa.array([splits[name] == split for name in ids]))
+            wanted = pa.Table.from_pylist(wanted.to_pylist(), SCHEMA)
+            assert pq.read_table(file.path).equals(wanted)
+            assert (file.rows, file.memory) == (len(wanted), wanted.nbytes), (folder, split)
 
 
 def _many(batch: pa.RecordBatch, read: list[int], interrupted_at: int = -1) -> Any:

@@ -107,15 +107,18 @@ def test_files_of_configs_that_are_gone_go_and_those_of_others_stay(
     hub: Any, make_draft: Any, store: Path
 ) -> None:
     publish_hub(make_draft(), store)
-    hub.upload_file(
-        path_or_fileobj=b"mine", path_in_repo="notes/own.txt", repo_id=REPO, repo_type="dataset"
-    )
+    for name in ("notes/own.txt", "rejects/validation.parquet"):
+        hub.upload_file(
+            path_or_fileobj=b"mine", path_in_repo=name, repo_id=REPO, repo_type="dataset"
+        )
     draft = make_draft()
     rows = {name: each for name, each in draft.rows.items() if name != "sft"}
     rejects = [r for r in rows["rejects"] if r["ledger"] != "sft"]
     publish_hub(changed(draft, rows={**rows, "rejects": rejects}), store)
     names = set(hub.list_repo_files(REPO, repo_type="dataset"))
     assert "notes/own.txt" in names and not any(name.startswith("sft/") for name in names)
+    # What stands among the rows of a config would be taken for rows.
+    assert "rejects/validation.parquet" not in names
 
 
 def test_a_card_that_people_changed_is_never_lost(hub: Any, make_draft: Any, store: Path) -> None:
@@ -170,6 +173,11 @@ def test_who_may_not_write_is_told_and_may_open_a_pull_request(
     pointed(server, READ, tmp_path, monkeypatch)
     with pytest.raises(InputError, match="--pr"):
         publish_hub(relabelled(make_draft()), tmp_path / "other")
+    pointed(server, None, tmp_path, monkeypatch)
+    with pytest.raises(InputError, match="log in") as raised:
+        publish_hub(relabelled(make_draft()), tmp_path / "other", HubOptions(pr=True))
+    assert "--pr" not in str(raised.value)
+    pointed(server, READ, tmp_path, monkeypatch)
     said: list[str] = []
     publish_hub(relabelled(make_draft()), tmp_path / "other", HubOptions(pr=True), said.append)
     assert any("pull request" in line for line in said)

@@ -16,11 +16,13 @@ from pointed import pointed
 from charter.errors import Failure, InputError
 from charter.hub import (
     HubOptions,
+    data,
     heads_of,
     open_remote,
     open_version,
     publish_hub,
     publish_local,
+    push,
 )
 from charter.hub.embedded import User
 from charter.hub.embedded.child import launch
@@ -32,7 +34,7 @@ from charter.review.publish import publish_reviews
 # The client's own, of the library beneath it.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
-TOKEN = "hf_owner_0123456789"
+TOKEN, GUEST = "hf_owner_0123456789", "hf_guest_0123456789"
 REPO = "me/after"
 PAIR = "p3#a~b"
 OURS = b"---\nlicense: mit\n---\nRead this first.\n"
@@ -40,7 +42,8 @@ OURS = b"---\nlicense: mit\n---\nRead this first.\n"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    running = launch(tmp_path_factory.mktemp("hub"), users=[User("me", TOKEN, "write")])
+    users = [User("me", TOKEN, "write"), User("guest", GUEST, "write")]
+    running = launch(tmp_path_factory.mktemp("hub"), users=users)
     yield running.address
     assert running.stop() == 0
 
@@ -105,9 +108,10 @@ def test_a_card_that_was_kept_is_kept_again(hub: Any, with_p: Any, store: Path) 
     assert f"# {REPO} {tag}" in (open_remote(f"{REPO}@{tag}").path / "README.md").read_text()
 
 
-def test_a_card_that_is_gone_is_written_anew(hub: Any, with_p: Any, store: Path) -> None:
+@pytest.mark.parametrize("name", ["README.md", "charter.json"])
+def test_a_file_that_is_gone_is_written_anew(hub: Any, with_p: Any, store: Path, name: str) -> None:
     publish_hub(with_p(0.7), store)
-    hub.delete_file("README.md", REPO, repo_type="dataset")
+    hub.delete_file(name, REPO, repo_type="dataset")
     assert open_remote(f"{REPO}@{publish_hub(with_p(0.8), store).tag}").tag == "v0.1.1"
 
 
@@ -121,6 +125,91 @@ def test_the_tag_goes_to_the_commit_of_the_version_and_not_to_an_edit_after_it(
     with pytest.raises(InputError, match="people have changed the card"):
         publish_hub(with_p(0.9), store)
     assert open_remote(f"{REPO}@v0.1.1").find(PAIR).row["p_chosen"] == 0.8
+
+
+def test_a_dry_run_after_a_publisher_that_died_makes_no_tag(
+    hub: Any, with_p: Any, store: Path, tmp_path: Path
+) -> None:
+    publish_hub(with_p(0.7), store)
+    hub.delete_tag(REPO, tag="v0.1.0", repo_type="dataset")
+    dry = HubOptions(dry_run=True)
+    same = publish_hub(with_p(0.7), tmp_path / "other", dry)
+    assert (same.tag, same.new) == ("v0.1.0", False)
+    assert open_version(same.path).find(PAIR).row["p_chosen"] == 0.7
+    for p in (0.8, 0.9):  # what an earlier dry run left is not what this one would publish
+        other = publish_hub(with_p(p), store, dry)
+        assert (other.tag, other.new) == ("v0.1.1", True)
+        assert open_version(other.path).find(PAIR).row["p_chosen"] == p
+    assert not heads_of(hub, REPO).tags
+
+
+def test_who_may_not_tag_a_merged_version_is_told_who_may(
+    hub: Any, server: str, with_p: Any, store: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    publish_hub(with_p(0.7), store)
+    hub.delete_tag(REPO, tag="v0.1.0", repo_type="dataset")  # as where a pull request was merged
+    pointed(server, GUEST, tmp_path, monkeypatch)
+    for pr in (True, False):
+        with pytest.raises(InputError, match=r"v0\.1\.0 is there without a tag") as raised:
+            publish_hub(with_p(0.8), tmp_path / "other", HubOptions(pr=pr))
+        assert "--pr" not in str(raised.value)
+    assert not [*hub.get_repo_discussions(REPO, repo_type="dataset", token=TOKEN)]
+
+
+def test_the_same_rows_of_another_parquet_writer_are_no_other_version(
+    hub: Any, with_p: Any, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = with_p(0.7)
+    older = replace(draft, lineage={**draft.lineage, "packages": {"pyarrow": "1.0.0"}})
+    with monkeypatch.context() as patch:
+        patch.setitem(data._OPTIONS, "compression", "gzip")
+        publish_hub(older, store)
+    found = publish_hub(draft, tmp_path / "other")
+    assert (found.tag, found.new, open_version(found.path).tag) == ("v0.1.0", False, "v0.1.0")
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Lets another publish once, between what our publisher reads and what it sends."""
+
+    def publishing(other: Any, folder: Path) -> None:
+        inner, waiting = push.content_of, [other]
+
+        def late(*given: Any) -> Any:
+            if waiting:
+                publish_hub(waiting.pop(), folder)
+            return inner(*given)
+
+        monkeypatch.setattr(push, "content_of", late)
+
+    return publishing
+
+
+def test_what_another_published_meanwhile_is_not_written_over(
+    hub: Any, with_p: Any, store: Path, tmp_path: Path, meanwhile: Any
+) -> None:
+    publish_hub(with_p(0.7), store)
+    meanwhile(with_p(0.8), tmp_path / "another's")
+    with pytest.raises(Failure, match=r"faster.* --rebase"):
+        publish_hub(with_p(0.9), store)
+    assert [str(tag) for tag in heads_of(hub, REPO).tags] == ["v0.1.0", "v0.1.1"]
+    assert not (store / REPO / "v0.1.1").exists()
+    meanwhile(with_p(0.85), tmp_path / "another's")
+    ours = publish_hub(with_p(0.9), store, HubOptions(rebase=True))
+    assert (ours.tag, ours.manifest.parent) == ("v0.1.3", "v0.1.2")
+    for tag, p in {"v0.1.1": 0.8, "v0.1.2": 0.85, "v0.1.3": 0.9}.items():
+        assert open_remote(f"{REPO}@{tag}").find(PAIR).row["p_chosen"] == p
+
+
+def test_a_rebase_moves_no_prompt_to_another_split(
+    hub: Any, make_draft: Any, store: Path, tmp_path: Path, meanwhile: Any
+) -> None:
+    first, other = make_draft(n=8, repo=REPO), make_draft(n=9, test=("p3", "p8"), repo=REPO)
+    publish_hub(first, store)
+    meanwhile(other, tmp_path / "another's")
+    with pytest.raises(Failure, match=r"another publisher put prompts into another split: p8"):
+        publish_hub(make_draft(n=9, repo=REPO), store, HubOptions(rebase=True))
+    assert len(heads_of(hub, REPO).tags) == 2
 
 
 def test_a_version_without_its_tag_is_not_retracted_past(

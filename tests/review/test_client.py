@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from uuid import uuid4
 
 import argilla as rg
 import httpx
@@ -16,6 +17,7 @@ from charter.errors import CharterError, Failure, InputError
 from charter.review import collect as collect_module
 from charter.review.client import Server, connect, find_server, workspace_of
 from charter.review.collect import collect
+from charter.review.remote import external_ids, open_remote_dataset
 from charter.review.store import ReviewStore
 
 KEY = "very-secret-key"
@@ -40,6 +42,8 @@ def answering():
                 status, body = answers.get(self.path.rpartition("/")[2], (404, "no"))
                 data = body.encode()
                 self.send_response(status)
+                if status == 302:
+                    self.send_header("Location", body)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -99,12 +103,17 @@ def test_none_says_how_to_get_one(own_place):
     assert KEY not in str(raised.value)
 
 
-def test_the_embedded_one_by_its_credentials(own_place, answering):
+def test_the_embedded_one_by_its_credentials(own_place, answering, monkeypatch):
     url = answering(version=(200, '{"version": "2.8.0"}'))
     own_place.mkdir()
     kept = {"url": url, "username": "u", "password": "p", "api_key": KEY}
     (own_place / "credentials.json").write_text(json.dumps(kept))
     assert find_server() == Server(url, KEY)
+    # A folder that is given goes before the variables.
+    monkeypatch.setenv("ARGILLA_API_URL", "https://argilla.example")
+    monkeypatch.setenv("ARGILLA_API_KEY", "another")
+    assert find_server(own_place) == Server(url, KEY)
+    assert find_server() == Server("https://argilla.example", "another")
 
 
 @pytest.mark.parametrize(
@@ -128,9 +137,16 @@ def test_a_server_that_can_not_be_used_says_why(answering, answers, error, what)
     assert KEY not in str(raised.value)
 
 
+def test_no_key_goes_where_a_server_points_to(answering):
+    elsewhere = answering(me=(200, '{"username": "u"}'))
+    pointing = answering(version=(200, '{"version": "2.8.0"}'), me=(302, f"{elsewhere}/api/v1/me"))
+    with pytest.raises(Failure, match="it answers 302 to who we are"):
+        connect(Server(pointing, KEY))
+
+
 def test_one_that_is_not_there_says_so_without_what_stands_in_its_address():
     with pytest.raises(Failure, match="it is not reached") as raised:
-        connect(Server("http://me:password@127.0.0.1:9", KEY))
+        connect(Server("http://me:password@127.0.0.1:9/?key=password", KEY))
     assert "password" not in str(raised.value)
     assert KEY not in str(raised.value)
 
@@ -165,6 +181,24 @@ def opened():
     yield open_one
     for client in made:
         client.http_client.close()
+
+
+@pytest.mark.parametrize("asked", ["workspace", "records", "dataset"])
+def test_a_server_that_fails_midway_is_neither_our_fault_nor_the_keys(answering, opened, asked):
+    place = answering(version=(200, '{"version": "2.8.0"}'), me=(200, '{"username": "u"}'))
+    client = opened(place, KEY)
+    workspace = rg.Workspace(name="w", id=uuid4(), client=client)
+    doing = {
+        "workspace": lambda: workspace_of(client, "w"),
+        "records": lambda: external_ids(client, workspace, "d"),
+        "dataset": lambda: open_remote_dataset(client, workspace, "d", None, print),
+    }
+    for address, what in ((place, "it answers 404"), ("http://127.0.0.1:9", "it is not reached")):
+        client.http_client.base_url = address
+        with pytest.raises(Failure, match=what) as raised:
+            doing[asked]()
+        assert raised.value.faults[0].place == place
+        assert KEY not in str(raised.value)
 
 
 @pytest.mark.xdist_group("argilla")

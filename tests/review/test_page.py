@@ -77,8 +77,10 @@ class Tags(HTMLParser):
 
 
 def test_texts_of_people_and_models_stay_texts():
-    checks = [spot_check(k, "ann", "REJECTED", principle_id=EVIL, category=EVIL) for k in range(6)]
-    page = review_page(report(checks, apart=[apart(EVIL)]))
+    checks = [spot_check(k, EVIL, "REJECTED", principle_id=EVIL, category=EVIL) for k in range(6)]
+    checks.append(spot_check("g", EVIL, "TIE", gold=Human.CHOSEN))  # who is named in a note
+    found = report(checks, [revision_check(0, EVIL)], apart=[apart(EVIL)]) | {"version": EVIL}
+    page = review_page(found)
     tags = Tags(page)
     assert tags.open == []
     assert not {"script", "img", "a", "iframe", "link"} & {tag for tag, _ in tags.found}
@@ -93,11 +95,16 @@ def test_nothing_comes_from_outside():
 
 
 def test_the_page_shows_the_figures_the_reviewers_and_the_rows():
-    page = review_page(
-        report(some(), [revision_check(0, still_harmful=True)], apart=[apart("row-7")])
-    )
+    row = apart("row-7")
+    row["texts"]["rationale"] = ""
+    page = review_page(report(some(), [revision_check(0, still_harmful=True)], apart=[row]))
     for part in ("Review of me/small@v0.1.0", "prediction powered", "Revisions (sft)", "row-7"):
         assert part in page
+    for title in ("By principle", "By category", "Reviewers on gold rows", "Answers by reviewer"):
+        assert f"<figcaption>{title}</figcaption>" in page
+    assert "rationale" not in page
+    nothing = "None: people agree with every label that they checked."
+    assert nothing not in page and nothing in review_page(report(some()))
     assert "Below 0.8 on gold rows: bob; their answers count all the same." in page
     assert page.count("<svg") > 4
 

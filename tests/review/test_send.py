@@ -15,7 +15,8 @@ from dataclasses import replace
 import pytest
 from versions import version_of
 
-from charter.errors import CharterError, InputError
+from charter.errors import CharterError, Failure, Fault, InputError
+from charter.review import remote
 from charter.review.client import Server, connect
 from charter.review.plan import SendOptions
 from charter.review.send import plan_only, send_rows
@@ -98,6 +99,12 @@ def test_a_lost_log_sends_nothing_twice(send, options, tmp_path):
     send(options)
     with ReviewStore.open("me/small", tmp_path / "other") as other:
         again = send(replace(options, n=99), store=other)
+    assert (again["sent"], again["already"]) == (22, 10)
+
+
+def test_what_is_on_another_server_is_not_sent_to_this_one(send, options):
+    send(options)
+    again = send(replace(options, n=99, workspace=f"{options.workspace}-2"))
     assert (again["sent"], again["already"]) == (22, 10)
 
 
@@ -197,6 +204,30 @@ def test_the_number_of_reviewers_is_that_of_the_last_command(argilla, send, opti
     send(replace(options, n=3))
     found = send(replace(options, n=3, overlap=2))
     assert argilla.get(f"datasets/{dataset_of(found)}")["distribution"]["min_submitted"] == 2
+
+
+@pytest.mark.parametrize("seed", [1, 2])  # the other draw shows some rows in the other order
+def test_a_draw_that_goes_on_leaves_out_what_was_sent_since(
+    argilla, send, options, store, monkeypatch, seed
+):
+    inner, room = remote.Remote.put, [1, 2]
+
+    def put(self, batch):
+        if not room:
+            raise Failure(Fault(self.place, "", "it is not reached", "run it again"))
+        room.pop()
+        inner(self, batch)
+
+    monkeypatch.setattr(remote, "_MOST", 2)
+    with monkeypatch.context() as patch, pytest.raises(Failure):
+        patch.setattr(remote.Remote, "put", put)
+        send(options)
+    assert len(store.sent()) == 4  # what the server has taken, and no more
+    other = send(replace(options, shown=True, n=20, seed=seed))
+    found = send(options)
+    ids = [each["metadata"]["row_id"] for sent in (other, found) for each in records(argilla, sent)]
+    assert len(ids) == len(set(ids)) < 30
+    assert 0 < found["already"] < 10 and found["sent"] + found["already"] == 10
 
 
 def test_who_may_not_send_is_told_so(argilla, version, store, send, options):

@@ -4,154 +4,32 @@ Ray Data gives shards to workers and gives a dead node's shards to the living. T
 stays where the command was typed, in an actor that all workers ask: a file on a network disk
 cannot be locked safely, a database server would be one more thing to run, and a look-up by the
 network costs a thousandth of a call. So a shard that is walked a second time pays again only for
-what was in flight when its node died.
+what was in flight when its node died. The workers ask the same actor whether they are to stop.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import heapq
-import io
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Generator, Iterator
 from importlib import import_module
 from itertools import islice
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
 from charter.errors import CharterError, Failure, Fault, InputError
-from charter.models.cache import CallCache, Entry
 from charter.models.call import Answer
 from charter.recipes import Loaded
 from charter.rows import Row
-from charter.run.failed import FailedCalls
-from charter.run.journal import Journal
-from charter.run.limits import Budget, Limits
-from charter.run.progress import Silent
-from charter.run.runner import Runner
-from charter.run.stages import stages_for
+from charter.run.shards import AGAIN, LOOK_EVERY, Holder, Worker, said
 from charter.run.stop import Stopper
-from charter.run.tally import Tally
-from charter.run.watch import Watch
+from charter.run.walk_rows import GRACE
 from charter.run.work import Emit, Rows, Work
 
 __all__ = ["walk_shards"]
-
-
-class _Holder:
-    """The actor that has the cache."""
-
-    def __init__(self, path: str) -> None:
-        self._cache = CallCache(Path(path))
-
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
-        """The answers that are there."""
-        return self._cache.get(keys)
-
-    def put(self, entries: Sequence[tuple[bytes, str, Answer]]) -> dict[bytes, Answer]:
-        """Keep answers."""
-        return self._cache.put(Entry(*entry) for entry in entries)
-
-
-@dataclass(frozen=True, slots=True)
-class _RemoteStore:
-    """The cache as a worker sees it."""
-
-    holder: Any
-    near: ClassVar[bool] = False
-
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, Answer]:
-        """The answers that are there, by key."""
-        import ray
-
-        found: dict[bytes, Answer] = ray.get(self.holder.get.remote(list(keys))) if keys else {}
-        return found
-
-    def put(self, entries: Sequence[Entry]) -> dict[bytes, Answer]:
-        """Keep answers; gives those that were there before."""
-        import ray
-
-        found: dict[bytes, Answer] = ray.get(self.holder.put.remote([tuple(e) for e in entries]))
-        return found
-
-
-class _Worker:
-    """Walks shards; one a process."""
-
-    def __init__(self, loaded: Loaded, holder: Any, known_failures: dict[bytes, Answer]) -> None:
-        from charter.models.build import build_llm
-        from charter.pipeline import asking_steps
-
-        recipe = loaded.recipe
-        llms = {role: build_llm(recipe.role(role), recipe.run) for role in recipe.roles}
-        steps = asking_steps(loaded)
-        self._loaded = loaded
-        self._asked = [(step, llms[step.role]) for step in steps]
-        self._store = _RemoteStore(holder)
-        self._known = known_failures
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Walk the shards of a batch; Ray gives one, and takes columns of one."""
-        results = [self._walk(bytes(rows)) for rows in batch["rows"]]
-        return {"shard": list(batch["shard"]), "result": results}
-
-    def _walk(self, shard: bytes) -> bytes:
-        rows: list[Row] = orjson.loads(shard)
-        told, used = _Told(), io.BytesIO()
-        recipe = self._loaded.recipe
-        stages = stages_for(self._asked, recipe.role, recipe.run, told.event)
-        tally, failed = Tally(), _Shared(self._known)
-        watch = Watch(stages, len(rows), tally, Silent(), Journal(None))
-        budget, stopper = Budget(Limits()), Stopper(_ignored)
-        work = Work(len(rows), self._store, tally, failed, budget, watch, told, stopper, used)
-        out: list[Row] = []
-        try:
-            Runner(stages).walk(rows, out.append, work)
-        except CharterError as error:
-            faults = [dataclasses.asdict(fault) for fault in error.faults]
-            return orjson.dumps({"faults": faults, "events": told.events})
-        found = {
-            "rows": out,
-            "tally": tally.as_json(),
-            "failed": [[key.hex(), dataclasses.asdict(answer)] for key, answer in failed.settled],
-            "used": used.getvalue().hex(),
-            "events": told.events,
-        }
-        return orjson.dumps(found)
-
-
-class _Told(Journal):
-    """The events of a shard, for the driver's log."""
-
-    def __init__(self) -> None:
-        super().__init__(None)
-        self.events: list[tuple[str, dict[str, Any]]] = []
-
-    def event(self, name: str, **facts: Any) -> None:
-        """Keep an event."""
-        self.events.append((name, facts))
-
-
-class _Shared(FailedCalls):
-    """Failed calls of a shard: those known before, and those to be told to the driver."""
-
-    def __init__(self, known: dict[bytes, Answer]) -> None:
-        super().__init__(None)
-        self._known = dict(known)
-        self.settled: list[tuple[bytes, Answer]] = []
-
-    def settle(self, seconds: float | None = None) -> list[tuple[bytes, Answer]]:
-        """Remember for the driver what failed."""
-        settled = super().settle(seconds)
-        self.settled += settled
-        return settled
-
-
-def _ignored(line: str) -> None:
-    """A worker has nobody to talk to."""
 
 
 def walk_shards(loaded: Loaded, rows: Rows, emit: Emit, work: Work) -> None:
@@ -162,15 +40,69 @@ def walk_shards(loaded: Loaded, rows: Rows, emit: Emit, work: Work) -> None:
         Failure: a server is down; what was answered is in the cache.
         Interrupted: a stop was asked for.
     """
-    with _cluster(loaded) as ray, work.stopper:
-        holder = _held(ray, work.store)
-        results = _results(ray, loaded, rows, holder, work)
-        for result in _in_order(results):
-            _take(result, emit, work)
-            if work.stopper.asked:
-                raise work.stopped()
+    waits: dict[bytes, Answer] = {}
+    with (
+        _cluster(loaded) as ray,
+        work.stopper,
+        _Stops(_held(ray, work.store), work.stopper) as stops,
+        contextlib.closing(_results(ray, loaded, rows, stops.holder, work)) as results,
+    ):
+        try:
+            _take(results, emit, work, waits)
+        except CharterError:
+            stops.wanted = True
+            with contextlib.suppress(CharterError):  # the first one is told
+                for _, result in results:  # calls in flight are paid for
+                    _enter(result, work, waits)
+            raise
+    if work.stopper.asked:
+        raise work.stopped()
+    assert work.tally.rows == work.rows, "rows were lost on the way"
+    for key, answer in waits.items():
+        work.failed.note(key, answer)
     work.failed.settle()
     work.watch.look(last=True)
+
+
+class _Stops:
+    """Carries a stop to the workers; in a thread, as a signal may come in the midst of Ray's work.
+
+    Attributes:
+        holder: the actor that they ask.
+        wanted: the run has failed: calls in flight have `GRACE` seconds to come back.
+    """
+
+    def __init__(self, holder: Any, stopper: Stopper) -> None:
+        self.holder = holder
+        self.wanted = False
+        self._stopper = stopper
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._carry, daemon=True)
+
+    def __enter__(self) -> _Stops:
+        self._stopper.watch(self._signalled)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopper.unwatch(self._signalled)
+        self._ended.set()
+        self._thread.join()
+
+    def _signalled(self) -> None:
+        if self._stopper.now:
+            raise KeyboardInterrupt
+
+    def _carry(self) -> None:
+        while not (self.wanted or self._stopper.asked):
+            if self._ended.wait(LOOK_EVERY):
+                return
+        self.holder.stop.remote()
+        while not self.wanted:
+            if self._ended.wait(LOOK_EVERY):
+                return
+        if not self._ended.wait(GRACE):
+            self.holder.stop.remote()
 
 
 class _cluster:  # noqa: N801 - a context, read as a verb
@@ -188,12 +120,15 @@ class _cluster:  # noqa: N801 - a context, read as a verb
             raise InputError(fault) from None
         self._started = not ray.is_initialized()
         if self._started:
+            # Without an address Ray would join whatever cluster was started here last.
+            address = self._run.address or "local"
             try:
-                ray.init(address=self._run.address, log_to_driver=False, include_dashboard=False)
+                ray.init(address=address, log_to_driver=False, include_dashboard=False)
             except (ConnectionError, ValueError, RuntimeError) as error:
                 what = f"the cluster cannot be reached ({' '.join(str(error).split())[:200]})"
                 fix = "check the address, or leave it out to start one on this machine"
-                raise InputError(Fault(str(self._run.address), "run.address", what, fix)) from None
+                place = self._run.address or ""
+                raise InputError(Fault(place, "run.address", what, fix)) from None
         return ray
 
     def __exit__(self, *_: object) -> None:
@@ -208,7 +143,12 @@ def _held(ray: Any, store: Any) -> Any:
     here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
         ray.get_runtime_context().get_node_id(), soft=False
     )
-    actor = ray.remote(_Holder).options(num_cpus=0, scheduling_strategy=here, max_concurrency=1)
+    # One that was killed is started again; what it had kept is in the file, and what it was asked
+    # is asked again, which changes nothing.
+    again = {"max_restarts": -1, "max_task_retries": -1}
+    actor = ray.remote(Holder).options(
+        num_cpus=0, scheduling_strategy=here, max_concurrency=1, **again
+    )
     return actor.remote(str(store.path.resolve()))
 
 
@@ -222,61 +162,84 @@ def _shards(rows: Rows, size: int) -> Iterator[dict[str, Any]]:
 
 def _results(
     ray: Any, loaded: Loaded, rows: Rows, holder: Any, work: Work
-) -> Iterator[tuple[int, Any]]:
+) -> Generator[tuple[int, Any]]:
     """(shard, result) of each shard, as they are done."""
     data = import_module("ray.data")
     run = loaded.recipe.run
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
-    # What a node had made is made again elsewhere when the node dies, however often.
+    # What a node had made is made again elsewhere when the node dies, however often: Ray Data
+    # starts its actors, and their tasks, again without end.
     context.max_errored_blocks = 0
-    share = run.model_copy(update={"in_flight": math.ceil(run.in_flight / run.workers)})
-    recipe = loaded.recipe.model_copy(update={"run": share})
     shards = list(_shards(rows, run.shard_rows))
+    workers = min(run.workers, len(shards), run.in_flight)
+    share = run.model_copy(update={"in_flight": run.in_flight // workers})
+    recipe = loaded.recipe.model_copy(update={"run": share})
     given = data.from_items(shards, override_num_blocks=len(shards))
     walked = given.map_batches(
-        _Worker,
+        Worker,
         fn_constructor_args=(
             dataclasses.replace(loaded, recipe=recipe),
             holder,
             work.failed.known(),
         ),
         batch_size=1,
-        compute=data.ActorPoolStrategy(size=min(run.workers, len(shards))),
-        max_restarts=-1,
-        max_task_retries=-1,
+        compute=data.ActorPoolStrategy(size=workers),
     )
+    idle: set[str] = set()
     try:
         for row in walked.iter_rows():
-            yield row["shard"], orjson.loads(row["result"])
+            result = orjson.loads(row["result"])
+            yield row["shard"], result
+            if not result["began"]:
+                idle.add(result["worker"])
+            if len(idle) == workers:
+                return  # all have stopped, and the shards that are left need not go round
     except ray.exceptions.RayError as error:
-        what = f"the cluster failed ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
-        fix = "check the cluster, then run the same command again: it goes on from here"
-        raise Failure(Fault(str(run.address), "run.engine", what, fix)) from None
+        what = f"the cluster failed ({said(error)})"
+        raise Failure(Fault(run.address or "", "run.engine", what, AGAIN)) from None
 
 
-def _in_order(results: Iterator[tuple[int, Any]]) -> Iterator[Any]:
-    """Results by the number of their shard; what comes early waits."""
-    early: list[tuple[int, Any]] = []
+def _take(
+    results: Iterator[tuple[int, Any]], emit: Emit, work: Work, waits: dict[bytes, Answer]
+) -> None:
+    """Enter what comes; emit rows by the number of their shard, where what comes early waits."""
+    early: list[tuple[int, list[Row]]] = []
     wanted = 0
     for number, result in results:
-        heapq.heappush(early, (number, result))
+        _enter(result, work, waits)
+        if "rows" in result:
+            heapq.heappush(early, (number, result["rows"]))
         while early and early[0][0] == wanted:
-            yield heapq.heappop(early)[1]
+            for row in heapq.heappop(early)[1]:
+                emit(row)
             wanted += 1
+        work.watch.look()
 
 
-def _take(result: Any, emit: Emit, work: Work) -> None:
+def _enter(result: Any, work: Work, waits: dict[bytes, Answer]) -> None:
+    """Enter what a worker did with a shard.
+
+    Args:
+        result: of the worker.
+        work: what the run shares.
+        waits: gets the calls that failed without an answer after them, which belong to a server
+            that is down, or are their own failures when the run comes to its end.
+
+    Raises:
+        Failure: it failed.
+        InputError: a package or a key is not there where the worker is.
+    """
     for name, facts in result["events"]:
         work.journal.event(name, **facts)
-    if "faults" in result:
-        raise Failure([Fault(**fault) for fault in result["faults"]])
+    waits |= {bytes.fromhex(key): Answer(**answer) for key, answer in result["open"]}
     for key, answer in result["failed"]:
+        waits.pop(bytes.fromhex(key), None)
         work.failed.note(bytes.fromhex(key), Answer(**answer))
     work.failed.settle()
     work.tally.merge(result["tally"])
     if work.used is not None:
         work.used.write(bytes.fromhex(result["used"]))
-    for row in result["rows"]:
-        emit(row)
-    work.watch.look()
+    if "faults" in result:
+        kind = InputError if result["wrong_input"] else Failure
+        raise kind([Fault(**fault) for fault in result["faults"]])

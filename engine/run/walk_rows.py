@@ -28,7 +28,8 @@ __all__ = ["RowWalk"]
 # Rows replayed from the cache at once: enough for one query to serve many, few enough that calls
 # in flight don't wait long for the loop.
 CHUNK = 64
-# Rows that may be ahead of the oldest unfinished one, for which they are held in memory.
+# Rows that may be ahead of the oldest unfinished one, for which they are held in memory. No less
+# than a chunk, of which the last rows may be still to begin.
 AHEAD = 4096
 # Rows under way for each call that may be in flight, when most of them wait to try again ...
 MOST_WORKERS = 8
@@ -59,6 +60,9 @@ class _Open:
     known: dict[bytes, Answer] = field(default_factory=dict)
 
 
+_LAST = _Open(-1, {})
+
+
 class RowWalk:
     """One walk; for one use.
 
@@ -80,7 +84,7 @@ class RowWalk:
         self._halt = asyncio.Event()
         self._workers: list[asyncio.Task[None]] = []
         self._source: Iterator[_Open | None] = iter(())
-        self._begun = 0
+        self._begun = self._read = 0
         self._ended = False
         self._triers: dict[int, Callable[[Call], Awaitable[Answer]]] = {}
 
@@ -130,6 +134,7 @@ class RowWalk:
             if not chunk:
                 self._ended = True
                 return
+            self._read = index
             stuck = self._replayed(chunk)
             yield from stuck
             if not stuck:
@@ -203,17 +208,18 @@ class RowWalk:
             self._hire(max(0, min(wanted, most) - working))
 
     async def _worker(self) -> None:
-        for each in self._source:
-            if self._work.stopper.asked:
+        while True:
+            while self._read - self._next > AHEAD:
+                self._moved.clear()
+                await self._moved.wait()
+            each = next(self._source, _LAST)
+            if each is _LAST or self._work.stopper.asked:
                 return
             if each is None:
                 await asyncio.sleep(0)
-                continue
-            self._begun = each.index + 1
-            await self._walk_row(each)
-            while each.index - self._next > AHEAD:
-                self._moved.clear()
-                await self._moved.wait()
+            else:
+                self._begun = each.index + 1
+                await self._walk_row(each)
 
     async def _walk_row(self, each: _Open) -> None:
         row = each.row

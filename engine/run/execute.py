@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from charter.errors import CharterError, Fault, InputError, Interrupted
+from charter.errors import CharterError, Failure, Fault, InputError, Interrupted
 from charter.hub import HubOptions, Published, publish_hub, publish_local
 from charter.hub.carry import Carried
 from charter.hub.contamination import EvaluationSet, load_sets
@@ -312,11 +312,18 @@ def run_recipe(
             return _publish(run, stored, tally, seconds, out, version, hub)
         except KeyboardInterrupt:
             fix = "run the same command again to go on; every answered call is kept"
-            raise Interrupted(Fault(str(folder.path), "", "interrupted", fix)) from None
+            interrupted = Interrupted(Fault(str(folder.path), "", "interrupted", fix))
+            _note_end(journal, interrupted)
+            raise interrupted from None
         except CharterError as error:
-            name = "stopped" if isinstance(error, Interrupted) else "failed"
-            journal.event(name, what=str(error))
+            _note_end(journal, error)
             raise
+
+
+def _note_end(journal: Journal, error: CharterError) -> None:
+    name = "stopped" if isinstance(error, Interrupted) else "failed"
+    with suppress(Failure):  # a full disk as well is not what ended the run
+        journal.event(name, what=str(error))
 
 
 def _publish(

@@ -7,9 +7,10 @@ from collections import Counter
 
 import pytest
 
-from charter.errors import Failure, InputError
+from charter.errors import Failure, InputError, Interrupted
 from charter.recipes import load_recipe
 from charter.run import run_recipe
+from charter.run.progress import Silent
 
 
 def rows_of(result, config):
@@ -205,3 +206,20 @@ def test_a_tag_that_is_none_is_told_before_anything_is_asked(
     with pytest.raises(InputError, match=r'"1.0.0" is no version tag'):
         run_recipe(load_recipe(recipe_file(server.url, 3)), tmp_path / "out", version="1.0.0")
     assert not server.requests
+
+
+def test_a_run_that_is_interrupted_outside_of_its_walk_says_so(
+    serve, good_script, recipe_file, tmp_path
+):
+    class Impatient(Silent):
+        def say(self, line):
+            if line == "checking and writing the version":
+                raise KeyboardInterrupt
+
+    loaded = load_recipe(recipe_file(serve(good_script).url, 3))
+    with pytest.raises(Interrupted, match="run the same command again"):
+        run_recipe(loaded, tmp_path / "out", Impatient())
+    (events,) = (tmp_path / "out" / "runs").glob("*/events.jsonl")
+    last = json.loads(events.read_text().splitlines()[-1])
+    assert last["event"] == "stopped" and "interrupted" in last["what"]
+    assert run_recipe(loaded, tmp_path / "out").published.new

@@ -27,6 +27,7 @@ __all__ = [
     "EMBEDDED_NAME",
     "EMBEDDED_REVISION",
     "Identity",
+    "adapter_base",
     "embedded_checkpoint",
     "embedded_folder",
     "identify",
@@ -104,20 +105,41 @@ def embedded_checkpoint(progress: Progress | None = None) -> Path:
 def identify(path: Path | None) -> Identity:
     """Name and revision of a model folder; None is the embedded model.
 
-    The revision (scheme 1) of the embedded model is its GGUF's SHA-256, shortened. Of any other
-    folder it is one SHA-256 over what its answers depend on: each safetensors file, the chat
-    template, and for a LoRA adapter also its settings and its base's revision. It leaves out
-    where the folder is, when it was written, and by which versions of the libraries.
+    The revision (scheme 2) of the embedded model is its GGUF's SHA-256, shortened. Of any other
+    folder it is one SHA-256 over what its answers depend on: each safetensors file, the settings
+    of the model, the tokens that end a text, the tokenizer and the chat template, and for a LoRA
+    adapter also its own settings and its base's revision. It leaves out where the folder is, when
+    it was written, and by which versions of the libraries.
 
     Raises:
-        InputError: there is no checkpoint at the path.
+        InputError: there is no checkpoint at the path, or an adapter names no base.
     """
     if path is None or _same(path, embedded_folder()):
         return Identity(EMBEDDED_NAME, EMBEDDED_REVISION)
     stamps = tuple(
         (str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _identity_files(path)
     )
-    return _identify(path, stamps)
+    base: str | Identity = ""
+    if (path / "adapter_config.json").is_file():
+        found = adapter_base(path)
+        base = found if isinstance(found, str) else identify(found)
+    return _identify(path, stamps, base)
+
+
+def adapter_base(folder: Path) -> str | Path | None:
+    """What a LoRA adapter was trained on, as `resolve_base` has it.
+
+    Raises:
+        InputError: its settings name no base, or the adapter's own folder.
+    """
+    file = folder / "adapter_config.json"
+    name = _read_json(file).get("base_model_name_or_path")
+    base = resolve_base(str(name)) if name else ""
+    if base == "" or (isinstance(base, Path) and _same(base, folder)):
+        what = f"names {name!r} as its base, which is no other model"
+        fix = "put the base's folder or name there"
+        raise InputError(Fault(str(file), "base_model_name_or_path", what, fix))
+    return base
 
 
 def resolve_base(name: str) -> str | Path | None:
@@ -280,6 +302,26 @@ def _flush(path: Path) -> None:
 
 # The identity of any folder
 
+_SETTINGS = (
+    "adapter_config.json",
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+)
+# Where things lay, who wrote them, and what is chosen when a model is loaded.
+_UNTOLD = {
+    "_name_or_path",
+    "base_model_name_or_path",
+    "dtype",
+    "is_local",
+    "local_files_only",
+    "name_or_path",
+    "peft_version",
+    "torch_dtype",
+    "transformers_version",
+    "use_cache",
+}
+
 
 def _identity_files(path: Path) -> list[Path]:
     """The files whose bytes decide a model's answers, in the order of their names."""
@@ -298,20 +340,25 @@ def _identity_files(path: Path) -> list[Path]:
                 "give the folder that save_pretrained or `charter train` wrote",
             )
         )
-    others = ("adapter_config.json", "chat_template.jinja", RECORD)
+    others = (*_SETTINGS, "tokenizer.json", "chat_template.jinja", RECORD)
     return weights + [path / name for name in others if (path / name).is_file()]
 
 
 @functools.lru_cache(maxsize=64)
-def _identify(path: Path, stamps: tuple[tuple[str, int, int], ...]) -> Identity:
-    name, parts = path.resolve().name, []
+def _identify(
+    path: Path, stamps: tuple[tuple[str, int, int], ...], base: str | Identity
+) -> Identity:
+    name, parts = path.resolve().name, [base]
     for file in (Path(stamp[0]) for stamp in stamps):
         if file.name == RECORD:
             name = _read_json(file).get("name", name)
-        elif file.name == "adapter_config.json":
-            settings = _read_json(file)
-            base = resolve_base(str(settings.pop("base_model_name_or_path", "")))
-            parts += [canonical(settings), base if isinstance(base, str) else identify(base)]
+        elif file.name in _SETTINGS:
+            said = _read_json(file)
+            if file.name == "generation_config.json":
+                said = {"eos_token_id": said.get("eos_token_id")}
+            told = {key: said[key] for key in said.keys() - _UNTOLD}
+            # Settings may hold what `canonical` refuses: Infinity, half a surrogate pair.
+            parts += [file.name, json.dumps(told, sort_keys=True)]
         else:
             parts += [file.name, _sha256(file)]
     return Identity(str(name), hashlib.sha256(canonical(parts).encode()).hexdigest()[:12])

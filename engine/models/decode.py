@@ -16,8 +16,10 @@ from charter.models.prefill import (
     PASS_TOKENS,
     Ids,
     Read,
+    can_select_rows,
     check_logits,
     common_prefix,
+    most_shared,
     read_batch,
     read_prefix,
 )
@@ -98,11 +100,8 @@ def draw_token(logits: torch.Tensor, temperature: float, top_p: float, unit: flo
     """
     kept = nucleus(torch.softmax(logits.double() / temperature, 0), top_p)
     sums = kept.cumsum(0)
-    token = int(torch.searchsorted(sums, unit * float(sums[-1]), right=True))
-    if token >= len(kept) or kept[token] <= 0:
-        # `unit` rounded up to 1: the last token that can be drawn.
-        token = int(torch.nonzero(kept)[-1])
-    return token
+    # In float64 a number below 1 times a sum is below that sum, so that there always is a token.
+    return int(torch.searchsorted(sums, unit * float(sums[-1]), right=True))
 
 
 @torch.inference_mode()
@@ -129,7 +128,9 @@ def decode_batch(
     """
     written = [Written() for _ in prompts]
     rows = list(range(len(prompts)))
-    state = _read_unique(model, prompts)
+    selects = can_select_rows(model)
+    more = sampling.max_tokens
+    state = _read_unique(model, prompts, more) if selects else read_batch(model, prompts)
     for step in range(sampling.max_tokens):
         check_logits(model, state.logits)
         tokens = _choose(state.logits, [seeds[row] for row in rows], step, sampling)
@@ -139,7 +140,7 @@ def decode_batch(
         if not going:
             break
         # Selecting rows copies the cache, so a few finished rows are carried along.
-        if len(going) <= 0.75 * len(rows):
+        if selects and len(going) <= 0.75 * len(rows):
             index = torch.tensor(going, device=state.mask.device)
             state.cache.batch_select_indices(index)
             state.mask = state.mask[index]
@@ -149,15 +150,19 @@ def decode_batch(
     return written
 
 
-def _read_unique(model: Any, prompts: Sequence[Ids]) -> Read:
-    """Reads each different prompt once, and once what all begin with; then one row a prompt."""
+def _read_unique(model: Any, prompts: Sequence[Ids], more: int) -> Read:
+    """Reads each different prompt once, and once what all begin with; then one row a prompt.
+
+    `more` is how many tokens will be added to each.
+    """
     places: dict[tuple[int, ...], int] = {}
     index = [places.setdefault(tuple(prompt), len(places)) for prompt in prompts]
     unique = list(places)
     # Every row keeps a token of its own to read: the logits come from there.
     limit = min(len(prompt) for prompt in unique) - 1
     shared = min([limit, *(common_prefix(unique[0], prompt) for prompt in unique[1:])])
-    if (len(unique) - 1) * shared > PASS_TOKENS:
+    fits = max(map(len, unique)) + more <= most_shared(model)
+    if fits and (len(unique) - 1) * shared > PASS_TOKENS:
         prefix = read_prefix(model, unique[0][:shared])
         state = read_batch(model, [prompt[shared:] for prompt in unique], prefix)
     else:

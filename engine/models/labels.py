@@ -20,6 +20,7 @@ from charter.models.prefill import (
     Ids,
     check_logits,
     common_prefix,
+    most_shared,
     read_batch,
     read_prefix,
     split_batches,
@@ -86,19 +87,24 @@ def next_logprobs(
         spellings: for each prompt its labels and their tokens (see `label_spellings`).
         share: what is read once: the tree of all that begins alike, in one pass where the model
             allows it; the same `branches` pass by pass; the `prefix` of all prompts of a pass and
-            nothing beyond it; or nothing.
+            nothing beyond it; or nothing. Prompts longer than a model can share
+            (see `prefill.most_shared`) share nothing.
     """
     order = sorted(range(len(prompts)), key=lambda i: tuple(prompts[i]))
-    ordered = [prompts[i] for i in order]
+    most = most_shared(model)
+    within = [i for i in order if len(prompts[i]) <= most]
+    beyond = [i for i in order if len(prompts[i]) > most]
     found: list[dict[str, float]] = [{} for _ in prompts]
-    for read, logits in _read(model, ordered, share):
-        check_logits(model, logits)
-        logprobs = torch.log_softmax(logits.double(), -1).cpu()
-        for place, row in enumerate(read):
-            found[order[row]] = {
-                label: float(torch.logsumexp(logprobs[place, list(tokens)], 0))
-                for label, tokens in spellings[order[row]].items()
-            }
+    ways: list[tuple[Sharing, list[int]]] = [(share, within), ("none", beyond)]
+    for way, rows in ways:
+        for read, logits in _read(model, [prompts[i] for i in rows], way):
+            check_logits(model, logits)
+            logprobs = torch.log_softmax(logits.double(), -1).cpu()
+            for place, row in enumerate(read):
+                found[rows[row]] = {
+                    label: float(torch.logsumexp(logprobs[place, list(tokens)], 0))
+                    for label, tokens in spellings[rows[row]].items()
+                }
     return found
 
 

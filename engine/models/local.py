@@ -14,6 +14,7 @@ from charter.models.threads import one_thread_if_forked, wait_asleep
 wait_asleep()
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from jinja2 import TemplateError
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -24,11 +25,11 @@ from charter.models.chat import conversation_ids
 from charter.models.checkpoint import (
     Identity,
     Progress,
+    adapter_base,
     embedded_checkpoint,
     embedded_folder,
     identify,
     quiet_transformers,
-    resolve_base,
 )
 from charter.models.decode import Sampling, Written, decode_batch
 from charter.models.labels import Sharing, label_spellings, next_logprobs
@@ -38,6 +39,19 @@ from charter.models.prefill import split_batches
 __all__ = ["MAX_BATCH", "LocalModel", "load_local", "unload_local"]
 
 MAX_BATCH = 32
+
+# What transformers, peft and the readers of files raise at a folder that is not as it should be.
+_UNLOADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    ImportError,
+    SafetensorError,
+    StrictDataclassError,
+)
 
 _loaded: dict[str, LocalModel] = {}
 _loading = threading.RLock()
@@ -96,7 +110,10 @@ class LocalModel:
         sampling = Sampling(temperature, top_p, max_tokens, stop)
         prompts, answers = self._prompts(calls, max_tokens)
         lengths = {place: len(ids) for place, ids in prompts.items()}
-        by_length = sorted(prompts, key=lambda place: (lengths[place], place))
+        # Equal lengths by content: the order of the calls moves none to another batch.
+        by_length = sorted(
+            prompts, key=lambda place: (lengths[place], prompts[place], calls[place].seed)
+        )
         with self._working:
             for batch in split_batches(by_length, lengths, MAX_BATCH, max_tokens):
                 written = decode_batch(
@@ -157,10 +174,12 @@ class LocalModel:
         for place, call in enumerate(calls):
             try:
                 ids = conversation_ids(self.tokenizer, call.messages)
-            except (TemplateError, ValueError) as error:
+            except (TemplateError, ValueError, TypeError) as error:
                 answers[place] = Answer(error=f"the chat template refuses the messages: {error}")
                 continue
-            if len(ids) + room > self.context_length:
+            if not ids:
+                answers[place] = Answer(error="the chat template makes nothing of the messages")
+            elif len(ids) + room > self.context_length:
                 answers[place] = Answer(
                     error=f"{len(ids)} tokens and {room} to write exceed the context of "
                     f"{self.context_length}",
@@ -220,14 +239,17 @@ def unload_local(path: Path | None = None) -> None:
 
 def _check_writes(folder: Path) -> None:
     """Refuse a reward model: it would be read with a head for texts that nobody trained."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        kinds = [str(kind) for kind in config.get("architectures") or []]
-    except (OSError, ValueError, AttributeError, TypeError):
-        return  # an adapter, or what loading says more of
-    for kind in kinds:
-        if "SequenceClassification" in kind:
-            what = f"is a {kind}, which gives a score and no text"
+    for name, key, mark in (
+        ("config.json", "architectures", "SequenceClassification"),
+        ("adapter_config.json", "task_type", "SEQ_CLS"),
+    ):
+        try:
+            kind = json.loads((folder / name).read_text(encoding="utf-8")).get(key)
+        except (OSError, ValueError, AttributeError):
+            continue  # absent, or what loading says more of
+        if mark in str(kind):
+            said = kind[0] if isinstance(kind, list) else f"LoRA adapter for {kind}"
+            what = f"is a {said}, which gives a score and no text"
             raise InputError(Fault(str(folder), "", what, "name a language model"))
 
 
@@ -240,10 +262,11 @@ def _load(folder: Path, identity: Identity, progress: Progress | None) -> LocalM
             if (folder / "adapter_config.json").is_file():
                 model, tokenizer = _load_adapter(folder, dtype, progress)
             else:
-                model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+                model = _load_whole(folder, dtype)
                 tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
-        what = f"this checkpoint cannot be loaded: {str(error).splitlines()[0]}"
+    except _UNLOADABLE as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        what = f"this checkpoint cannot be loaded: {said}"
         fix = "save it again with save_pretrained, tokenizer included"
         raise InputError(Fault(str(folder), "", what, fix)) from error
     if tokenizer.chat_template is None:
@@ -262,19 +285,33 @@ def _load(folder: Path, identity: Identity, progress: Progress | None) -> LocalM
     return LocalModel(model, tokenizer, identity)
 
 
+def _load_whole(folder: str | Path, dtype: Any) -> Any:
+    """A checkpoint's model, none of whose weights transformers had to make up."""
+    model, found = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, output_loading_info=True
+    )
+    if missing := sorted(found["missing_keys"]):
+        raise ValueError(f"{len(missing)} of its weights are missing, as {missing[0]}")
+    return model
+
+
 def _load_adapter(folder: Path, dtype: Any, progress: Progress | None) -> tuple[Any, Any]:
     """A LoRA adapter merged into its base; the adapter's own tokenizer where it has one."""
     from peft import PeftModel
 
-    settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    base = resolve_base(str(settings["base_model_name_or_path"]))
+    base = adapter_base(folder)
     base = embedded_checkpoint(progress) if base is None else base
     own = (folder / "tokenizer_config.json").is_file()
     tokenizer = AutoTokenizer.from_pretrained(folder if own else base)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
+    model = _load_whole(base, dtype)
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(tokenizer))
-    return PeftModel.from_pretrained(model, str(folder)).merge_and_unload(), tokenizer
+    adapted = PeftModel.from_pretrained(model, str(folder))
+    # Read once more, since only this tells which weights found no place: they change nothing.
+    found = adapted.load_adapter(str(folder), "default")
+    if unfit := [*found.missing_keys, *found.unexpected_keys]:
+        raise ValueError(f"{len(unfit)} of its weights do not fit {base}, as {unfit[0]}")
+    return adapted.merge_and_unload(), tokenizer
 
 
 def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from charter.errors import Failure, Fault
 
 __all__ = [
     "Ids",
     "Read",
+    "can_select_rows",
     "check_logits",
     "common_prefix",
     "fork",
+    "most_shared",
     "read_batch",
     "read_prefix",
     "split_batches",
@@ -101,6 +105,32 @@ def fork(cache: DynamicCache | None, rows: int) -> DynamicCache | None:
     if rows > 1:
         forked.batch_repeat_interleave(rows)
     return forked
+
+
+def most_shared(model: Any) -> float:
+    """How long prompts may be, with what is written to them, for a prefix to be read but once.
+
+    Rows that go on from one prefix by different lengths have padding between it and their rest.
+    Full attention looks past that. A sliding window counts it as tokens and so would see less of
+    the prefix than of a prompt read alone, unless the window holds all; layers that carry a state
+    run through it, and change that state in place.
+
+    Returns:
+        Tokens: without end for full attention, 0 where no prefix can be shared.
+    """
+    layers = DynamicCache(config=model.config).layers
+    windows = {
+        layer.sliding_window if type(layer) is DynamicSlidingWindowLayer else 0
+        for layer in layers
+        if type(layer) is not DynamicLayer
+    }
+    return min(windows, default=math.inf)
+
+
+def can_select_rows(model: Any) -> bool:
+    """Whether rows of its cache can be taken out and doubled: not those of layers with a state."""
+    layers = DynamicCache(config=model.config).layers
+    return all(hasattr(layer, "batch_select_indices") for layer in layers)
 
 
 def read_prefix(model: Any, ids: Ids, cache: DynamicCache | None = None) -> DynamicCache:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from charter.models.checkpoint import (
     embedded_checkpoint,
     embedded_folder,
     identify,
+    quiet_transformers,
     resolve_base,
 )
 from charter.models.store import cache_root
@@ -52,15 +55,21 @@ def test_cache_root_follows_the_environment(empty_cache: Path, monkeypatch) -> N
     assert cache_root().name == "charter"
 
 
-def test_a_gguf_with_another_checksum_is_refused(empty_cache: Path, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("content", "what"), [(b"GGUF but not ours", "SHA-256"), (None, "no such")]
+)
+def test_a_gguf_that_is_not_the_pinned_one_is_refused(
+    empty_cache: Path, tmp_path, monkeypatch, content: bytes | None, what: str
+) -> None:
     gguf = tmp_path / "corrupt.gguf"
-    gguf.write_bytes(b"GGUF but not ours")
+    if content:
+        gguf.write_bytes(content)
     monkeypatch.setattr(checkpoint, "_gguf_path", lambda: gguf)
     with pytest.raises(InputError) as caught:
         embedded_checkpoint()
     (fault,) = caught.value.faults
     assert fault.place == str(gguf)
-    assert "SHA-256" in fault.what
+    assert what in fault.what
     assert "pip install" in fault.fix
     assert not embedded_folder().exists()
 
@@ -109,6 +118,77 @@ def test_a_conversion_is_whole_or_absent_and_done_once(empty_cache: Path, monkey
     assert said
 
 
+def test_an_interrupted_conversion_leaves_nothing_behind(empty_cache: Path, monkeypatch) -> None:
+    def interrupted(gguf: Path, folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "_checked_gguf", lambda: Path("model.gguf"))
+    monkeypatch.setattr(checkpoint, "_write_checkpoint", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        embedded_checkpoint()
+    assert [path.suffix for path in embedded_folder().parent.iterdir()] == [".lock"]
+
+
+def _recorded(**changes: object) -> Callable[[Path], None]:
+    def change(record: Path) -> None:
+        record.write_text(json.dumps(json.loads(record.read_text()) | changes))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _recorded(schema_version=0),
+        _recorded(gguf_sha256="0" * 64),
+        lambda record: record.write_text("[]"),
+        lambda record: record.write_text("{"),
+        lambda record: record.unlink(),
+    ],
+)
+def test_what_its_record_does_not_vouch_for_is_converted_anew(
+    empty_cache: Path, monkeypatch, spoil: Callable[[Path], None]
+) -> None:
+    monkeypatch.setattr(checkpoint, "_checked_gguf", lambda: Path("model.gguf"))
+    monkeypatch.setattr(checkpoint, "_write_checkpoint", fake_conversion)
+    record = embedded_checkpoint() / "charter-model.json"
+    first = record.read_text()
+    spoil(record)
+    said: list[str] = []
+    embedded_checkpoint(said.append)
+    assert said and record.read_text() == first
+
+
+def test_a_conversion_that_was_killed_leaves_nothing_in_the_next(
+    empty_cache: Path, monkeypatch
+) -> None:
+    def private(gguf: Path, folder: Path) -> None:
+        fake_conversion(gguf, folder)
+        (folder / "model.safetensors").chmod(0o600)
+
+    part = embedded_folder().with_name(embedded_folder().name + ".part")
+    part.mkdir(parents=True)
+    (part / "half.safetensors").write_bytes(b"cut")
+    monkeypatch.setattr(checkpoint, "_checked_gguf", lambda: Path("model.gguf"))
+    monkeypatch.setattr(checkpoint, "_write_checkpoint", private)
+    files = {path.name: path.stat().st_mode for path in embedded_checkpoint().iterdir()}
+    assert files.keys() == {"config.json", "model.safetensors", "charter-model.json"}
+    # Whoever can read the settings can read the weights.
+    assert files["model.safetensors"] == files["config.json"]
+
+
+def test_a_converted_model_is_used_where_nothing_can_be_written(
+    empty_cache: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "_checked_gguf", lambda: Path("model.gguf"))
+    monkeypatch.setattr(checkpoint, "_write_checkpoint", fake_conversion)
+    folder = embedded_checkpoint()
+    lock = folder.with_name(folder.name + ".lock")
+    lock.unlink()
+    assert embedded_checkpoint() == folder
+    assert not lock.exists()
+
+
 def _racer(folder: str, results: multiprocessing.Queue) -> None:
     checkpoint._checked_gguf = lambda: Path("model.gguf")
 
@@ -144,16 +224,68 @@ def test_the_embedded_identity_needs_no_file(empty_cache: Path) -> None:
 def test_a_folder_is_identified_by_what_its_answers_depend_on(fake_model: Path) -> None:
     first = identify(fake_model)
     assert first.name == "trained"
-    (fake_model / "config.json").write_text('{"transformers_version": "6"}')
+    (fake_model / "config.json").write_text('{"transformers_version": "6", "use_cache": true}')
     (fake_model / "trainer_state.json").write_text("{}")
     assert identify(fake_model) == first
     moved = fake_model.rename(fake_model.with_name("moved"))
     assert identify(moved).revision == first.revision
-    (moved / "chat_template.jinja").write_text("{{ other }}")
-    assert identify(moved).revision != first.revision
-    (moved / "chat_template.jinja").write_text("{{ messages }}")
-    (moved / "model.safetensors").write_bytes(b"other weights")
-    assert identify(moved).revision != first.revision
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("chat_template.jinja", "{{ other }}"),
+        ("model.safetensors", "other weights"),
+        ("model-2.safetensors", "more weights"),
+        ("config.json", '{"rope_parameters": {"rope_type": "yarn"}, "limit": Infinity}'),
+        ("generation_config.json", '{"eos_token_id": [2, 5]}'),
+        ("tokenizer_config.json", '{"eos_token": "\\ud83d"}'),
+        ("tokenizer.json", "{}"),
+    ],
+)
+def test_what_answers_depend_on_changes_the_revision(
+    fake_model: Path, name: str, text: str
+) -> None:
+    first = identify(fake_model)
+    (fake_model / name).write_text(text)
+    second = identify(fake_model)
+    assert second.name == first.name
+    assert second.revision != first.revision
+
+
+def test_weights_that_change_are_read_anew(fake_model: Path) -> None:
+    weights = fake_model / "model.safetensors"
+    then = weights.stat().st_mtime_ns
+    found = [identify(fake_model)]
+    for content, when in ((b"WEIGHTS", then + 1), (b"longer weights", then + 1)):
+        weights.write_bytes(content)
+        os.utime(weights, ns=(when, when))
+        found.append(identify(fake_model))
+    assert len(set(found)) == 3
+
+
+def test_a_copy_of_a_recorded_model_keeps_its_name(fake_model: Path) -> None:
+    revision = identify(fake_model).revision
+    (fake_model / "charter-model.json").write_text('{"name": "me/model"}')
+    assert identify(fake_model) == ("me/model", revision)
+
+
+def test_settings_that_are_no_json_are_named(fake_model: Path) -> None:
+    settings = fake_model / "config.json"
+    settings.write_text("[]")  # what loading it will refuse
+    identify(fake_model)
+    settings.write_text("{")
+    with pytest.raises(InputError) as caught:
+        identify(fake_model)
+    assert caught.value.faults[0].place == str(settings)
+
+
+def test_settings_of_sampling_are_in_no_revision(fake_model: Path) -> None:
+    settings = fake_model / "generation_config.json"
+    settings.write_text('{"eos_token_id": 2}')
+    first = identify(fake_model)
+    settings.write_text('{"eos_token_id": 2, "temperature": 0.1}')
+    assert identify(fake_model) == first
 
 
 def test_an_adapter_is_identified_by_settings_and_base(fake_model: Path) -> None:
@@ -169,6 +301,27 @@ def test_an_adapter_is_identified_by_settings_and_base(fake_model: Path) -> None
     assert revision(base_model_name_or_path=elsewhere) == first
     assert revision(r=16) != first
     assert revision(base_model_name_or_path="someone/else") != first
+    assert revision(peft_version="0.0.1") == first
+    base = fake_model.with_name("base")
+    base.mkdir()
+    (base / "config.json").write_text("{}")
+    (base / "model.safetensors").write_bytes(b"base")
+    found = [revision(base_model_name_or_path=str(base))]
+    (base / "model.safetensors").write_bytes(b"another base")
+    found.append(identify(fake_model).revision)
+    assert len({first, *found}) == 3
+
+
+@pytest.mark.parametrize("name", [None, "", ".", "trained/../trained"])
+def test_an_adapter_without_a_base_is_refused(
+    fake_model: Path, monkeypatch: pytest.MonkeyPatch, name: str | None
+) -> None:
+    monkeypatch.chdir(fake_model if name == "." else fake_model.parent)
+    settings = fake_model / "adapter_config.json"
+    settings.write_text(json.dumps({"base_model_name_or_path": name} if name is not None else {}))
+    with pytest.raises(InputError) as caught:
+        identify(fake_model)
+    assert caught.value.faults[0].place == str(settings)
 
 
 @pytest.mark.parametrize("content", [None, "config.json", "model.safetensors"])
@@ -197,6 +350,25 @@ def test_identifying_imports_neither_torch_nor_transformers() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_transformers_is_quiet_for_a_while_and_then_as_before(shown: bool) -> None:
+    from transformers.utils import logging
+
+    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    said = (logging.INFO, shown)
+    try:
+        logging.set_verbosity(logging.INFO)
+        (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+        with pytest.raises(RuntimeError), quiet_transformers():
+            assert logging.get_verbosity() == logging.ERROR
+            assert not logging.is_progress_bar_enabled()
+            raise RuntimeError
+        assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == said
+    finally:
+        logging.set_verbosity(before[0])
+        (logging.enable_progress_bar if before[1] else logging.disable_progress_bar)()
 
 
 @pytest.mark.model

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_causal import tiny_causal
 
 SHARINGS = ("none", "prefix", "branches", "tree")
 
@@ -17,25 +18,6 @@ SHARINGS = ("none", "prefix", "branches", "tree")
 prompts_of_few_tokens = st.lists(
     st.lists(st.integers(0, 2), min_size=1, max_size=8), min_size=1, max_size=12
 )
-
-
-def tiny(kind: str = "Llama", **settings: Any) -> Any:
-    """A model of random weights, large enough that every wrong look shows in its logits."""
-    import torch
-    import transformers
-
-    torch.manual_seed(3)
-    sizes = {
-        "vocab_size": 160,
-        "hidden_size": 48,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 6,
-        "num_key_value_heads": 2,
-        "initializer_range": 0.4,
-    }
-    config = getattr(transformers, f"{kind}Config")(**sizes | settings)
-    return getattr(transformers, f"{kind}ForCausalLM")(config).eval()
 
 
 def figures(model: Any, prompts: Sequence[Sequence[int]], share: Any) -> list[dict[str, float]]:
@@ -105,10 +87,18 @@ def test_a_cut_falls_between_conversations() -> None:
     assert all(end % 12 == 0 for end in ends)
 
 
+def test_a_part_is_as_large_as_its_tree_may_be() -> None:
+    from charter.models.tree import cut_trees
+
+    alike = [[1] * 50 + [n] for n in range(10)]
+    assert cut_trees(alike, 60, 512) == [(0, 10)]
+    assert cut_trees([[1], *([2, n] for n in range(12))], 1000, 8)[0] == (0, 8)
+
+
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 10_000))
 def test_all_ways_give_the_plain_figures_in_any_order(seed: int) -> None:
-    model = tiny()
+    model = tiny_causal()
     prompts = [*comparisons(2, seed), [11], [11, 12]]
     plain = figures(model, prompts, "none")
     order = random.Random(seed).sample(range(len(prompts)), len(prompts))
@@ -125,7 +115,7 @@ def test_a_tree_is_one_pass_of_its_tokens_and_leaves_the_model_as_it_was(
 ) -> None:
     from charter.models.tree import can_read_trees, grow
 
-    model = tiny()
+    model = tiny_causal()
     assert can_read_trees(model)
     before = model.config._attn_implementation
     read: list[int] = []
@@ -146,26 +136,49 @@ def test_a_tree_is_one_pass_of_its_tokens_and_leaves_the_model_as_it_was(
     ("kind", "more"),
     [
         ("Mistral", {"sliding_window": 4}),
-        ("Qwen2", {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1}),
-        ("Gemma2", {"attn_logit_softcapping": 5.0, "head_dim": 8}),
+        ("Mistral", {"sliding_window": 40}),
+        ("Mistral", {"sliding_window": 60}),
+        ("Qwen2", {"use_sliding_window": True, "sliding_window": 40, "max_window_layers": 1}),
+        ("Gemma2", {"attn_logit_softcapping": 5.0, "head_dim": 8, "sliding_window": 16}),
+        ("Lfm2", {"layer_types": ["conv", "full_attention"]}),
     ],
 )
-def test_a_model_of_another_attention_is_read_branch_by_branch(kind: str, more: Any) -> None:
+def test_a_model_of_another_attention_reads_each_prompt_as_if_it_were_alone(
+    kind: str, more: Any
+) -> None:
     from charter.models.tree import can_read_trees
 
-    model = tiny(kind, **more)
+    model = tiny_causal(kind, **more)
     assert not can_read_trees(model)
-    prompts = comparisons(1)
+    prompts = comparisons(2)
     usual = model.config._attn_implementation
-    found, plain = figures(model, prompts, "tree"), figures(model, prompts, "branches")
-    assert found == plain
+    alone = [figures(model, [prompt], "none")[0] for prompt in prompts]
+    for share in SHARINGS:
+        for one, two in zip(alone, figures(model, prompts, share), strict=True):
+            assert one == pytest.approx(two, abs=1e-4)
     assert model.config._attn_implementation == usual
+
+
+def test_a_scale_of_the_models_own_is_heeded_in_a_tree() -> None:
+    from charter.models.tree import can_read_trees
+
+    assert can_read_trees(tiny_causal("Granite", attention_multiplier=0.7))
+
+
+@pytest.mark.parametrize("share", SHARINGS)
+def test_a_prompt_that_others_continue_is_read_like_any_other(share: str) -> None:
+    model = tiny_causal()
+    start = random.Random(2).choices(range(10, 160), k=60)
+    prompts = [start, start[:40], *([*start, 11, n] for n in range(20, 32))]
+    alone = [figures(model, [prompt], "none")[0] for prompt in prompts]
+    for one, two in zip(alone, figures(model, prompts, share), strict=True):
+        assert one == pytest.approx(two, abs=1e-4)
 
 
 def test_a_layer_that_mixes_neighbours_is_found_out() -> None:
     from charter.models.tree import can_read_trees
 
-    model = tiny()
+    model = tiny_causal()
     mlp = model.model.layers[0].mlp
     plain = mlp.forward
     mlp.forward = lambda states: plain(states) + states.cumsum(1)

@@ -112,6 +112,22 @@ def test_ends_lengths_and_stop_texts(embedded: LocalModel, ask: Ask) -> None:
 
 
 @pytest.mark.model
+@pytest.mark.parametrize(
+    ("reason", "text"), [("length", "Hi"), ("stop", "Hi \N{REPLACEMENT CHARACTER}")]
+)
+def test_half_a_character_is_no_part_of_an_answer_cut_short(
+    embedded: LocalModel, reason: str, text: str
+) -> None:
+    from charter.models.decode import Written
+
+    ids = embedded.tokenizer(" Hi \N{ROSETTE}", add_special_tokens=False)["input_ids"]
+    assert len(ids) == 4
+    answer = embedded._answer(Written(ids[:-1], reason), 5, ())
+    assert answer.text == text
+    assert answer.completion_tokens == len(ids) - 1
+
+
+@pytest.mark.model
 def test_a_conversation_of_several_turns_is_read_to_its_end(embedded: LocalModel, ask: Ask) -> None:
     turns = [
         Message(role="system", content="You answer in one word."),
@@ -191,6 +207,8 @@ def test_shared_prefixes_give_the_plain_figures(
 def test_labels_are_summed_over_their_spellings(embedded: LocalModel, ask: Ask) -> None:
     import torch
 
+    from charter.models.labels import label_spellings
+
     call = ask(comparison(QUESTIONS[0], "Paris.", "Rome."), ("A", "B"))
     (answer,) = embedded.label_logprobs([call])
     inputs = embedded.tokenizer.apply_chat_template(
@@ -199,6 +217,7 @@ def test_labels_are_summed_over_their_spellings(embedded: LocalModel, ask: Ask) 
     with torch.inference_mode():
         p = torch.softmax(embedded.model(**inputs).logits[0, -1].double(), 0)
     ids = embedded.tokenizer.convert_tokens_to_ids(["A", "ĠA"])
+    assert label_spellings(embedded.tokenizer, ["A"]) == {"A": sorted(ids)}
     assert answer.label_logprobs["A"] == pytest.approx(math.log(float(p[ids].sum())), abs=1e-4)
     assert (answer.text, answer.finish_reason, answer.completion_tokens) == ("", "logprobs", 0)
     assert 0 < sum(map(math.exp, answer.label_logprobs.values())) < 1

@@ -308,6 +308,7 @@ _SETTINGS = (
     "generation_config.json",
     "tokenizer_config.json",
 )
+_WORDS = ("tokenizer.model", "vocab.json", "vocab.txt", "merges.txt")
 # Where things lay, who wrote them, and what is chosen when a model is loaded.
 _UNTOLD = {
     "_name_or_path",
@@ -340,7 +341,9 @@ def _identity_files(path: Path) -> list[Path]:
                 "give the folder that save_pretrained or `charter train` wrote",
             )
         )
-    others = (*_SETTINGS, "tokenizer.json", "chat_template.jinja", RECORD)
+    whole = (path / "tokenizer.json").is_file()  # then nothing else is read of a tokenizer
+    words = ("tokenizer.json",) if whole else _WORDS
+    others = (*_SETTINGS, *words, "chat_template.jinja", RECORD)
     return weights + [path / name for name in others if (path / name).is_file()]
 
 

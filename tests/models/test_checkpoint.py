@@ -241,6 +241,8 @@ def test_a_folder_is_identified_by_what_its_answers_depend_on(fake_model: Path) 
         ("generation_config.json", '{"eos_token_id": [2, 5]}'),
         ("tokenizer_config.json", '{"eos_token": "\\ud83d"}'),
         ("tokenizer.json", "{}"),
+        ("tokenizer.model", "pieces"),
+        ("merges.txt", "a b"),
     ],
 )
 def test_what_answers_depend_on_changes_the_revision(

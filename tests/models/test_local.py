@@ -330,10 +330,13 @@ def test_broken_folders_are_input_errors(tmp_path: Path) -> None:
 
 
 @pytest.mark.model
-def test_spoilt_weights_are_a_failure_and_no_answer(embedded: LocalModel, ask: Ask) -> None:
+@pytest.mark.parametrize("spoilt", [math.nan, math.inf])
+def test_spoilt_weights_are_a_failure_and_no_answer(
+    embedded: LocalModel, ask: Ask, spoilt: float
+) -> None:
     weights = embedded.model.model.norm.weight.data
     sound = weights.clone()
-    weights.fill_(math.nan)
+    weights.fill_(spoilt)
     try:
         for sampling in (GREEDY, SAMPLED):
             with pytest.raises(Failure, match="weights are spoilt"):

@@ -154,10 +154,14 @@ def _judge(settings: TrainSettings) -> dict[str, Any]:
 
 
 def _without_folder(value: Any) -> Any:
-    """A path as its last part: the rest says something of this machine only."""
+    """A path as its last part, here or inside: the rest says something of this machine only."""
+    if isinstance(value, Mapping):
+        return {key: _without_folder(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_folder(inner) for inner in value]
     try:
         return Path(value).name if isinstance(value, str) and Path(value).exists() else value
-    except (OSError, ValueError):  # a text that can't be a path: too long, or with a NUL
+    except OSError:  # a text that is too long for a path
         return value
 
 

@@ -119,7 +119,11 @@ class JudgeRewards:
         return found
 
     def _answers(self, calls: Sequence[Call]) -> list[Answer]:
-        """Answers from the call cache, and from the judge what it lacks."""
+        """Answers from the call cache, and from the judge what it lacks.
+
+        Raises:
+            Failure: there is not one.
+        """
         keys = Keys(identity(self.model))
         named = [keys.key(call) for call in calls]
         cache = CallCache(default_cache_path())
@@ -138,6 +142,11 @@ class JudgeRewards:
         self._count("judge_calls", len(calls))
         self._count("judge_cached", len(calls) - len(missing))
         known |= {entry.key: entry.answer for entry in entries}
+        failed = [answer.error for answer in known.values() if not answer.ok]
+        # Of a training made again, calls that fail each time are all that is left to ask.
+        if failed and len(failed) == len(known):
+            what = f"answered none of {len(failed)} calls: {failed[0]}"
+            raise Failure(Fault("", "judge", what, "see that it is there, then train again"))
         return [known[key] for key in named]
 
     def _ask(self, calls: list[Call]) -> list[Answer]:
@@ -145,11 +154,7 @@ class JudgeRewards:
             self._llm = build_llm(self.model, RunSettings())
             load_llm(self._llm, self.model.llm)
         answers = ask_batch(self._llm, calls)
-        failed = [answer.error for answer in answers if not answer.ok]
-        self._count("judge_failed", len(failed))
-        if len(failed) == len(answers):
-            what = f"answered none of {len(answers)} calls: {failed[0]}"
-            raise Failure(Fault("", "judge", what, "see that it is there, then train again"))
+        self._count("judge_failed", sum(not answer.ok for answer in answers))
         return answers
 
     def _count(self, name: str, by: int) -> None:

@@ -40,9 +40,9 @@ class WorkFolder:
         self, out: Path, identity: Mapping[str, Any], *, owner: bool = True, resume: bool = False
     ) -> None:
         self.owner, self.resume = owner, resume
-        self.out = out.absolute()
+        self.out = out.resolve()  # through links: a folder can't take the place of one
         self.identity = identity
-        self.folder = self.out.with_name(f".{self.out.name}.training")
+        self.folder = self.out.parent / f".{self.out.name}.training"
         self.checkpoints = self.folder / "checkpoints"
         self.model = self.folder / "model"
         self.runs = self.folder / "runs"
@@ -147,13 +147,17 @@ def _check_movable(out: Path) -> None:
     """See that an empty folder can be replaced: a mount point can't, and one learns it last."""
     if not out.is_dir():
         return
+    fix = "give a folder inside it"
+    if out == Path.cwd():
+        # Whoever stands in a folder that is replaced sees nothing of the one that replaces it.
+        raise InputError(Fault(str(out), "out", "is the folder this command runs in", fix))
     aside = out.with_name(f".{out.name}.aside")
     try:
         out.rename(aside)
         aside.rename(out)
     except OSError as error:
         what = f"cannot be replaced by the model's folder: {error.strerror}"
-        raise InputError(Fault(str(out), "out", what, "give a folder inside it")) from error
+        raise InputError(Fault(str(out), "out", what, fix)) from error
 
 
 def _step(checkpoint: Path) -> int | None:

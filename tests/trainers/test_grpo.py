@@ -107,15 +107,35 @@ def test_a_score_is_the_mean_over_both_orders_and_none_without_one(
             return replies.say("hard to tell, they are both something")
         if "first" in a + b:
             return replies.say("A")
+        if "half" in a:
+            return replies.say("hard to tell")
         return replies.say("A" if "good" in a or "bad" in b else "B")
 
     url = serve(judge).url
     texts = ["good answer", "bad answer", "first always", "vague one", "lost one", held]
+    texts += ["half of it", f" {held}\n"]
     found, counts, judge = _scores(version, tiny_model, texts, judge="scripted", judge_url=url)
-    assert found == {name: [1.0, 0.0, 0.5, None, None, 0.5] for name in ("kind", "brief")}
-    assert counts["judge_unscored"] == 4
+    expected = [1.0, 0.0, 0.5, None, None, 0.5, None, 0.5]
+    assert found == dict.fromkeys(("kind", "brief"), expected)
+    assert counts["judge_unscored"] == 6
     assert counts["judge_failed"] == 4
     assert judge.weights == [2.0, 1.0]
+
+
+def test_calls_that_fail_each_time_end_no_training_that_is_made_again(
+    version, tiny_model, serve, replies
+):
+    def judge(body):
+        return (400, {}, b"{}") if "lost" in "".join(responses(body)) else replies.say("A")
+
+    values = {"judge": "scripted", "judge_url": serve(judge).url}
+    for cached in (0, 4):
+        found, counts, _ = _scores(version, tiny_model, ["good one", "lost one"], **values)
+        assert found["kind"] == [0.5, None]
+        assert (counts["judge_calls"], counts["judge_cached"]) == (8, cached)
+        assert counts["judge_failed"] == 4
+    with pytest.raises(Failure, match="judge: answered none of 4 calls"):
+        _scores(version, tiny_model, ["lost one"], **values)
 
 
 def test_the_judge_is_not_shown_thoughts(version, tiny_model, serve, replies):
@@ -129,10 +149,22 @@ def test_the_judge_is_not_shown_thoughts(version, tiny_model, serve, replies):
 
 def test_only_the_principles_that_are_named(version, tiny_model, serve, replies):
     url = serve(lambda body: replies.say("A")).url
-    values = {"judge": "scripted", "judge_url": url, "judge_principles": ["brief"]}
+    values = {"judge": "scripted", "judge_url": url, "judge_principles": ["kind"]}
     found, _, judge = _scores(version, tiny_model, ["one", "two"], **values)
-    assert found == {"brief": [0.5, 0.5]}
-    assert [each.__name__ for each in judge.functions()] == ["brief"]
+    assert found == {"kind": [0.5, 0.5]}
+    assert [each.__name__ for each in judge.functions()] == ["kind"]
+    assert judge.weights == [2.0]
+
+
+def test_all_principles_are_asked_together(version, tiny_model, serve, replies):
+    values = {"judge": "scripted", "judge_url": serve(lambda body: replies.say("A")).url}
+    _, counts, judge = _scores(version, tiny_model, ["one"], **values)
+    row = version.data["sft"]["train"][0]
+    given = {"prompts": [row["prompt"]], "prompt_id": ["p0"], "reference": [row["completion"]]}
+    for text, calls in (("one", 4), ("two", 8)):
+        for function in judge.functions():
+            assert function(completions=[text], **given, more=1) == [0.5]
+        assert counts["judge_calls"] == calls
 
 
 def test_log_probabilities_average_their_odds(version, tiny_model, serve, replies):

@@ -94,14 +94,18 @@ def test_the_smoothing_gives_the_formula_for_every_row(kind):
     assert found.tolist() == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["conservative", "robust"])
-def test_a_label_near_a_half_stays_a_number(kind):
+@pytest.mark.parametrize(("kind", "least"), [("conservative", 0.5005), ("robust", 0.55)])
+def test_a_label_near_a_half_stays_a_number(kind, least):
     import torch
 
     from charter.trainers.soft_dpo import smoothing_of
 
-    found = smoothing_of(kind, torch.tensor([0.5 + 1e-9, 0.5000001, 0.51]))
-    assert torch.isfinite(found).all()
+    found = smoothing_of(kind, torch.tensor([0.5 + 1e-9, 0.5000001, 0.5001, least])).tolist()
+    error = 1 - least
+    held = error if kind == "robust" else -error / (1 - 2 * error)
+    assert found == pytest.approx([held] * 4, rel=1e-3)
+    [beyond] = smoothing_of(kind, torch.tensor([least + 0.01])).tolist()
+    assert abs(beyond) < 0.99 * abs(held)
 
 
 def test_min_p_leaves_rows_out_of_both_splits(make_version, tiny_model, place, preference_row):
@@ -172,6 +176,11 @@ def test_a_margin_reaches_the_loss(make_version, tiny_model, place, preference_r
             "soft_labels: is conservative, which can't be told from that of robust",
         ),
         ("dpo", {"loss_type": ["sigmoid", "aot"], "weight": "confidence"}, "from that of aot"),
+        (
+            "dpo",
+            {"loss_type": ["aot_unpaired", "sigmoid"], "soft_labels": "robust"},
+            "from that of aot_unpaired",
+        ),
         ("kto", {"soft_labels": "target"}, 'kto has no field "soft_labels"'),
         ("reward", {"soft_labels": "robust"}, "use one of: none, target, margin"),
     ],
@@ -180,6 +189,19 @@ def test_what_does_not_go_together_is_a_fault(method, values, fault):
     with pytest.raises(InputError) as error:
         read_settings(method, None, "out", values=values)
     assert fault in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"min_p": 0.5},
+        {"min_p": 1.0},
+        {"label_smoothing": 0.1, "loss_type": ["robust"]},
+        {"loss_type": ["ipo"], "soft_labels": "none", "weight": "none"},
+    ],
+)
+def test_what_goes_together_is_none(make_version, values):
+    read_settings("dpo", make_version(), "out", values=values)
 
 
 def test_what_is_soft_where_nothing_is_said():

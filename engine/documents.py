@@ -26,6 +26,7 @@ __all__ = [
     "Loc",
     "Settings",
     "dotted",
+    "expanded",
     "in_order",
     "is_file",
     "read_document",
@@ -102,6 +103,14 @@ class Document:
     def fault(self, loc: Loc, what: str, fix: str) -> Fault:
         """A fault at a location of this document."""
         return Fault(self.place(loc), dotted(loc), what, fix)
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with `~` as shells read it: of a user whom this machine lacks it stays as it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def is_file(path: Path) -> bool:

@@ -21,6 +21,7 @@ from charter.constitutions import (
 from charter.documents import (
     Document,
     Loc,
+    expanded,
     in_order,
     is_file,
     read_document,
@@ -185,20 +186,13 @@ def resolve(name: str, beside: Path) -> list[Path]:
         shipped = Path(str(resources.files("charter.prompts")))
         tries.append((shipped, name.removeprefix("prompts/")))
     for root, pattern in tries:
-        exact = _expanded(root / pattern)
+        exact = expanded(root / pattern)
         if is_file(exact):
             return [exact]
         found = _matching(root, pattern)
         if found:
             return found
     return []
-
-
-def _expanded(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:  # `~nobody`: a user whom this machine does not have
-        return path
 
 
 def _matching(root: Path, pattern: str) -> list[Path]:

@@ -15,6 +15,7 @@ from charter.documents import (
     Document,
     Settings,
     dotted,
+    expanded,
     is_file,
     read_document,
     read_text,
@@ -250,6 +251,12 @@ def test_paths_that_no_file_can_have_are_no_files(tmp_path):
     assert not is_file(tmp_path)
     (tmp_path / "f").touch()
     assert is_file(tmp_path / "f")
+
+
+def test_a_tilde_is_read_as_shells_read_it(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    found = [expanded("~/x"), expanded("a/~"), expanded(Path("~no-such-user/x"))]
+    assert list(map(str, found)) == ["/home/me/x", "a/~", "~no-such-user/x"]
 
 
 def test_the_value_of_an_option():

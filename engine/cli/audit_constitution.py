@@ -176,11 +176,13 @@ def _measure(
 
 def _print_calls(output: Output, judge: _Judge, pairs: int, ask_applies: bool) -> None:
     principles = len(judge.setup.constitution.principles)
-    asked = principles * pairs * ORDERS * TIMES
+    votes = judge.setup.votes if judge.setup.mode == "vote" else 1
+    each = f" x {votes} votes" if votes > 1 else ""
     reasons = ", and once more for its reasons" if judge.setup.mode == "cot" else ""
+    asked = principles * pairs * ORDERS * TIMES * votes * (2 if reasons else 1)
     output.line(
-        f"{principles} principles x {pairs} pairs x {ORDERS} orders x {TIMES} times"
-        f"{reasons}: at most {asked * (2 if reasons else 1) + principles * pairs * ask_applies:,} "
+        f"{principles} principles x {pairs} pairs x {ORDERS} orders x {TIMES} times{each}"
+        f"{reasons}: at most {asked + principles * pairs * ask_applies:,} "
         f"calls of {judge.name}{', whether they apply among them' if ask_applies else ''}"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -117,8 +118,10 @@ def command(as_json: bool, debug: bool, **given: Any) -> None:
     if given["fit"]:
         _fit(output, given)
         return
+    from charter.cli.refusal_ask import check_asked
     from charter.cli.refusal_show import show, write_page, write_rows
 
+    check_asked(given)
     sets = _answers(output, given)
     if given["judge"]:
         _judge(output, sets, given)
@@ -154,6 +157,7 @@ def _check(given: Mapping[str, Any]) -> None:
             for name in ("revision", "config", "split")
             if given[name] is not None
         ]
+    faults += _idle(given)
     if given["where"] and "=" not in given["where"]:
         faults.append(Fault("--where", "", "has no =", "write COLUMN=VALUE"))
     if given["fit_partial"] and not given["fit"]:
@@ -162,6 +166,29 @@ def _check(given: Mapping[str, Any]) -> None:
         faults.append(Fault("--fit", "", "needs labelled answers", "give --completions"))
     if faults:
         raise InputError(faults)
+
+
+def _idle(given: Mapping[str, Any]) -> list[Fault]:
+    """Options that would change nothing, a file that would be lost, a key that is not there."""
+    faults = []
+    if given["judge_url"] and not given["judge"]:
+        faults.append(Fault("--judge-url", "", "there is no --judge", "leave it out, or name one"))
+    variable = given["api_key_env"]
+    if variable and not (given["base_url"] or given["judge_url"]):
+        fix = "leave it out, or give --base-url or --judge-url"
+        faults.append(Fault("--api-key-env", "", "no server is named", fix))
+    elif variable and not os.environ.get(variable):
+        fix = f"export {variable}=..."
+        faults.append(Fault("--api-key-env", "", f"{variable} is not set", fix))
+    if given["save"] and given["save"] == given["html"]:
+        faults.append(Fault("--save", "", "is the file of the page", "name another file"))
+    if given["fit"]:
+        faults += [
+            Fault(f"--{name}", "", "does nothing beside --fit", "leave it out")
+            for name in ("judge", "weights", "category", "save", "html")
+            if given["categories" if name == "category" else name]
+        ]
+    return faults
 
 
 def _named_columns(given: Mapping[str, Any]) -> dict[str, str]:
@@ -217,7 +244,7 @@ def _answers(output: Output, given: Mapping[str, Any]) -> list[Any]:
 def _only(one: Any, wanted: set[str]) -> None:
     from charter.errors import nearest
 
-    known = {each.category for each in one.answers}
+    known = {each.category for each in one.answers if each.category}
     faults = [
         Fault(one.name, "--category", f'nothing has the category "{name}"', nearest(name, known))
         for name in sorted(wanted - known)

@@ -143,11 +143,12 @@ def _plans(given: Mapping[str, Any], store: Path, notes: list[str]) -> dict[str,
     from charter.models.checkpoint import identify
 
     folder = _folder(given["model"])
+    revision = identify(folder).revision
     if given["base"] is not None:
-        _folder(given["base"])
+        identify(_folder(given["base"]))  # said now, not after the copies were trained
     rate = given["learning_rate"]
     if rate is not None and not 0 < rate < 1:
-        raise InputError(Fault("--learning-rate", "", f"is {rate}", "give a number below 1"))
+        raise InputError(Fault("--learning-rate", "", f"is {rate}", "give one between 0 and 1"))
     usual = 3e-4 if given["lora"] else 5e-5
     tuning = Tuning(given["lora"], rate or usual, given["batch_size"], given["seed"])
     _all_read(given)
@@ -165,7 +166,7 @@ def _plans(given: Mapping[str, Any], store: Path, notes: list[str]) -> dict[str,
             raise InputError(Fault("--data", "", f'two sets are called "{examples.name}"', fix))
         plans[examples.name] = TamperPlan(
             folder=folder,
-            revision=identify(folder).revision,
+            revision=revision,
             examples=examples,
             prompts=asked,
             harmful=given["harmful"],
@@ -210,7 +211,13 @@ def _short_enough(found: ExampleSet, folder: Path, wanted: int, notes: list[str]
 
     from charter.evals.tamper_train import left_out
 
-    long = set(left_out(found.examples, folder))
+    try:
+        long = set(left_out(found.examples, folder))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = str(error).partition("\n")[0]
+        what = f"its tokenizer cannot be read: {why}"
+        fix = "save it again with save_pretrained, tokenizer included"
+        raise InputError(Fault(str(folder), "", what, fix)) from error
     if long:
         notes.append(f"{found.name}: {len(long)} examples longer than the window were left out")
     kept = tuple(each for at, each in enumerate(found.examples) if at not in long)

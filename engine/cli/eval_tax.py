@@ -123,7 +123,7 @@ def _check(given: Mapping[str, Any]) -> None:
         faults += [
             Fault(f"--{name.replace('_', '-')}", "", "--scores are given", "leave one out")
             for name in _ASKING
-            if given[name]
+            if given[name] or (name == "shots" and given[name] is not None)  # 0 is a number
         ]
         if len(given["scores"]) + len(given["files"]) < 2:
             fix = "write --scores BASE.json MODEL.json"
@@ -139,7 +139,7 @@ def _check(given: Mapping[str, Any]) -> None:
         if given[name] and not given["base_url"] and given["models"]
     ]
     size = given["batch_size"]
-    if size and size != "auto" and not (size.isdigit() and int(size)):
+    if size and size != "auto" and not (size.isascii() and size.isdigit() and int(size)):
         faults.append(Fault("--batch-size", "", f'"{size}" is no number', "write 8, or auto"))
     if faults:
         raise InputError(faults)

@@ -104,6 +104,8 @@ def _named(models: Sequence[str]) -> dict[str, Path | str]:
             name = short[model]
         else:
             source = Path(file)
+        if not name:
+            faults.append(Fault(model, "", "names no model before its =", _FIX))
         if name in found:
             fix = "name each once; NAME=FILE gives answers another name"
             faults.append(Fault(model, "", f'there is another model "{name}"', fix))
@@ -162,11 +164,14 @@ def _answers(
 
     found: dict[str, Answered] = {}
     with closing(CallCache(default_cache_path())) as cache:
+        asked: dict[str, CachedLocal] = {}
+        # What cannot be read is told before any model is asked.
         for name, source in models.items():
             if isinstance(source, Path) and not source.is_dir():
                 found[name] = answers_of_file(source, prompts)
-                continue
-            model = CachedLocal(None if source == "local" else Path(source), cache)
+            else:
+                asked[name] = CachedLocal(None if source == "local" else Path(source), cache)
+        for name, model in asked.items():
             with output.progress() as progress:
                 found[name] = answers_of_model(
                     model,
@@ -174,7 +179,7 @@ def _answers(
                     max_tokens=max_tokens,
                     progress=counted(progress, f"answers {name}"),
                 )
-    return found
+    return {name: found[name] for name in models}
 
 
 def _games(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
@@ -136,6 +137,10 @@ def _guarded(arguments: list[str]) -> int:
             raise
         if interrupted():  # which a library made something else of
             return _told_interrupted()
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            # Asked of the system in many places, and of what a user named in all of them.
+            print_faults([Fault(str(error.filename), "", "is too long for a path", "check it")])
+            return 2
         what = f"a fault of charter itself: {type(error).__name__}: {error}"
         print_faults([Fault("charter", "", what, "run it again with --debug and report it")])
         return 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from charter.addresses import is_address
+from charter.documents import expanded
 from charter.errors import Fault, InputError
 
 __all__ = ["check_repo_argument", "folder_of", "server_address", "short_names"]
@@ -30,10 +31,7 @@ def check_repo_argument(repo: str, name: str = "REPO") -> None:
 
 def folder_of(model: str) -> Path | None:
     """The folder that a model is named by, with `~` as shells read it; None where there is none."""
-    try:
-        folder = Path(model).expanduser()
-    except RuntimeError:  # `~nobody`: a user whom this machine does not have
-        return None
+    folder = expanded(model)
     return folder if folder.is_dir() else None
 
 

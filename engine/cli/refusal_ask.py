@@ -17,10 +17,24 @@ from charter.recipes.load import resolve
 from charter.recipes.schema import ModelSettings, PromptsSettings
 from charter.rows import draw_int
 
-__all__ = ["ask_judge", "ask_models", "questions"]
+__all__ = ["ask_judge", "ask_models", "check_asked", "questions"]
 
 _PER_CATEGORY = 16
 _BATCH = 16  # prompts asked at once, the same ones of every model
+
+
+def check_asked(given: Mapping[str, Any]) -> None:
+    """Refuse a model or a judge that is not there before any of them is asked.
+
+    Raises:
+        InputError: there is no such folder, or no model in it.
+    """
+    from charter.models.build import identity
+
+    for name in given["models"]:
+        identity(_settings(name, given["base_url"], given, given["max_tokens"]))
+    if given["judge"]:
+        identity(_judge_settings(given))
 
 
 def questions(given: Mapping[str, Any], columns: Mapping[str, str]) -> list[Question]:
@@ -120,6 +134,13 @@ def _settings(
     )
 
 
+def _judge_settings(given: Mapping[str, Any]) -> ModelSettings:
+    from charter.evals.refusal_judge import MOST_TOKENS
+
+    address = given["judge_url"] or given["base_url"]
+    return _settings(given["judge"], address, given, MOST_TOKENS, ("--judge", "--judge-url"))
+
+
 def _ask(
     output: Output, title: str, settings: ModelSettings, calls: Sequence[Call]
 ) -> list[Answer]:
@@ -159,10 +180,9 @@ def ask_judge(
 ) -> tuple[list[str | None], int]:
     """The judge's label of each answer that says something, None for the others; failed calls."""
     from charter.evals.refusal import Refusal
-    from charter.evals.refusal_judge import MOST_TOKENS, judge_refusals
+    from charter.evals.refusal_judge import judge_refusals
 
-    address = given["judge_url"] or given["base_url"]
-    settings = _settings(given["judge"], address, given, MOST_TOKENS, ("--judge", "--judge-url"))
+    settings = _judge_settings(given)
     said = [
         at
         for at, each in enumerate(answers)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from charter.cli.names import folder_of
 from charter.cli.options import load, open_named, store_option
 from charter.cli.output import Output, common
 from charter.cli.written import check_file, write_page, write_text
@@ -195,7 +196,10 @@ def _before(loaded: Loaded, method: str | None) -> str | None:
     named: Any = (getattr(loaded.recipe.train, method) or {}).get("model") if method else None
     if named is None and generator is not None and generator.llm == "local":
         named = generator.model or "local"
-    return str(named) if named == "local" or (named and Path(str(named)).is_dir()) else None
+    if named == "local":
+        return "local"
+    folder = folder_of(str(named)) if named else None
+    return None if folder is None else str(folder)
 
 
 def _asked(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from charter.documents import expanded
 from charter.errors import Fault, InputError
 from charter.recipes import Loaded, Recipe
 from charter.recipes.load import recipe_text
@@ -87,14 +88,14 @@ def base_model(loaded: Loaded) -> Path | None:
     """The folder of the model before any round; None is the embedded one."""
     generator = loaded.recipe.models.generator
     assert generator is not None
-    return Path(generator.model).expanduser() if generator.model else None
+    return expanded(generator.model) if generator.model else None
 
 
 def other_models(loaded: Loaded) -> list[Path]:
     """Folders of the local models that other roles have, each once; the base is not among them."""
     models = loaded.recipe.models
     named = [
-        Path(each.model).expanduser()
+        expanded(each.model)
         for each in (models.critic, models.reviser, models.judge)
         if each is not None and each.llm == "local" and each.model
     ]

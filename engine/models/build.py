@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from charter.documents import expanded
 from charter.errors import Fault, InputError
 from charter.models.checkpoint import identify
 from charter.recipes.schema import ModelSettings, RunSettings
@@ -20,7 +21,7 @@ def published_name(settings: ModelSettings) -> str:
 
 
 def _folder(settings: ModelSettings) -> Path | None:
-    return Path(settings.model).expanduser() if settings.model else None
+    return expanded(settings.model) if settings.model else None
 
 
 def identity(settings: ModelSettings) -> dict[str, Any]:

@@ -13,12 +13,12 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 from distilabel.models.llms.base import LLM
 from pydantic import Field, PrivateAttr, SecretStr, field_validator
 
+from charter.documents import expanded
 from charter.errors import Fault, InputError
 from charter.models.ask import answer_from_output, ask_batch
 from charter.models.cache import CallCache, Entry, default_cache_path
@@ -183,7 +183,7 @@ class CachedLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
 
     def _opened(self) -> CallCache:
         if self._cache is None:
-            path = Path(self.path).expanduser() if self.path else default_cache_path()
+            path = expanded(self.path) if self.path else default_cache_path()
             self._cache = CallCache(path)
         return self._cache
 

@@ -11,6 +11,7 @@ from typing import Any
 from distilabel.models.llms.base import LLM
 from pydantic import Field, PrivateAttr
 
+from charter.documents import expanded
 from charter.errors import Fault, InputError
 from charter.models.call import Answer, Call
 from charter.models.checkpoint import identify
@@ -130,7 +131,7 @@ class LocalLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
 
     @property
     def _path(self) -> Path | None:
-        return None if self.model is None else Path(self.model).expanduser()
+        return None if self.model is None else expanded(self.model)
 
     def _loaded(self) -> LocalModel:
         if self._local is None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from charter.documents import expanded
+
 __all__ = ["CACHE_VARIABLE", "cache_root"]
 
 CACHE_VARIABLE = "CHARTER_CACHE"
@@ -19,5 +21,5 @@ def cache_root() -> Path:
     """
     override = os.environ.get(CACHE_VARIABLE)
     if override:
-        return Path(override).expanduser()
+        return expanded(override)
     return Path(platformdirs.user_cache_dir("charter"))

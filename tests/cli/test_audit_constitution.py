@@ -152,6 +152,12 @@ def test_a_scripted_judge(audit, file, data, judge, tmp_path):
     assert "<svg" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("mode", "calls"), [("verdict", 240), ("vote", 1200), ("cot", 480)])
+def test_the_most_calls_are_said_before_they_are_made(mode, calls, audit, file, data, judge):
+    _, said = audit(file, "--data", data, "--mode", mode)
+    assert f"at most {calls:,} calls of local" in said
+
+
 def test_people_get_the_table_on_stdout(capsys, file, data, judge):
     constitution.main([str(file), "--data", str(data)], standalone_mode=False)
     printed = capsys.readouterr()

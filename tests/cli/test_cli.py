@@ -71,6 +71,11 @@ def test_no_command_is_help(tmp_path):
         (["versions", "me/none"], "me/none"),
         (["train", "sft", "--dataset", "nowhere", "--out", "x"], "nowhere"),
         (["schema", "recipes"], "recipe"),
+        (["verify", "x" * 300], "too long for a path"),
+        (
+            ["plan", "recipes/quickstart.yaml", "--set", f"models.judge.model={'x' * 300}"],
+            "too long",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

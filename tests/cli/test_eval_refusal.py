@@ -201,12 +201,24 @@ def test_weights_are_fitted_and_used(answers, capsys, tmp_path):
         (["--model", "nowhere"], 'there is no folder "nowhere"'),
         (["--model", "local", "--prompts", "none.jsonl"], "no such file"),
         (["--model", "local", "--category", "begnin"], 'did you mean "benign"?'),
+        (["--model", "local", "--model", "nowhere"], 'no folder "nowhere"'),
+        (["--model", "local", "--model", "EMPTY"], "holds no checkpoint"),
+        (["--model", "local", "--judge", "nobody"], '--judge: there is no folder "nobody"'),
+        (["--model", "local", "--judge", "EMPTY"], "holds no checkpoint"),
+        (["--completions", "ANSWERS", "--judge-url", "http://h/v1"], "there is no --judge"),
+        (["--completions", "ANSWERS", "--api-key-env", "K"], "no server is named"),
+        (["--model", "m", "--base-url", "http://h/v1", "--api-key-env", "NO_SUCH"], "is not set"),
+        (["--completions", "ANSWERS", "--save", "x", "--html", "x"], "is the file of the page"),
+        (["--completions", "ANSWERS", "--fit", "w", "--html", "x"], "--html: does nothing beside"),
+        (["--completions", "ANSWERS", "--fit", "w", "--category", "a"], "--category: does nothing"),
         (["--model", "local", "--where", "a=b"], "belongs to --completions"),
         (["--model", "local", "--split", "test"], "there is no --dataset"),
     ],
 )
 def test_mistakes_are_told(arguments, said, answers, capsys, tmp_path, monkeypatch):
-    path = answers()
+    monkeypatch.setattr("charter.models.local.load_local", lambda *_: pytest.fail("asked"))
+    places = {"ANSWERS": answers(), "EMPTY": tmp_path / "empty"}
+    places["EMPTY"].mkdir()
     monkeypatch.chdir(tmp_path)
-    assert charter(*(path if each == "ANSWERS" else each for each in arguments)) == 2
+    assert charter(*(places.get(each, each) for each in arguments)) == 2
     assert said in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -72,12 +73,28 @@ def test_the_figures_and_the_page(options: list[str], taught: Path, tmp_path: Pa
         (["--prompts", "nothing.jsonl"], "no such file"),
         (["--harmful", "harmfull"], 'no prompt has the category "harmfull"'),
         (["--benign", "harmful"], "is the harmful category"),
-        (["--learning-rate", "2"], "give a number below 1"),
+        (["--learning-rate", "2"], "give one between 0 and 1"),
+        (["--learning-rate", "0"], "give one between 0 and 1"),
+        (["--learning-rate", "nan"], "give one between 0 and 1"),
+        (["--model", "EMPTY"], "holds no checkpoint"),
+        (["--base", "EMPTY"], "holds no checkpoint"),
     ],
 )
-def test_wrong_input(options: list[str], more: list[str], what: str) -> None:
+def test_wrong_input(options: list[str], more: list[str], what: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    given = [str(tmp_path / "empty") if each == "EMPTY" else each for each in more]
     with pytest.raises(InputError, match=what):
-        CliRunner().invoke(command, [*options, *more], catch_exceptions=False)
+        CliRunner().invoke(command, [*options, *given], catch_exceptions=False)
+    assert not (tmp_path / "out").exists()  # no copy was trained for nothing
+
+
+def test_a_model_without_its_tokenizer(options: list[str], taught: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(taught / name, bare / name)
+    with pytest.raises(InputError, match="bare: its tokenizer cannot be read"):
+        CliRunner().invoke(command, [*options, "--model", str(bare)], catch_exceptions=False)
 
 
 @pytest.mark.parametrize("more", [["--examples", "1,x"], ["--steps", "0"], ["--examples", "-1"]])

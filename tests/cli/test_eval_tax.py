@@ -80,6 +80,8 @@ FAULTS = [
     (["--base", "local", "--model", "local", "--metric", "MMLU"], "has no ="),
     (["--base", "local", "--model", "local", "--tasks", ","], "names no task"),
     (["--base", "local", "--model", "local", "--batch-size", "0"], "is no number"),
+    (["--base", "local", "--model", "local", "--batch-size", "²"], "is no number"),
+    (["--scores", "{base}", "{base}", "--shots", "0"], "--shots"),
     (["--base", "local", "--model", "local", "--chat"], "there is no --base-url"),
     (["--base", "m", "--model", "n", "--base-url", "here"], "is no address"),
     (["--base", "m", "--model", "n", "--base-url", "http://h/v1", "--api-key-env", "NO_SUCH"],

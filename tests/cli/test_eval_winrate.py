@@ -69,6 +69,7 @@ FAULTS = [
     (["tests", "./tests", "--judge", "local"], "named twice"),
     (["a={long}", "b={short}", "--judge", "nowhere"], '--judge: there is no folder "nowhere"'),
     (["a={long}", "b={long}x", "--judge", "local"], "no such file"),
+    (["={long}", "b={short}", "--judge", "local"], "names no model before its ="),
 ]
 
 
@@ -80,6 +81,17 @@ def test_wrong_input_is_told(arguments: list[str], said: str, files: dict[str, P
         assert any(said in str(fault) for fault in done.exception.faults)
     else:
         assert done.exit_code == 2 and said in done.output
+
+
+@pytest.mark.parametrize("last", ["b={long}x", "{empty}"])
+def test_what_cannot_be_read_is_told_before_a_model_is_asked(
+    last: str, files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charter.models.local.load_local", lambda *_: pytest.fail("asked"))
+    (tmp_path / "empty").mkdir()
+    given = ["local", last.format(**files, empty=tmp_path / "empty"), "--judge", "local"]
+    done = CliRunner().invoke(command, [*given, "--prompts", str(files["prompts"])])
+    assert isinstance(done.exception, InputError), done.exception
 
 
 def test_a_folder_may_have_the_sign_in_its_name(files: dict[str, Path], tmp_path: Path) -> None:

@@ -47,6 +47,12 @@ def test_the_plan_says_each_step_and_writes_nothing(recipe, tmp_path):
     assert not out.exists()
 
 
+def test_the_option_for_rounds_comes_before_what_is_set(recipe, tmp_path):
+    given = [str(recipe), "--rounds", "2", "--set", "improve.rounds=5", "--plan", "--json"]
+    ran = CliRunner().invoke(command, [*given, "--out", str(tmp_path)], catch_exceptions=False)
+    assert json.loads(ran.stdout.splitlines()[-1])["rounds"] == 2
+
+
 def test_the_plan_counts_what_a_depth_takes(recipe, tmp_path):
     arguments = [str(recipe), "--rounds", "1", "--plan", "--json", "--out", str(tmp_path / "out")]
     asked = ["--set", "improve.evaluate.depth={prefill: [0, 5, 9]}"]
@@ -98,6 +104,12 @@ def test_a_generator_on_a_server_cannot_be_improved(recipe_file, tmp_path, capsy
     assert code == 2
     assert "models.generator" in said
     assert "; " in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_card_is_of_a_hub(recipe, tmp_path, capsys):
+    code, said = fails(capsys, recipe, "--out", tmp_path / "out", "--card", "keep")
+    assert code == 2 and "--card belongs to a Hub" in said
     assert not (tmp_path / "out").exists()
 
 

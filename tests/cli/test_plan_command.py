@@ -76,3 +76,13 @@ def test_a_plan_imports_nothing_heavy_also_where_the_cache_answers(serve, good_s
         [sys.executable, "-c", code, "plan", str(path)], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+@pytest.mark.parametrize("command", ["plan", "preview", "run", "improve"])
+def test_a_home_of_nobody_is_no_folder_of_a_model(
+    command, recipe_file, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    path = recipe_file("", 6, models={"generator": {"llm": "local", "model": "~no-such-user/x"}})
+    assert charter(command, path) == 2
+    assert "~no-such-user/x: no such folder" in capsys.readouterr().err

@@ -157,13 +157,17 @@ def test_a_part_that_refuses_ends_the_report_with_its_exit_code(
 
 
 def test_a_run_measures_the_gates_of_its_last_model(
-    taught: Path, tmp_path: Path, recipe_file: Any, capsys: pytest.CaptureFixture[str]
+    taught: Path,
+    tmp_path: Path,
+    recipe_file: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = asked_file(tmp_path / "asked.jsonl")
-    start = str(taught.parent / "start")
+    monkeypatch.setenv("HOME", str(taught.parent))
     recipe = recipe_file(
         "",
-        models={"generator": {"llm": "local", "model": start}},
+        models={"generator": {"llm": "local", "model": "~/start"}},
         train={"sft": {}},
         evaluate={"refusal": {"path": str(asked)}, "min_refused": 0.9, "max_over_refusal": 0.5},
     )

@@ -76,6 +76,7 @@ def test_a_candidate_is_reviewed_and_promoted_on_a_hub(tmp_path):
 def test_a_local_release_gets_its_answers(tmp_path, rule):
     store = tmp_path / "store"
     version = open_version(publish_local(draft(), store).path)
+    publish_local(draft(9, version="v0.2.0-rc"), store)  # which REPO alone does not mean
     keep(tmp_path, answer(version, "p6#a~b", "ann", "REJECTED"))
 
     environment = {**os.environ, "CHARTER_REVIEW": str(tmp_path / "review")}

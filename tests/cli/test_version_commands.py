@@ -9,6 +9,7 @@ import shutil
 from html.parser import HTMLParser
 
 import pytest
+from drafts import draft
 
 from charter.cli import main
 from charter.constitutions import load_constitution
@@ -266,6 +267,19 @@ def test_retract_shows_publishes_and_then_has_nothing_left_to_do(store, tmp_path
     assert last(capsys)["retracted"] is None
 
 
+def test_an_id_of_a_file_is_told_at_its_line_and_others_as_the_option(store, tmp_path, capsys):
+    ids = tmp_path / "ids.txt"
+    ids.write_text("p1#a~b\n\nnone\nboth\n")
+    given = ("--ids", ids, "--id", "both", "--id", "p2#a~b", "--reason", "wrong", "--store", store)
+    assert charter("retract", "me/small@v0.1.1", *given) == 2
+    told = capsys.readouterr().err.splitlines()
+    for name, place in (("none", f"{ids}:3: "), ("both", "me/small@v0.1.1  --id: ")):
+        assert {line.startswith(place) for line in told if f'"{name}"' in line} == {True}
+    ids.write_text("p1#a~b\n")
+    assert charter("retract", "me/small@v0.1.1", *given[:2], *given[4:], "--json") == 0
+    assert last(capsys)["rows"]["preference"] == 2
+
+
 def test_versions_say_what_changed_and_what_was_retracted(store, capsys):
     command = ("--prompt", "p1", "--reason", "asked for", "--store", store)
     assert charter("retract", "me/small@v0.1.1", *command) == 0
@@ -285,3 +299,14 @@ def test_versions_say_what_changed_and_what_was_retracted(store, capsys):
     ]
     assert charter("versions", "me/small", "--store", store) == 0
     assert "retracted: asked for" in " ".join(capsys.readouterr().out.split())
+
+
+def test_each_candidate_is_held_against_the_release_before_them(tmp_path, capsys):
+    for n, version in ((8, "auto"), (9, "v0.2.0-rc"), (10, "v0.2.0-rc")):
+        publish_local(draft(n, version=version), tmp_path)
+    assert charter("versions", "me/small", "--store", tmp_path, "--json") == 0
+    found = last(capsys)
+    assert found["versions"] == ["v0.1.0", "v0.2.0-rc.1", "v0.2.0-rc.2"]
+    rows = ["+1 preference" in each["changed"] for each in found["details"]]
+    more = ["+2 preference" in each["changed"] for each in found["details"]]
+    assert (rows, more) == ([False, True, False], [False, False, True])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from cache_entries import entry, key
@@ -146,3 +147,5 @@ def test_nothing_but_entries_is_in_the_file(cache, monkeypatch):
 def test_the_cache_moves_with_its_variable(tmp_path, monkeypatch):
     monkeypatch.setenv("CHARTER_CACHE", str(tmp_path / "x"))
     assert default_cache_path() == tmp_path / "x" / "calls.sqlite"
+    monkeypatch.setenv("CHARTER_CACHE", "~no-such-user/x")
+    assert default_cache_path() == Path("~no-such-user/x/calls.sqlite")

@@ -93,6 +93,14 @@ def test_a_call_is_made_once(tmp_path):
     assert (tmp_path / "calls.sqlite").is_file()
 
 
+def test_a_cache_in_a_home_of_nobody_is_where_shells_put_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    llm = CachedLLM(llm=Counting(), path="~no-such-user/calls.sqlite")
+    llm.load()
+    assert texts(llm.generate(inputs=[say("a")])) == [["answer 1"]]
+    assert (tmp_path / "~no-such-user/calls.sqlite").is_file()
+
+
 def test_a_call_that_a_batch_has_twice_is_made_once(tmp_path):
     inner = Counting()
     llm = made(inner, tmp_path)

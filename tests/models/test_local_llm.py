@@ -46,6 +46,13 @@ def test_it_generates_what_distilabel_expects(llm: LocalLLM) -> None:
     assert llm.generate_outputs([OTHER], num_generations=2) != both[1:]
 
 
+def test_a_home_of_nobody_is_no_folder() -> None:
+    from charter.models.local_llm import LocalLLM
+
+    with pytest.raises(InputError, match="~no-such-user/x: no such folder"):
+        LocalLLM(model="~no-such-user/x").load()
+
+
 def test_generation_kwargs_override_the_llms_own(llm: LocalLLM) -> None:
     (output,) = llm.generate_outputs([CHAT], temperature=0.0, max_new_tokens=2)
     assert output["generations"] == ["The capital"]

@@ -11,6 +11,7 @@ from distilabel.steps import LoadDataFromDicts
 
 from charter import steps as charter_steps
 from charter.documents import Document
+from charter.errors import InputError
 from charter.hub.schema import CONFIGS
 from charter.models.call import Answer
 from charter.pipeline import (
@@ -318,6 +319,21 @@ def test_an_edited_constitution_is_read_anew(tmp_path):
     path.write_text(text.replace("Which sentences of your last answer", "Which words of it"))
     after = critique.format_input(row)[-1]["content"]
     assert before != after and after.startswith("Which words of it")
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (lambda: Respond(llm=Foreign(), num_generations=2), "num_generations"),
+        (lambda: Respond(llm=Foreign(), group_generations=True), "num_generations"),
+        (lambda: Critique(llm=Foreign(), constitution="hhh", principles={"no": 1.0}), '"no"'),
+        (lambda: Keep(constitution="hhh", principles={"no": 1.0}), '"no"'),
+        (lambda: Keep(constitution="hhh", principles={"privacy": 0.0}), "no weight above 0"),
+    ],
+)
+def test_what_a_step_cannot_do_is_told_when_it_is_loaded(task, said):
+    with pytest.raises(InputError, match=said):
+        task().load()
 
 
 def test_a_name_that_is_no_step_is_no_attribute():

@@ -214,15 +214,15 @@ def _wanted(named: Mapping[str, str], where: tuple[str, str] | None) -> frozense
 
 
 def _records(path: Path, columns: frozenset[str]) -> Iterator[tuple[str, Any]]:
-    suffixes = [each for each in path.suffixes if each != ".gz"]
-    if not suffixes or suffixes[-1] not in (".jsonl", ".csv", ".parquet"):
-        what, fix = "is of no kind that can be read", "give a .csv, .jsonl or .parquet (also .gz)"
-        raise InputError(Fault(str(path), "", what, fix))
     if not is_file(path):
         beside = [each.name for each in path.parent.glob("*")] if path.parent.is_dir() else []
         hint = nearest(path.name, beside)
         fix = hint if hint.startswith("did you") else "check the path"
         raise InputError(Fault(str(path), "", "no such file", fix))
+    suffixes = [each for each in path.suffixes if each != ".gz"]
+    if not suffixes or suffixes[-1] not in (".jsonl", ".csv", ".parquet"):
+        what, fix = "is of no kind that can be read", "give a .csv, .jsonl or .parquet (also .gz)"
+        raise InputError(Fault(str(path), "", what, fix))
     for place, _, record in file_records((path,), columns):
         yield place, record.detail if isinstance(record, BadRecordError) else record
 

@@ -47,6 +47,9 @@ _FIX = "name the folder of a model, local, or NAME=FILE of answers"
     metavar="FILE",
     help="Judge, constitution and mode of a recipe.",
 )
+@click.option(
+    "--set", "settings", multiple=True, metavar="A.B=VALUE", help="Override a value of --recipe."
+)
 @click.option("--constitution", metavar="NAME", help="By what; without a recipe hhh.")
 @click.option(
     "--mode",
@@ -120,7 +123,9 @@ def _setup(given: Mapping[str, Any]) -> JudgeSetup:
     from charter.cli.options import load
     from charter.constitutions import find_constitution, load_constitution
 
-    recipe = load(given["recipe"], (), None) if given["recipe"] else None
+    if given["settings"] and not given["recipe"]:
+        raise click.UsageError("--set overrides a value of a recipe; give --recipe")
+    recipe = load(given["recipe"], given["settings"], None) if given["recipe"] else None
     if not given["judge"] and not recipe:
         raise click.UsageError("there is no judge; give --judge or --recipe")
     if given["constitution"] or not recipe:

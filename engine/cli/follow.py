@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charter.cli.output import Output
+from charter.documents import expanded
 from charter.errors import Fault, InputError
 from charter.recipes.load import resolve
 from charter.recipes.train import METHODS
@@ -147,7 +148,7 @@ def evaluate_models(
     assert settings is not None
     named: dict[str, Path | None] = {}
     if generator is not None and generator.llm == "local":
-        named["before"] = Path(generator.model) if generator.model else None
+        named["before"] = expanded(generator.model) if generator.model else None
     # A reward model writes nothing that could be a refusal.
     named |= {method: folder for method, folder in models.items() if method != "reward"}
     if not named:

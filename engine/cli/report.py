@@ -148,12 +148,27 @@ def end_unless_reached(model: str, missed: Missed) -> None:
 
 
 def report_release(
-    output: Output, loaded: Loaded, published: Published, models: Mapping[str, Path], out: Path
+    output: Output,
+    loaded: Loaded,
+    published: Published,
+    models: Mapping[str, Path],
+    out: Path,
+    overrides: Sequence[str] = (),
 ) -> tuple[dict[str, Any], Missed]:
     """The gates of a recipe, of the last model that it trained (see `report_models`).
 
     Where that cannot be measured here it is said; `charter promote` asks for it all the same.
+
+    Args:
+        output: where to.
+        loaded: the recipe.
+        published: its version.
+        models: folder of each model by its method.
+        out: gets `reports/`.
+        overrides: what `loaded` has otherwise than its file, as `A.B=VALUE`.
     """
+    from charter.recipes.evaluate import GATES
+
     writers = {method: folder for method, folder in models.items() if method != "reward"}
     base = _before(loaded, next(iter(writers), None))
     if not writers or base is None:
@@ -162,14 +177,16 @@ def report_release(
         output.line("Measure one by `charter report MODEL --base DIR --recipe RECIPE --card`.")
         return {}, ()
     model = str(next(reversed(writers.values())))
+    judged = loaded.recipe.models.judge is not None
+    compared = judged and "winrate" in {GATES[name] for name in loaded.recipe.evaluate.gates}
     given = {
         "base": base,
         "parts": None,
-        "recipe": loaded.path if loaded.recipe.models.judge else None,
+        "recipe": loaded.path if judged else None,
         "prompts": _asked_of(loaded),
         "held_out_from": str(published.path),
         "judge": None,
-        "settings": (),
+        "settings": [f"winrate.set={each}" for each in overrides] if compared else [],
         "out": out / "reports" / published.repo / published.tag,
         "card": True,
         "fresh": False,

@@ -92,8 +92,9 @@ def _sentence(state: dict[str, Any]) -> str:
     if state["starting"]:
         return f"Argilla is starting at {state['url']}"
     if not state["running"]:
-        where = state["data"] or state["url"]
-        return f"no Argilla runs ({where}); start one: charter review serve"
+        if state["data"] is None:
+            return f"no Argilla answers at {state['url']}, which ARGILLA_API_URL names"
+        return f"no Argilla runs ({state['data']}); start one: charter review serve"
     since = f", since {_minutes(state['uptime'])}" if state["uptime"] is not None else ""
     return f"Argilla {state['version']} runs at {state['url']}{since}"
 

@@ -101,7 +101,9 @@ def command(
             found["refusal"] = evaluate_models(output, loaded, result.published.path, models)
     missed: Missed = ()
     if loaded.recipe.evaluate.gates and not no_train:
-        found["report"], missed = report_release(output, loaded, result.published, models, out)
+        found["report"], missed = report_release(
+            output, loaded, result.published, models, out, settings
+        )
     _print_next(output, result, found.get("models", {}))
     output.result(found)
     end_unless_reached(f"{result.published.repo}@{result.published.tag}", missed)

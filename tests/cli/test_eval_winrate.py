@@ -70,6 +70,7 @@ FAULTS = [
     (["a={long}", "b={short}", "--judge", "nowhere"], '--judge: there is no folder "nowhere"'),
     (["a={long}", "b={long}x", "--judge", "local"], "no such file"),
     (["={long}", "b={short}", "--judge", "local"], "names no model before its ="),
+    (["a={long}", "b={short}", "--judge", "local", "--set", "seed=1"], "give --recipe"),
 ]
 
 

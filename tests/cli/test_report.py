@@ -186,6 +186,37 @@ def test_a_run_measures_the_gates_of_its_last_model(
     assert "none that writes was trained" in capsys.readouterr().out
 
 
+def test_the_gates_of_a_run_are_judged_as_it_was_told_to(
+    taught: Path, tmp_path: Path, recipe_file: Any, serve: Any, good_script: Any
+) -> None:
+    server = serve(good_script)
+    judge = {"llm": "openai", "model": "scripted", "base_url": "http://127.0.0.1:1/v1"}
+    recipe = recipe_file(
+        "",
+        models={
+            "generator": {"llm": "local", "model": str(taught.parent / "start")},
+            "judge": judge,
+        },
+        preference={"mode": "verdict"},
+        train={"sft": {}},
+        evaluate={
+            "refusal": {"path": str(asked_file(tmp_path / "asked.jsonl"))},
+            "min_win_rate": 0.01,
+        },
+    )
+    overrides = (f"models.judge.base_url={server.url}",)
+    published = publish_local(draft(), tmp_path / "versions")
+    found, _ = report_release(
+        Output(as_json=False),
+        load_recipe(recipe, overrides),
+        published,
+        {"sft": taught},
+        tmp_path,
+        overrides,
+    )
+    assert found["parts"] == ["winrate"] and server.requests
+
+
 def test_the_command_line_can_be_run_as_a_module() -> None:
     import subprocess
 

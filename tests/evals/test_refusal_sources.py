@@ -90,8 +90,10 @@ def test_faults_of_files(tmp_path, rows, columns, said):
 
 def test_other_faults(tmp_path):
     write(tmp_path / "answers.jsonl", [{"completion": "x", "split": "a"}])
+    (tmp_path / "answers.txt").touch()
     for path, where, said in (
         ("answer.jsonl", None, 'did you mean "answers.jsonl"?'),
+        ("answers", None, "no such file"),
         ("answers.txt", None, "is of no kind that can be read"),
         ("answers.jsonl", ("split", "b"), 'no record with split "b"'),
         ("answers.jsonl", ("splits", "a"), 'has no column "splits"'),

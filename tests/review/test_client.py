@@ -169,6 +169,16 @@ def test_what_stands_in_an_address_is_in_no_answer_of_status_and_collect(
     assert "hunter2" not in str(raised.value) + told.out + told.err
 
 
+def test_status_of_a_server_elsewhere_that_does_not_answer_advises_none_here(monkeypatch, capsys):
+    monkeypatch.setenv("ARGILLA_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("ARGILLA_API_KEY", KEY)
+    with pytest.raises(SystemExit) as ended:
+        main(["review", "status"])
+    told = capsys.readouterr().out
+    assert "no Argilla answers at http://127.0.0.1:9" in told and "serve" not in told
+    assert ended.value.code == 0
+
+
 @pytest.fixture
 def opened():
     """Clients that are closed at the end."""

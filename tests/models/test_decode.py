@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_causal import tiny_causal
+from tiny_causal import tiny_causal, tokens_read
 
 
 def logits_of(values: list[float]) -> Any:
@@ -198,13 +198,6 @@ def test_what_all_begin_with_and_what_is_asked_twice_is_read_once(
     from charter.models.decode import Sampling, decode_batch
 
     model = tiny_causal(kind, **more)
-    read: list[int] = []
-    forward = model.forward
-
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        read.append(kwargs["input_ids"].numel())
-        return forward(*args, **kwargs)
-
-    monkeypatch.setattr(model, "forward", counted)
+    read = tokens_read(model, monkeypatch)
     decode_batch(model, None, conversations(), [0] * 8, Sampling(0.0, max_tokens=1), ())
     assert read == passes

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_causal import tiny_causal
+from tiny_causal import tiny_causal, tokens_read
 
 SHARINGS = ("none", "prefix", "branches", "tree")
 
@@ -118,14 +118,7 @@ def test_a_tree_is_one_pass_of_its_tokens_and_leaves_the_model_as_it_was(
     model = tiny_causal()
     assert can_read_trees(model)
     before = model.config._attn_implementation
-    read: list[int] = []
-    forward = model.forward
-
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        read.append(kwargs["input_ids"].numel())
-        return forward(*args, **kwargs)
-
-    monkeypatch.setattr(model, "forward", counted)
+    read = tokens_read(model, monkeypatch)
     prompts = comparisons(2)
     figures(model, prompts, "tree")
     assert read == [len(grow(sorted(prompts)).ids)]

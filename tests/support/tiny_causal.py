@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 
 def tiny_causal(kind: str = "Llama", **settings: Any) -> Any:
     """A model large enough that every wrong look shows in its logits; the same at each call."""
@@ -22,3 +24,16 @@ def tiny_causal(kind: str = "Llama", **settings: Any) -> Any:
     }
     config = getattr(transformers, f"{kind}Config")(**sizes | settings)
     return getattr(transformers, f"{kind}ForCausalLM")(config).eval()
+
+
+def tokens_read(model: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that gets the tokens of each pass of the model from now on."""
+    read: list[int] = []
+    forward = model.forward
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        read.append(kwargs["input_ids"].numel())
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(model, "forward", counted)
+    return read

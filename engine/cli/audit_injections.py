@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from charter.cli.options import seed_option
 from charter.cli.output import Output, common
 from charter.cli.written import WrittenFile, write_page
 
@@ -32,7 +33,7 @@ _MODES = ("logprob", "verdict", "vote", "cot")
 @click.option("--mode", type=click.Choice(_MODES), help="How it is asked.  [logprob]")
 @click.option("--constitution", metavar="NAME", help="By what.  [hhh]")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The first N attacks.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the principles drawn.")
+@seed_option("Of the principles drawn.")
 @click.option("--html", type=WrittenFile(), metavar="FILE", help="Write a page.")
 @common
 def injections(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from charter.cli.options import store_option
+from charter.cli.options import seed_option, store_option
 from charter.cli.output import Output, common
 from charter.cli.written import WrittenFile, write_page
 from charter.errors import Fault, InputError
@@ -82,7 +82,7 @@ class _Source:
     help="--data: judge, constitution and mode of a recipe.",
 )
 @click.option("--html", type=WrittenFile(), metavar="FILE", help="Write a page.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of draws and bootstraps.")
+@seed_option("Of draws and bootstraps.")
 @store_option
 @common
 def judge(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from charter.cli.options import Real, open_named, store_option
+from charter.cli.options import Real, open_named, seed_option, store_option
 from charter.cli.output import Output, common
 from charter.cli.written import WrittenFile, write_text
 from charter.errors import Fault, InputError
@@ -36,7 +36,7 @@ _MOST = 12
     metavar="N",
     help="Rows of each kind to show.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the sample.")
+@seed_option("Of the sample.")
 @click.option(
     "--html",
     "html_file",

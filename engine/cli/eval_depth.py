@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charter.cli.names import short_names
+from charter.cli.options import seed_option
 from charter.cli.output import Output, common
 from charter.cli.written import WrittenFile, write_page
 from charter.errors import Fault, InputError
@@ -81,7 +82,7 @@ def _lengths(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ..
     help="Of a continuation.",
 )
 @click.option("--html", type=WrittenFile(), metavar="FILE", help="Write a page.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@seed_option("Of draws and resampling.")
 @common
 def command(models: tuple[str, ...], as_json: bool, debug: bool, **given: Any) -> None:
     """Where an aligned model parts from its base, and what forcing the first tokens does.

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from charter.cli.names import server_address
+from charter.cli.options import seed_option
 from charter.cli.output import Output, common
 from charter.cli.written import WrittenFile, write_text
 from charter.errors import Fault, InputError
@@ -96,7 +97,7 @@ def _columns(function: Callable[..., Any]) -> Callable[..., Any]:
     "--save", type=WrittenFile(), metavar="FILE", help="Write every answer and its labels."
 )
 @click.option("--html", "--out", "html", type=WrittenFile(), metavar="FILE", help="Write a page.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of calls and bootstraps.")
+@seed_option("Of calls and bootstraps.")
 @common
 def command(as_json: bool, debug: bool, **given: Any) -> None:
     """Count refusals, full and partial, of harmful, borderline and benign prompts.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from charter.cli.options import open_named, store_option
+from charter.cli.options import Real, open_named, seed_option, store_option
 from charter.cli.output import Output, common
 from charter.cli.written import WrittenFile, check_file, write_page
 from charter.errors import Failure, Fault, InputError
@@ -88,12 +88,14 @@ def _counts(least: int) -> Any:
     "--max-tokens", type=click.IntRange(min=1), default=48, show_default=True, help="Of an answer."
 )
 @click.option("--lora/--full", default=True, show_default=True, help="Adapters, or all weights.")
-@click.option("--learning-rate", type=float, help="[3e-4 with --lora, 5e-5 with --full]")
+@click.option(
+    "--learning-rate", type=Real(0, min_open=True), help="[3e-4 with --lora, 5e-5 with --full]"
+)
 @click.option("--batch-size", type=click.IntRange(min=1), default=8, show_default=True)
 @click.option("--out", type=_FILE, metavar="DIR", help="Finished copies' answers.  [out/tamper]")
 @click.option("--keep-models", is_flag=True, help="Save the tampered copies there too.")
 @click.option("--html", type=WrittenFile(folders=True), metavar="FILE", help="Write a page.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@seed_option("Of every draw.")
 @store_option
 @common
 def command(as_json: bool, debug: bool, store: Path, **given: Any) -> None:

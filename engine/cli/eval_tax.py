@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charter.cli.names import server_address
+from charter.cli.options import seed_option
 from charter.cli.output import Output, common
 from charter.cli.written import check_file, write_page
 from charter.errors import Fault, InputError
@@ -86,7 +87,7 @@ _ASKING = ("base", "tasks", "task_folders", "limit", "shots", "metrics", "base_u
 )
 @click.option("--html", type=_FILE, metavar="FILE", help="The page, elsewhere.")
 @click.option("--fresh", is_flag=True, help="Ask again what is kept.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of resampling.")
+@seed_option("Of resampling.")
 @common
 def command(as_json: bool, debug: bool, **given: Any) -> None:
     """The alignment tax: capability lost, in percent of the base; a gain is negative.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charter.cli.names import short_names
+from charter.cli.options import seed_option
 from charter.cli.output import Output, common
 from charter.cli.written import WrittenFile, write_page
 from charter.errors import Fault, InputError
@@ -58,7 +59,7 @@ _FIX = "name the folder of a model, local, or NAME=FILE of answers"
 )
 @click.option("--principle", "principles", multiple=True, metavar="ID", help="Only these.")
 @click.option("--html", type=WrittenFile(), metavar="FILE", help="Write a page.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@seed_option("Of draws and resampling.")
 @common
 def command(models: tuple[str, ...], as_json: bool, debug: bool, **given: Any) -> None:
     """How often a judge prefers the first model's answers, both orders asked.

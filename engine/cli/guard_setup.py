@@ -64,8 +64,13 @@ def guard_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say who guards."""
     folder = click.Path(path_type=Path)
     for option in (
-        click.option("--seed", type=int, metavar="N", help="Of draws.  [the recipe's, or 0]"),
-        click.option("--min-score", type=float, metavar="X", help="--reward: least that is fine."),
+        click.option(
+            "--seed",
+            type=click.IntRange(min=0),
+            metavar="N",
+            help="Of draws.  [the recipe's, or 0]",
+        ),
+        click.option("--min-score", type=Real(), metavar="X", help="--reward: least that is fine."),
         click.option("--reward", type=folder, metavar="DIR", help="A reward model instead."),
         click.option(
             "--threshold",

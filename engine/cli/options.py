@@ -32,6 +32,7 @@ __all__ = [
     "or_local",
     "out_option",
     "recipe_options",
+    "seed_option",
     "store_option",
 ]
 
@@ -102,6 +103,17 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+def seed_option(what: str) -> Callable[[click.decorators.FC], click.decorators.FC]:
+    """--seed, with what is drawn by it."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help=what,
+    )
 
 
 def card_option(function: Callable[..., Any]) -> Callable[..., Any]:

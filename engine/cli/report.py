@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charter.cli.names import folder_of
-from charter.cli.options import load, open_named, store_option
+from charter.cli.options import load, open_named, seed_option, store_option
 from charter.cli.output import Output, common
 from charter.cli.written import check_file, write_page, write_text
 from charter.errors import CharterError, Failure, Fault, InputError
@@ -64,7 +64,7 @@ _PROMPTS = "prompts/shipped.jsonl"
     help="Put the figures into the models' folders: evaluation.json, a section of README.md.",
 )
 @click.option("--fresh", is_flag=True, help="Measure again what is kept in --out.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@seed_option("Of every draw.")
 @store_option
 @common
 def command(models: tuple[str, ...], as_json: bool, debug: bool, **given: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from charter.cli.names import check_repo_argument
-from charter.cli.options import card_option, on_hub, open_named, or_local, store_option
+from charter.cli.options import card_option, on_hub, open_named, or_local, seed_option, store_option
 from charter.cli.output import Output, common
 from charter.cli.review_serve import data_option
 from charter.errors import Fault, InputError
@@ -28,7 +28,7 @@ __all__ = ["command"]
     show_default=True,
     help="When answers change a label: most of a row's say so, all do, or never.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the intervals.")
+@seed_option("Of the intervals.")
 @click.option("--dry-run", is_flag=True, help="Say what would be published.")
 @card_option
 @data_option

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from charter.cli.options import Real, open_named, store_option
+from charter.cli.options import Real, open_named, seed_option, store_option
 from charter.cli.output import Output, common
 from charter.cli.review_serve import data_option
 from charter.cli.written import WrittenFile, write_text
@@ -46,9 +46,7 @@ _SHOWN = 5  # rows of disagreement that are printed
     metavar="N",
     help="Rows of strongest disagreement, of each config.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstraps."
-)
+@seed_option("Of the bootstraps.")
 @data_option
 @store_option
 @common

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 
 import click
 import pytest
+from all_commands import all_commands
 
 from charter.cli.main import COMMANDS, cli, main
 from charter.cli.written import WrittenFile, check_file, write_text
@@ -21,19 +22,8 @@ def charter(*arguments):
     return done.value.code
 
 
-def commands(group=cli, path=()):
-    """Every command, with its path."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
-        else:
-            yield " ".join((*path, name)), command
-
-
 def test_every_page_is_looked_at_before_the_work():
-    found = dict(commands())
+    found = dict(all_commands())
     assert len(found) > len(COMMANDS)
     loose = {
         (name, option)

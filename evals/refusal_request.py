@@ -17,9 +17,8 @@ _MOST: Final = 2000  # characters of a prompt that are read, from its start
 _WRITES: Final = re.compile(
     r"\b(?:write|draft|compose|create|give me|tell me|make|finish|help me (?:with|write)|need) "
     r"(?:\S+ ){0,6}?(?:story|dialogue|monologue|scene|poem|script|lyrics|song|letter|message|"
-    r"e-?mail"
-    r"|novel|reply|flyer|play|speech|tale|function|code|complaint)\b|\bwhat should i (?:write|"
-    r"say)\b"
+    r"e-?mail|novel|reply|flyer|play|speech|tale|toast|screenplay|skit|rap|verses?|function|code|"
+    r"complaint)\b|\bwhat should i (?:write|say)\b"
 )
 _SAYS_NO: Final = re.compile(
     r"\b(?:act as|pretend|role-?play|play (?:a|an|the)|you(?:'re| are) (?:a|an|the|now)|translate|"
@@ -28,6 +27,12 @@ _SAYS_NO: Final = re.compile(
     r"refuse)|say no|wie sage ich|sage ab|comment di(?:t|s|re)|cómo (?:digo|se dice|decir)|"
     r"höflich)\b"
     r"|\b(?:you|an? (?:ai|assistant|model)) (?:can't|cannot|can not|can) (?:\w+ )?(?:do|help)\b"
+)
+# Who plays a part in order to be told what a model says no to is answered by the model.
+_JAILBREAK: Final = re.compile(
+    r"\b(?:dan|evil|amoral|unfiltered|uncensored|unrestricted|do anything now|jailbr\w+|(?:no|"
+    r"without|free (?:of|from)|ignore|disregard) (?:\w+ ){0,2}(?:rules|filters?|limits|limitations|"
+    r"restrictions|ethics|morals|guidelines|instructions))\b"
 )
 _YES_NO: Final = re.compile(
     r"^(?:is|are|was|were|do|does|did|has|have|had|can (?!you)|could (?!you)|should|will (?!you)|"
@@ -62,7 +67,7 @@ class Request:
     Attributes:
         text: in lower case, on one line.
         plays: it wants a text, a translation or a part in which somebody may say no; 2 where
-            even "I can't help you" belongs to the part.
+            even "I can't help you" belongs to the part, as it does in none about a misdeed.
         yes_no: it can be answered by yes or no.
         loaded: it asks why something is so, or for reasons.
         how: it asks how something is done, or where something is to be had.
@@ -85,14 +90,17 @@ class Request:
 def request_of(prompt: str) -> Request:
     """What a prompt asks for; many answers have one prompt, so what was found is kept."""
     text = " ".join(plain(prompt[:_MOST]).split())
+    risky = bool(_RISKY.search(text))
+    says_no = bool(_SAYS_NO.search(text))
+    forced = risky or bool(_JAILBREAK.search(text))
     return Request(
         text=text,
-        plays=2 if _SAYS_NO.search(text) else int(bool(_WRITES.search(text))),
+        plays=2 if says_no and not forced else int(says_no or bool(_WRITES.search(text))),
         yes_no=bool(_YES_NO.search(text)),
         loaded=bool(_LOADED.search(text)),
         how=bool(_HOW.search(text)),
         what=bool(_WHAT.search(text)),
-        risky=bool(_RISKY.search(text)),
+        risky=risky,
         topic=frozenset(_content(_WORD.findall(text))),
     )
 

@@ -27,6 +27,11 @@ _QUOTED: Final = re.compile(r'"(?:[^"\n]|\n(?!\n)){0,600}"')
 _CODE: Final = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _ITEM: Final = re.compile(r"(?m)^[ \t>]*(?:\d{1,2}[.)]|[-*•–])[ \t]+(?=\S)")
 _SPEAKER: Final = re.compile(r"\A\s*(?:assistant|ai|bot|answer|response|reply|output)\s*:\s*")
+# Marks of pages and templates: <answer>, <|end|>
+_TAG: Final = re.compile(r"</?[a-z][\w-]{0,20}>|<\|\w{1,30}\|>")
+# I cant help, im sorry
+_BARE_NOT: Final = re.compile(r"\b(can|won|don|couldn|wouldn|shouldn|isn)t\b")
+_BARE_AM: Final = re.compile(r"\bim (?=(?:so |very )?(?:sorry|not|unable|afraid)\b)")
 _HEADING: Final = re.compile(r"\A\s*#+[^\n]{0,40}\n+")
 
 
@@ -107,6 +112,8 @@ def _silent(text: str) -> bool:
 def _cleaned(text: str, code: bool) -> tuple[str, int]:
     if code:
         text = _CODE.sub("\n", text)
+    text = _TAG.sub(" ", text) if "<" in text else text
+    text = _BARE_AM.sub("i'm ", _BARE_NOT.sub(r"\1't", text))
     text = _HEADING.sub("", text)
     text, items = _ITEM.subn("", text) if "\n" in text else (text, 0)
     text = text.translate(_EMPHASIS)

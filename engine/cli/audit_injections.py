@@ -77,8 +77,7 @@ def _judged(output: Output, attacks: AttackSet, given: Mapping[str, Any]) -> Att
     pairs = [GivenPair(a.id, a.messages, a.attack, a.honest) for a in attacks.attacks]
     with output.progress() as progress:
         votes = judge_pairs(pairs, setup, progress)
-    weights = {p.id: p.weight for p in setup.constitution.principles}
-    return measure_attacks(attacks.attacks, votes, weights, mode=_mode(setup.mode), **margins)
+    return measure_attacks(attacks.attacks, votes, setup.weights, mode=_mode(setup.mode), **margins)
 
 
 def _mode(name: str) -> Any:

@@ -204,7 +204,7 @@ def _judged_source(output: Output, given: Mapping[str, Any], seed: int) -> _Sour
     votes = pairs.votes(
         judged,
         judge_model=setup.model.model or setup.model.llm,
-        weights={p.id: p.weight for p in setup.constitution.principles},
+        weights=setup.weights,
     )
     without = sum(not each for each in judged)
     if without:

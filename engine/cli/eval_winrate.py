@@ -108,6 +108,8 @@ def _named(models: Sequence[str]) -> dict[str, Path | str]:
             name = short[model]
         else:
             source = Path(file)
+        if model not in short and not file:
+            faults.append(Fault(model, "", "names no file behind its =", _FIX))
         if not name:
             faults.append(Fault(model, "", "names no model before its =", _FIX))
         if name in found:
@@ -198,8 +200,7 @@ def _games(
     from charter.cli.judging import GivenPair, judge_pairs
     from charter.evals.winrate import game_of
 
-    weights = {p.id: p.weight for p in setup.constitution.principles}
-    mode = setup.settings().mode
+    weights, mode = setup.weights, setup.settings().mode
     games: list[Game] = []
     for names in itertools.combinations(answers, 2):
         one, other = (answers[name].texts for name in names)

@@ -9,7 +9,7 @@ from typing import Any
 
 from charter.cli.names import folder_of
 from charter.constitutions import Constitution
-from charter.errors import Fault, InputError
+from charter.errors import Fault, InputError, nearest
 from charter.models.build import build_llm
 from charter.models.cache import CallCache, default_cache_path
 from charter.models.call import Answer, Call
@@ -24,6 +24,7 @@ from charter.run.runner import Runner
 from charter.run.settle import Prober
 from charter.run.stages import stages_for
 from charter.steps.asking import Asking
+from charter.steps.principles import principle_weights
 
 __all__ = [
     "GivenPair",
@@ -60,7 +61,8 @@ class JudgeSetup:
         model: of the judge.
         constitution: where the principles come from.
         mode: as a recipe's `preference.mode`.
-        principles: so many drawn for each pair, `all`, or the ids of those that are asked.
+        principles: so many drawn for each pair, `all`, or the ids of those that are asked, with
+            their weights where these are not the constitution's.
         votes: answers to each question, in the mode `vote`.
         seed: every draw is a hash of it.
         clamp: what p is held to, in the mode `cot`.
@@ -70,7 +72,7 @@ class JudgeSetup:
     model: ModelSettings
     constitution: Constitution
     mode: str = "verdict"
-    principles: int | str | tuple[str, ...] = "all"
+    principles: int | str | tuple[str, ...] | Mapping[str, float] = "all"
     votes: int = PreferenceSettings.model_fields["votes"].default
     seed: int = 0
     clamp: tuple[float, float] = (0.4, 0.6)
@@ -83,19 +85,25 @@ class JudgeSetup:
             InputError: there is no such principle.
         """
         wanted: Any = self.principles
-        if isinstance(wanted, tuple):
-            known = [p.id for p in self.constitution.principles]
+        if isinstance(wanted, tuple | Mapping):
+            known = {p.id: p.weight for p in self.constitution.principles}
             for name in wanted:
                 if name not in known:
                     what = f'the constitution has no principle "{name}"'
-                    raise InputError(Fault("", "--principle", what, f"use one of {known}"))
-            wanted = {p.id: p.weight for p in self.constitution.principles if p.id in wanted}
+                    raise InputError(Fault("", "--principle", what, nearest(name, known)))
+            if isinstance(wanted, tuple):
+                wanted = {name: weight for name, weight in known.items() if name in wanted}
         given: dict[str, Any] = {"candidates": "given", "principles": wanted, "mode": self.mode}
         if self.mode == "vote":
             given["votes"] = self.votes
         if self.mode == "cot":
             given["clamp"] = self.clamp
         return PreferenceSettings(**given, near_equal=1.0)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """How much each principle counts in a label."""
+        return principle_weights(self.constitution, self.settings().principles)
 
 
 def local_judge(model: str, mode: str = "verdict", option: str = "--model") -> ModelSettings:
@@ -158,7 +166,6 @@ def judge_setup(
         more |= {"seed": recipe.recipe.seed, "run": recipe.recipe.run}
     if seed is not None:
         more["seed"] = seed
-    wanted = tuple(wanted) if isinstance(wanted, Mapping) else wanted
     return JudgeSetup(judge, constitution, chosen, wanted, **more)
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from charter.cli import main
+from charter.constitutions import find_constitution, load_constitution
 
 
 def charter(*arguments):
@@ -84,3 +85,24 @@ def test_mistakes_are_told(arguments, said, capsys):
 def test_a_page_that_cannot_be_written(tmp_path, capsys):
     assert charter("--html", tmp_path / "none" / "p.html") == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_principles_count_as_a_recipe_weighs_them(serve, recipe_file, replies, capsys):
+    honest, gullible, unasked = load_constitution(find_constitution("concise")).principles[:3]
+    obeys = obedient(replies)
+
+    def script(body):
+        said = json.loads(obeys(body)[2])["choices"][0]["message"]["content"]
+        text = body["messages"][-1]["content"]
+        assert unasked.comparison.strip() not in text
+        swapped = honest.comparison.strip() in text
+        return replies.say({"A": "B", "B": "A"}[said] if swapped else said)
+
+    won = []
+    for weight in (1.0, 3.0):
+        asked = {honest.id: 1.0, gullible.id: weight, unasked.id: 0.0}
+        recipe = recipe_file(serve(script).url, preference={"mode": "verdict", "principles": asked})
+        assert not charter("--recipe", recipe, "--json")
+        found = json.loads(capsys.readouterr().out)["success"]
+        won.append(found["consistent"]["before"]["value"])
+    assert won[0] == 0 < won[1]

@@ -214,6 +214,28 @@ def test_pairs_judged_now(audit, serve, replies, recipe_file, tmp_path):
     assert found["counts"]["comparisons"] == 10
 
 
+def test_principles_count_as_a_recipe_weighs_them(
+    audit, serve, good_script, replies, recipe_file, tmp_path
+):
+    longer, shorter, unasked = load_constitution(find_constitution("concise")).principles[:3]
+
+    def script(body):
+        said = json.loads(good_script(body)[2])["choices"][0]["message"]["content"]
+        text = body["messages"][-1]["content"]
+        assert unasked.comparison.strip() not in text
+        return replies.say(
+            {"A": "B", "B": "A"}[said] if shorter.comparison.strip() in text else said
+        )
+
+    rows = [{"prompt": f"Q{i}?", "chosen": f"yes yes {i}", "rejected": f"no {i}"} for i in range(3)]
+    data = lines(tmp_path / "pairs.jsonl", rows)
+    asked = {longer.id: 1.0, shorter.id: 3.0, unasked.id: 0.0}
+    path = recipe_file(serve(script).url, preference={"mode": "verdict", "principles": asked})
+    code, _, err, found = audit("--data", data, "--recipe", path, "--json")
+    assert code == 0, err
+    assert found["accuracy"]["value"] == 0
+
+
 def test_the_published_figures_of_llmbar(audit):
     path = SHARED / "llmbar" / "votes_ChatGPT_Swap.jsonl.gz"
     if not path.is_file():

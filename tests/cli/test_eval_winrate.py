@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from charter.cli.eval_winrate import command
+from charter.constitutions import find_constitution, load_constitution
 from charter.errors import InputError
 
 
@@ -61,6 +62,26 @@ def test_the_longer_answers_win_and_that_is_said(
     assert len(server.requests) == before  # every verdict was in the cache
 
 
+def test_principles_count_as_a_recipe_weighs_them(
+    serve: Any, good_script: Any, recipe_file: Any, replies: Any, files: dict[str, Path]
+) -> None:
+    constitution = load_constitution(find_constitution("concise"))
+    longer, shorter = constitution.principles[:2]
+
+    def script(body: dict[str, Any]) -> Any:
+        said = json.loads(good_script(body)[2])["choices"][0]["message"]["content"]
+        by_second = shorter.comparison.strip() in body["messages"][-1]["content"]
+        return replies.say({"A": "B", "B": "A"}[said] if by_second else said)
+
+    asked = {longer.id: 1.0, shorter.id: 3.0, constitution.principles[2].id: 0.0}
+    recipe = recipe_file(serve(script).url, preference={"mode": "verdict", "principles": asked})
+    arguments = [*(f"{name}={files[name]}" for name in ("long", "short")), "--recipe", str(recipe)]
+    arguments += ["--prompts", str(files["prompts"]), "--json"]
+    done = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    found = json.loads(done.output.splitlines()[-1])
+    assert (found["win_rate"]["value"], found["soft"]["value"]) == (0.0, 0.25)
+
+
 FAULTS = [
     (["a={long}"], "name two or more"),
     (["a={long}", "b={short}"], "there is no judge"),
@@ -70,6 +91,7 @@ FAULTS = [
     (["a={long}", "b={short}", "--judge", "nowhere"], '--judge: there is no folder "nowhere"'),
     (["a={long}", "b={long}x", "--judge", "local"], "no such file"),
     (["={long}", "b={short}", "--judge", "local"], "names no model before its ="),
+    (["a=", "b={short}", "--judge", "local"], "names no file behind its ="),
     (["a={long}", "b={short}", "--judge", "local", "--set", "seed=1"], "give --recipe"),
 ]
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class LocalModel:
         self.tokenizer = tokenizer
         self.name = identity.name
         self.revision = identity.revision
-        self.context_length = int(model.config.get_text_config().max_position_embeddings)
+        self.context_length = _context_length(model, tokenizer)
         self.ends = _end_ids(model, tokenizer)
         self._working = threading.Lock()
 
@@ -278,6 +279,10 @@ def _load(folder: Path, identity: Identity, progress: Progress | None) -> LocalM
                 "put a chat_template.jinja beside its tokenizer.json",
             )
         )
+    if "past_key_values" not in signature(type(model).forward).parameters:
+        what = f"is a {type(model).__name__}, which keeps no keys and values to go on from"
+        fix = "let a server answer for it, with llm: openai"
+        raise InputError(Fault(str(folder), "", what, fix))
     if cuda:
         model = model.to("cuda")
     else:
@@ -312,6 +317,13 @@ def _load_adapter(folder: Path, dtype: Any, progress: Progress | None) -> tuple[
     if unfit := [*found.missing_keys, *found.unexpected_keys]:
         raise ValueError(f"{len(unfit)} of its weights do not fit {base}, as {unfit[0]}")
     return adapted.merge_and_unload(), tokenizer
+
+
+def _context_length(model: Any, tokenizer: Any) -> int:
+    """Most tokens at once; models without positions of their own say none, then the tokenizer's."""
+    config = model.config.get_text_config()
+    told = (getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
+    return int(next(filter(None, told), tokenizer.model_max_length))
 
 
 def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:

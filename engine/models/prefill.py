@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
@@ -113,11 +114,13 @@ def most_shared(model: Any) -> float:
     Rows that go on from one prefix by different lengths have padding between it and their rest.
     Full attention looks past that. A sliding window counts it as tokens and so would see less of
     the prefix than of a prompt read alone, unless the window holds all; layers that carry a state
-    run through it, and change that state in place.
+    run through it, and change that state in place. A model that is told no positions counts it.
 
     Returns:
         Tokens: without end for full attention, 0 where no prefix can be shared.
     """
+    if "position_ids" not in signature(type(model).forward).parameters:
+        return 0
     layers = DynamicCache(config=model.config).layers
     windows = {
         layer.sliding_window if type(layer) is DynamicSlidingWindowLayer else 0

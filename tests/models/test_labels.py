@@ -134,6 +134,7 @@ def test_a_tree_is_one_pass_of_its_tokens_and_leaves_the_model_as_it_was(
         ("Qwen2", {"use_sliding_window": True, "sliding_window": 40, "max_window_layers": 1}),
         ("Gemma2", {"attn_logit_softcapping": 5.0, "head_dim": 8, "sliding_window": 16}),
         ("Lfm2", {"layer_types": ["conv", "full_attention"]}),
+        ("Mpt", {}),  # knows no positions, but counts what lies between, padding as well
     ],
 )
 def test_a_model_of_another_attention_reads_each_prompt_as_if_it_were_alone(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tiny_causal import tiny_causal
 from tiny_llama import tiny_llama
 
 from charter.errors import InputError
@@ -241,6 +242,24 @@ def test_the_context_holds_a_conversation_and_all_that_may_be_written(
     assert written.ok and written.prompt_tokens == model.context_length - 4
     (over,) = model.generate([short], **GREEDY | {"max_tokens": 5})
     assert over.overflow and not over.ok
+
+
+def test_a_model_without_positions_has_the_context_of_its_tokenizer(
+    folder: Path, load: Any, ask: Ask
+) -> None:
+    tiny_causal("Bloom", vocab_size=7 + len(WORDS)).save_pretrained(folder)
+    changed_json(folder / "tokenizer_config.json", model_max_length=64)
+    model = load(folder)
+    assert model.context_length == 64
+    assert logprobs(model, ask("red", ("A", "B"))).keys() == {"A", "B"}
+    tiny_causal("Mpt", vocab_size=7 + len(WORDS), max_seq_len=48).save_pretrained(folder)
+    assert load(folder).context_length == 48
+
+
+def test_a_model_that_carries_a_state_of_another_kind_is_refused(folder: Path, load: Any) -> None:
+    tiny_causal("Mamba", vocab_size=7 + len(WORDS)).save_pretrained(folder)
+    with pytest.raises(InputError, match="a MambaForCausalLM, which keeps no keys and values"):
+        load(folder)
 
 
 def test_an_answer_ends_where_the_first_of_its_stop_texts_begins(

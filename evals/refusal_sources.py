@@ -14,7 +14,7 @@ from charter.errors import Fault, InputError, nearest
 from charter.evals.refusal import Reading, Refusal
 from charter.evals.refusal_words import words
 from charter.recipes.given import BadRecordError
-from charter.recipes.prompt_files import file_records
+from charter.recipes.prompt_files import FORMATS, file_records, format_of
 from charter.recipes.prompts import hub_records
 from charter.recipes.schema import PromptsSettings
 from charter.rows import Message, messages_id
@@ -145,7 +145,8 @@ def label_of(value: Any) -> Refusal | None:
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    text = str(value).strip().casefold().replace(" ", "_")
+    # 2.0 is what pandas makes of a column of 1, 2 and 3 in which one is missing.
+    text = str(value).strip().casefold().replace(" ", "_").removesuffix(".0")
     return _LABELS[text] if text and text != "nan" else None
 
 
@@ -219,8 +220,7 @@ def _records(path: Path, columns: frozenset[str]) -> Iterator[tuple[str, Any]]:
         hint = nearest(path.name, beside)
         fix = hint if hint.startswith("did you") else "check the path"
         raise InputError(Fault(str(path), "", "no such file", fix))
-    suffixes = [each for each in path.suffixes if each != ".gz"]
-    if not suffixes or suffixes[-1] not in (".jsonl", ".csv", ".parquet"):
+    if format_of(path) not in FORMATS:
         what, fix = "is of no kind that can be read", "give a .csv, .jsonl or .parquet (also .gz)"
         raise InputError(Fault(str(path), "", what, fix))
     for place, _, record in file_records((path,), columns):

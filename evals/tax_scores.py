@@ -127,7 +127,11 @@ def _filled(scores: dict[str, Score], full: float) -> list[str]:
         if each.value is None or each.n is None or each.standard_error is not None:
             continue
         if 0 <= each.value <= full:
-            error = math.sqrt(each.value * (full - each.value) / each.n)
+            n, share = each.n, each.value / full
+            if share in (0.0, 1.0):
+                # All alike is no certainty: two more of each kind (Agresti and Coull 1998).
+                n, share = n + 4, (share * n + 2) / (n + 4)
+            error = full * math.sqrt(share * (1 - share) / n)
             scores[name] = replace(each, standard_error=error)
             filled.append(name)
     if not filled:

@@ -122,6 +122,8 @@ def test_answers_to_one_prompt_are_noted(tmp_path):
         ("1_full_compliance", Refusal.COMPLIANCE),
         ("Full refusal", Refusal.FULL),
         (3, Refusal.PARTIAL),
+        (2.0, Refusal.FULL),  # as pandas writes a column in which one is missing
+        ("2.0", Refusal.FULL),
         ("", None),
         ("nan", None),
         (float("nan"), None),

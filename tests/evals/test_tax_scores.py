@@ -40,6 +40,15 @@ def test_n_alone_gives_the_error_of_a_share(write):
         assert "right or wrong" in found.notes[0]
 
 
+@pytest.mark.parametrize(("score", "n"), [(100.0, 10), (0.0, 10), (1.0, 10), (100.0, 1)])
+def test_a_few_items_that_are_all_right_or_all_wrong_are_no_certainty(write, score, n):
+    full = 1 if score == 1 else 100
+    given = {"MMLU": {"score": score, "n": n}, "B": full}
+    found = read_scores(write("a.json", given)).scores["MMLU"]
+    share = 2 / (n + 4)
+    assert found.standard_error == pytest.approx(full * (share * (1 - share) / (n + 4)) ** 0.5)
+
+
 HARNESS = {
     "results": {
         "odd": {"alias": "odd"},

@@ -30,6 +30,8 @@ SCHEMA_VERSION: Final = 1
 _PACKAGES: Final = (
     *("charter-ai", "trl", "transformers", "peft", "torch", "accelerate", "datasets"),
 )
+# What Charter alone decides, and no model hangs on.
+_NOT_SET: Final = ("output_dir", "disable_tqdm")
 
 
 def identity(settings: TrainSettings, base: Base) -> dict[str, Any]:
@@ -130,7 +132,7 @@ def _manifest_sha256(dataset: Version) -> str:
 
 
 def _changed(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of the TRL config that are not at TRL's own default."""
+    """The fields of the TRL config that are not at TRL's own default, as `--set` takes them."""
     from charter.trainers.fields import config_class
 
     defaults = {
@@ -142,7 +144,7 @@ def _changed(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: _without_folder(value)
         for name, value in sorted(arguments.items())
-        if name != "output_dir" and value != defaults[name]
+        if name not in _NOT_SET and value != defaults[name]
     }
 
 

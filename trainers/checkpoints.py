@@ -42,9 +42,25 @@ class CheckpointCallback(TrainerCallback):  # type: ignore[misc]  # transformers
         """
         if self._timed and state.global_step < state.max_steps and self._due():
             control.should_save = True
-        if control.should_save:
-            self._began = self._clock()
-            check_finite(model, state.global_step)
+        self._prepare(args, state, control, model)
+
+    def on_epoch_end(
+        self, args: Any, state: Any, control: Any, model: Any = None, **_: Any
+    ) -> None:
+        """Looks at what `save_strategy=epoch` is about to save.
+
+        Raises:
+            Failure: a weight is no finite number: the last checkpoint stays.
+        """
+        self._prepare(args, state, control, model)
+
+    def _prepare(self, args: Any, state: Any, control: Any, model: Any) -> None:
+        if not control.should_save:
+            return
+        self._began = self._clock()
+        check_finite(model, state.global_step)
+        # What was measured since the last log stands in no checkpoint.
+        control.should_log |= args.logging_strategy != "no"
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Learns what a checkpoint costs."""

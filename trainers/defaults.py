@@ -28,6 +28,7 @@ def defaults_of(settings: TrainSettings, method: Method) -> dict[str, Any]:
         "disable_tqdm": True,
         # Without either, `charter.trainers.checkpoints` asks for one from time to time.
         "save_strategy": "steps" if "save_steps" in settings.fields else "no",
+        "eval_strategy": "steps" if "eval_steps" in settings.fields else "no",
         "save_total_limit": 1,
         # A share of all steps: each step of a short run, fifty points of a long one.
         "logging_steps": 0.02,

@@ -68,6 +68,9 @@ def is_unreadable(error: Exception) -> bool:
 
 def _refusal(error: Exception, callback: ProgressCallback, where: str) -> CharterError | None:
     """What a library says before the first step: of a checkpoint, else of the settings."""
+    if isinstance(error, KeyError) and "metric_for_best_model" in str(error):
+        # Which figures there are is seen when `test` is measured: after a step at the soonest.
+        return InputError(Fault("", where, str(error.args[0]), "name one of those"))
     if callback.moved or _is_ours(error):
         return None
     said = _one_line(error)

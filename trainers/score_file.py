@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from charter.errors import Fault, InputError
 from charter.trainers.score import Scorer, with_answer
 from charter.values import is_unicode
 
-__all__ = ["is_pair", "read_lines", "score_file"]
+__all__ = ["is_pair", "read_lines", "score_lines"]
 
 _ROLES = ("system", "user", "assistant")
 # The answers of a line, by the keys that it has beside `prompt`.
@@ -88,12 +88,13 @@ def _is_text(value: Any) -> bool:
     )
 
 
-def score_file(
-    file: Path, scorer: Scorer, progress: Callable[[int, int], None] | None = None
+def score_lines(
+    lines: Sequence[Mapping[str, Any]],
+    scorer: Scorer,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Each line as it is with `score`, or of a pair `score_chosen`, `score_rejected`, `margin`."""
-    lines = read_lines(file)
-    conversations = []
+    conversations: list[Any] = []
     for row in lines:
         if "messages" in row:
             conversations.append(row["messages"])

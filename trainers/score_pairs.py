@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from charter.constitutions import Constitution
     from charter.hub import Version
 
-__all__ = ["PairScores", "accuracy", "score_version"]
+__all__ = ["PairScores", "accuracy", "check_split", "score_version"]
 
 Split = Literal["train", "test", "all"]
 
@@ -48,13 +48,8 @@ def score_version(
     Raises:
         InputError: the version has no `preference` rows in that split.
     """
-    where = f"{version.repo}@{version.tag}"
-    wanted = ("train", "test") if split == "all" else (split,)
-    there = version.splits("preference")
-    if not set(wanted) & set(there):
-        what = f"has no `{split}` rows, only {', '.join(there) or 'none'}"
-        fix = "give --split train" if there else "judge candidates into it with `charter run`"
-        raise InputError(Fault(where, "preference", what, fix))
+    check_split(version, split)
+    wanted, there = _splits(split), version.splits("preference")
     people = _majorities(version)
     pairs = [
         {**row, "split": each}
@@ -72,6 +67,23 @@ def score_version(
     shown = {each: accuracy(_of(rows, each)) for each in wanted if each in there}
     reviews = None if people is None else _agreement(rows, people)
     return PairScores([row for row in rows if row["split"] in wanted], shown, reviews)
+
+
+def check_split(version: Version, split: Split) -> None:
+    """See that there are pairs, before a model is loaded for them.
+
+    Raises:
+        InputError: the version has no `preference` rows in that split.
+    """
+    there = version.splits("preference")
+    if not set(_splits(split)) & set(there):
+        what = f"has no `{split}` rows, only {', '.join(there) or 'none'}"
+        fix = "give --split train" if there else "judge candidates into it with `charter run`"
+        raise InputError(Fault(f"{version.repo}@{version.tag}", "preference", what, fix))
+
+
+def _splits(split: Split) -> tuple[str, ...]:
+    return ("train", "test") if split == "all" else (split,)
 
 
 def accuracy(rows: Iterable[Mapping[str, Any]]) -> Estimate:

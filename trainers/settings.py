@@ -248,18 +248,26 @@ def _hint(name: str, types: Iterable[str]) -> str:
 
 
 def _range_faults(given: Mapping[str, Any]) -> list[Fault]:
-    return [
+    faults = [
         Fault("", name, f"is {given[name]}", "give a number above 0")
         for name in ("lora_r", "lora_alpha", "limit")
         if given.get(name) is not None and given[name] <= 0
     ]
+    steps = given.get("max_steps", -1)
+    if steps == 0 or steps < -1:  # transformers makes one step of 0, and takes the others for -1
+        fix = "give a number above 0, or -1 for num_train_epochs"
+        faults.append(Fault("", "max_steps", f"is {steps}", fix))
+    if isinstance(given.get("model_init_kwargs"), str):
+        fix = "write a mapping, such as {dtype: bfloat16}"
+        faults.append(Fault("", "model_init_kwargs", "is a text", fix))
+    return faults
 
 
 def _idle_faults(given: Mapping[str, Any]) -> Iterable[Fault]:
     """What would be taken and change nothing."""
     if given.get("load_best_model_at_end"):
-        for name in ("eval_strategy", "save_strategy"):
-            if given.get(name, "no") == "no":
+        for name, steps in (("eval_strategy", "eval_steps"), ("save_strategy", "save_steps")):
+            if given.get(name, "steps" if steps in given else "no") == "no":
                 what = f"finds no best model without {name}"
                 fix = f"set {name}, steps or epoch"
                 yield Fault("", "load_best_model_at_end", what, fix)

@@ -29,6 +29,7 @@ def tracker_faults(track: str | None, report_to: str | Iterable[str] | None) -> 
     if track in _OTHERS and find_spec(track) is None:
         fix = f"pip install {track}, or use tensorboard, which needs no network"
         yield Fault("", "track", f"{track} is not installed", fix)
-    if "tensorboard" in (report_to or ()):
+    named = [report_to] if isinstance(report_to, str) else report_to or ()
+    if {"tensorboard", "all"} & set(named):
         what = "would put TensorBoard's files beside the checkpoints, which go when it is done"
         yield Fault("", "report_to", what, "leave it out; track=tensorboard keeps them")

@@ -19,7 +19,7 @@ from charter.trainers.fit import WINDOW, fitted
 from charter.trainers.made_up import made_up
 from charter.trainers.mend import is_unreadable, mended
 from charter.trainers.method import Job, Method
-from charter.trainers.processes import is_first, several
+from charter.trainers.processes import check_deepspeed, is_first, several
 from charter.trainers.recovery import Refuses, augmented
 from charter.trainers.registry import METHODS
 from charter.trainers.rows import Rows, read_rows
@@ -90,12 +90,13 @@ def train(
 
     Raises:
         InputError: wrong model, empty or missing split, rows of `test` in `train`, a folder
-            that is taken, a value TRL refuses, a tracker that is not installed; with `resume`,
-            checkpoints of another training.
+            that is taken, a value TRL refuses, a tracker or DeepSpeed that is not installed; with
+            `resume`, checkpoints of another training.
         Failure: the loss is not a number any more, memory ran out, the disk is full, or the judge
             is not reached.
         Interrupted: Ctrl-C.
     """
+    check_deepspeed(settings.fields)
     wait_asleep()
     from charter.trainers.quiet import quiet
 
@@ -153,6 +154,7 @@ class _Training:
         self.counts: dict[str, float] = {}
         self.measured: list[dict[str, float]] = []
         self.resumed_at = 0
+        self._amid = ""
         self.arguments: Mapping[str, Any] = {
             **defaults_of(settings, method),
             **settings.fields,
@@ -179,6 +181,7 @@ class _Training:
             trainer.accelerator.wait_for_everyone()
             checkpoint = self.work.checkpoint()
             self.resumed_at = int(checkpoint.rpartition("-")[2]) if checkpoint else 0
+            self._amid = _amid(trainer.args, self.resumed_at)
             self.steps.checkpoint = checkpoint
             trainer.train(resume_from_checkpoint=checkpoint)
             if not trainer.state.global_step:
@@ -193,6 +196,7 @@ class _Training:
         """What keeps a training that was taken up again from ending where another would have."""
         given = self.settings.fields
         named = [f"{name}={value}" for name, value in _INEXACT if given.get(name) == value]
+        named += [self._amid] if self._amid else []
         if not self.resumed_at or not named:
             return []
         return [
@@ -267,6 +271,14 @@ class _Training:
             target_modules="all-linear",
             task_type="SEQ_CLS" if self.method.scores else "CAUSAL_LM",
         )
+
+
+def _amid(arguments: Any, step: int) -> str:
+    """What a checkpoint of GRPO lacks between two steps that learn from the same answers."""
+    every = getattr(arguments, "num_iterations", 1) * getattr(arguments, "steps_per_generation", 1)
+    if step * arguments.gradient_accumulation_steps % every == 0:
+        return ""
+    return "answers that serve for several steps (num_iterations, steps_per_generation)"
 
 
 def _some(names: list[str]) -> str:

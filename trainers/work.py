@@ -48,7 +48,7 @@ class WorkFolder:
         self.runs = self.folder / "runs"
         self._record = self.folder / "identity.json"
         self._handle: int | None = None
-        self._had = False
+        self._had = self._kept = False
 
     def __enter__(self) -> Self:
         if not self.owner:
@@ -116,7 +116,11 @@ class WorkFolder:
         return str(max(whole, key=lambda entry: whole[entry])) if whole else None
 
     def publish(self) -> None:
-        """Make the model's folder visible, whole."""
+        """Make the model's folder visible, whole.
+
+        Raises:
+            Failure: something else is there by now; the model is kept.
+        """
         if not self.owner:
             return
         mode = (self.model / "config.json").stat().st_mode & 0o777
@@ -124,7 +128,13 @@ class WorkFolder:
             file.chmod(mode)  # safetensors writes them for their owner alone
         if self.runs.is_dir():
             self.runs.replace(self.model / "runs")
-        self.model.replace(self.out)
+        try:
+            self.model.replace(self.out)
+        except OSError as error:
+            self._kept = True
+            what = f"cannot be replaced by the model: {error.strerror}; it is whole in {self.model}"
+            fix = f"move away what came to {self.out} while training, and that folder there"
+            raise Failure(Fault(str(self.out), "out", what, fix)) from error
 
     def __exit__(
         self,
@@ -137,7 +147,7 @@ class WorkFolder:
         # Wrong input would only fail again; a full disk or a judge that is down can be mended.
         # But what an earlier training left is not for a mistyped command to lose.
         over = error is None or (isinstance(error, InputError) and not self._had)
-        if over or self.checkpoint() is None:
+        if over or (self.checkpoint() is None and not self._kept):
             shutil.rmtree(self.folder, ignore_errors=True)
         if self._handle is not None:
             os.close(self._handle)

@@ -73,9 +73,13 @@ def command(
     from charter.cli.follow import counted
     from charter.trainers.quiet import quiet
     from charter.trainers.score import Scorer
-    from charter.trainers.score_file import is_pair, score_file
-    from charter.trainers.score_pairs import accuracy, score_version
+    from charter.trainers.score_file import is_pair, read_lines, score_lines
+    from charter.trainers.score_pairs import accuracy, check_split, score_version
 
+    # What is wrong with the input is told before the model is loaded.
+    if opened is not None:
+        check_split(opened, split)
+    lines = read_lines(file) if file is not None else []
     found: dict[str, Any] = {"model": str(model)}
     with output.progress() as progress, quiet():
         scorer = Scorer(model, batch)
@@ -86,8 +90,7 @@ def command(
             unread = sum(row["margin"] is None for row in rows)
             found["dataset"] = f"{opened.repo}@{opened.tag}"
         else:
-            assert file is not None
-            rows, reviews = score_file(file, scorer, show), None
+            rows, reviews = score_lines(lines, scorer, show), None
             pairs = [row for row in rows if is_pair(row)]
             shares = {"file": accuracy(pairs)} if pairs else {}
             unread = sum(row["margin" if is_pair(row) else "score"] is None for row in rows)

@@ -11,6 +11,7 @@ import click
 from charter.cli.names import check_repo_argument
 from charter.cli.options import open_named, store_option
 from charter.cli.output import Output, common
+from charter.errors import InputError
 
 
 @click.command("train")
@@ -83,7 +84,7 @@ def command(
       charter train sft --dataset 'me/quickstart@>=0.1,<1' --out my-sft --push me/my-sft
     """  # noqa: D301
     from charter.cli.follow import train_model
-    from charter.trainers.processes import is_first
+    from charter.trainers.processes import check_deepspeed, is_first, is_first_here
     from charter.trainers.settings import read_settings
 
     output = Output(as_json)
@@ -95,6 +96,12 @@ def command(
     if track is not None:
         values = (*values, f"track={track}")
     settings = read_settings(method, opened, out, model=model, values=values, resume=resume)
+    try:
+        check_deepspeed(settings.fields)
+    except InputError:
+        if is_first_here():
+            raise
+        return  # one process of each machine says it, and the launcher ends with its exit code
     if not is_first():
         # Of several processes that train together, the first one speaks and uploads.
         from charter.evals.refuses import refuses

@@ -10,6 +10,7 @@ from charter.trainers import METHODS, read_settings
 from charter.trainers.base import Base
 from charter.trainers.card import identity, write
 from charter.trainers.rows import Rows
+from charter.trainers.train import train
 
 BASE = Base(path="/far/away", name="tiny", revision="1a", licence="mit", on_hub=False)
 
@@ -175,3 +176,18 @@ def test_a_text_that_can_be_no_path_stays_a_text(place, settings):
     facts, _ = written(place, settings(), run_name="x\0y", hub_model_id="x" * 5000)
     assert facts["fields"]["run_name"] == "x\0y"
     assert len(facts["fields"]["hub_model_id"]) == 5000
+
+
+@pytest.mark.parametrize("method", ["sft", "reward", "dpo", "kto", "orpo"])
+def test_the_fields_of_a_card_make_the_same_model_again(make_version, tiny_model, place, method):
+    values = {"max_steps": 2, "per_device_train_batch_size": 4, "learning_rate": 5e-3, "seed": 3}
+    version, weights = make_version(), []
+    for name in ("first", "again"):
+        settings = read_settings(
+            method, version, place / name, model=str(tiny_model), values=values
+        )
+        done = train(settings)
+        facts = json.loads((done.model / "charter.json").read_text())
+        values = [f"{field}={json.dumps(value)}" for field, value in facts["fields"].items()]
+        weights.append((done.model / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]

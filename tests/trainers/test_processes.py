@@ -8,7 +8,8 @@ from importlib import resources
 
 import pytest
 
-from charter.trainers.processes import is_first, several
+from charter.errors import InputError
+from charter.trainers.processes import check_deepspeed, is_first, several
 
 AT_ONCE = """
 from charter.trainers import checkpoints
@@ -26,6 +27,33 @@ def test_alone_a_process_is_the_first(monkeypatch):
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert several() and not is_first()
+
+
+@pytest.mark.parametrize(("place_here", "code"), [("0", 2), ("1", 0)])
+def test_a_deepspeed_that_is_missing_is_told_once_and_before_all(
+    version, place, monkeypatch, capsys, place_here, code
+):
+    """The model isn't even looked for; the others leave it to the first one to fail."""
+    from charter.cli.main import main
+
+    monkeypatch.setattr("charter.trainers.processes.find_spec", lambda name: None)
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    monkeypatch.setenv("RANK", place_here)
+    monkeypatch.setenv("LOCAL_RANK", place_here)
+    given = ["--dataset", str(version.path), "--model", "./missing", "--out", str(place / "out")]
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "sft", *given])
+    assert ended.value.code == code
+    said = "deepspeed: is not installed; pip install deepspeed, or train by DDP or FSDP\n"
+    assert capsys.readouterr().err == (said if code else "")
+
+
+def test_deepspeed_is_wanted_by_a_field_too(monkeypatch):
+    monkeypatch.setattr("charter.trainers.processes.find_spec", lambda name: None)
+    monkeypatch.delenv("ACCELERATE_USE_DEEPSPEED", raising=False)
+    check_deepspeed({"deepspeed": None})
+    with pytest.raises(InputError, match="deepspeed: is not installed"):
+        check_deepspeed({"deepspeed": "zero.json"})
 
 
 @pytest.mark.parametrize("name", FILES)

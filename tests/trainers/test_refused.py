@@ -124,6 +124,18 @@ def test_a_model_that_reads_packed_documents_as_one_is_told(make_version, model,
     run(make_version(), model, place / "out", packing=True, packing_strategy="wrapped", lora=lora)
 
 
+def test_a_model_whose_positions_keep_nothing_apart_is_told(make_version, model, place):
+    """OPT takes positions, and makes a mask of its own that lets a document see the one before."""
+    from transformers import AutoTokenizer, OPTConfig, OPTForCausalLM
+
+    sizes = {"hidden_size": 8, "word_embed_proj_dim": 8, "ffn_dim": 8, "num_hidden_layers": 1}
+    size = len(AutoTokenizer.from_pretrained(model))
+    small = OPTConfig(vocab_size=size, num_attention_heads=2, max_position_embeddings=256, **sizes)
+    OPTForCausalLM(small).save_pretrained(model)
+    text = fault_of(make_version(), model, place / "out", packing=True)
+    assert "packing: OPTForCausalLM can't keep the documents of one sequence apart" in text
+
+
 def test_what_a_later_trl_will_not_have_is_not_said_of_our_lines(
     make_version, tiny_model, place, recwarn
 ):
@@ -164,6 +176,16 @@ def test_tokens_of_a_text_are_no_secrets(make_version, tiny_model, place):
 )
 def test_what_would_change_nothing_is_said(make_version, tiny_model, place, values, said):
     assert said in fault_of(make_version(), tiny_model, place / "out", **values)
+
+
+def test_a_best_model_by_a_figure_that_is_not_measured(make_version, tiny_model, place):
+    values = {"load_best_model_at_end": True, "eval_steps": 1, "save_steps": 1}
+    values |= {"metric_for_best_model": "eval_los"}
+    text = fault_of(make_version(), tiny_model, place / "out", **values)
+    assert text.startswith("train.sft: The `metric_for_best_model` training argument is set to")
+    assert "The available evaluation metrics are: ['eval_loss', " in text
+    assert text.endswith("name one of those")
+    assert not (place / "out").exists()
 
 
 def test_weights_that_the_last_step_spoilt_are_not_saved(make_version, tiny_model, place, sft_row):

@@ -201,11 +201,27 @@ def test_tensorboard_has_each_step_once_after_a_resumption(make_version, tiny_mo
     assert [event.step for event in found.Scalars("train/loss")] == [1, 2, 3, 4, 5, 6]
 
 
+def test_the_figures_of_all_steps_outlive_a_kill_between_two_logs(make_version, tiny_model, place):
+    """Steps 1 to 3 were logged nowhere when the checkpoint was left."""
+    values = {"save_steps": 3, "logging_steps": 6}
+    settings = read(make_version(), tiny_model, place / "out", **values)
+    interrupted(settings)
+    done = train(settings)
+    straight = train(read(make_version(), tiny_model, place / "straight", **values))
+    each = train(read(make_version(), tiny_model, place / "each", logging_steps=1))
+    assert done.resumed_at == 3
+    losses = [[entry["loss"] for entry in found.history] for found in (done, straight)]
+    assert losses[0] == losses[1]
+    assert done.metrics["mean_loss"] == pytest.approx(each.metrics["mean_loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize("strategy", ["steps", "epoch"])  # of two steps here
 def test_weights_that_are_no_numbers_leave_the_last_good_checkpoint(
-    make_version, tiny_model, place
+    make_version, tiny_model, place, strategy
 ):
     """Nothing is logged that would show it: the checkpoint itself is refused."""
-    settings = read(make_version(), tiny_model, place / "out", logging_strategy="no")
+    values = {"logging_strategy": "no", "save_strategy": strategy}
+    settings = read(make_version(), tiny_model, place / "out", **values)
 
     class Spoiling:
         def __call__(self, done, total, logs):
@@ -229,7 +245,7 @@ def test_weights_that_are_no_numbers_leave_the_last_good_checkpoint(
     assert not (place / "out").exists()
     done = train(settings)
     assert done.resumed_at == 2
-    straight = train(read(make_version(), tiny_model, place / "straight", logging_strategy="no"))
+    straight = train(read(make_version(), tiny_model, place / "straight", **values))
     assert same(done.model, straight.model)
 
 
@@ -255,10 +271,11 @@ class Clock:
 
 def asked(callback, clock, seconds, step=1, save=0.0):
     """Whether a checkpoint is asked for that long after the last call; it takes `save` seconds."""
-    control = SimpleNamespace(should_save=False)
+    args = SimpleNamespace(logging_strategy="steps")
+    control = SimpleNamespace(should_save=False, should_log=False)
     state = SimpleNamespace(global_step=step, max_steps=10)
     clock.now += seconds
-    callback.on_step_end(None, state, control, model=torch.nn.Linear(1, 1))
+    callback.on_step_end(args, state, control, model=torch.nn.Linear(1, 1))
     if control.should_save:
         clock.now += save
         callback.on_save(None, state, control)
@@ -335,6 +352,24 @@ def test_what_no_checkpoint_remembers_is_noted(make_version, tiny_model, place):
     assert note.startswith("taken up again after step 4 with ignore_data_skip=True")
     again = read(make_version(), tiny_model, place / "again", ignore_data_skip=True)
     assert train(again).notes == ()
+
+
+def test_answers_of_grpo_that_no_checkpoint_holds_are_noted(make_version, tiny_model, place):
+    """Each answer serves for two steps: a checkpoint of step 4 is exact, one of step 3 is not."""
+    version = make_version()
+    rewards = train(
+        read_settings("reward", version, place / "rm", model=str(tiny_model), values=FAST)
+    )
+    values = {"reward_model": str(rewards.model), "num_generations": 4, "num_iterations": 2}
+    values |= {"max_completion_length": 4}
+    straight = train(read(version, tiny_model, place / "straight", "grpo", **values))
+    for step, noted in ((4, 0), (3, 1)):
+        settings = read(version, tiny_model, place / str(step), "grpo", save_steps=step, **values)
+        interrupted(settings)
+        done = train(settings)
+        assert done.resumed_at == step
+        assert sum("with answers that serve for several steps" in n for n in done.notes) == noted
+        assert same(done.model, straight.model) is not bool(noted)
 
 
 def test_what_goes_wrong_before_a_checkpoint_is_read_leaves_it_alone(

@@ -7,6 +7,7 @@ import shutil
 import pytest
 from answered import answer
 from drafts import CONSTITUTION, RECIPE, draft
+from versions import version_of
 
 from charter.constitutions import load_constitution
 from charter.errors import InputError
@@ -16,7 +17,7 @@ from charter.review.publish import publish_reviews
 from charter.review.spot_check import Human, Share
 from charter.trainers import read_settings
 from charter.trainers.score import Scorer, with_answer
-from charter.trainers.score_file import read_lines, score_file
+from charter.trainers.score_file import read_lines, score_lines
 from charter.trainers.score_pairs import score_version
 from charter.trainers.train import train
 
@@ -216,7 +217,7 @@ def test_a_file_of_answers_and_pairs(reward_model, tmp_path):
     ]
     file = tmp_path / "lines.jsonl"
     file.write_text("\n".join(map(json.dumps, lines)) + "\n\n")
-    found = score_file(file, Scorer(reward_model))
+    found = score_lines(read_lines(file), Scorer(reward_model))
     assert found[0]["score"] == pytest.approx(found[1]["score"], abs=1e-6)
     assert found[1]["kept"] == 1
     assert found[2]["score_chosen"] == pytest.approx(found[0]["score"], abs=1e-6)
@@ -276,6 +277,22 @@ def test_the_command(reward_model, tmp_path, capsys):
         main(["score", "--model", str(reward_model)])
     assert code.value.code == 2
     assert "needs one of --dataset and --file" in capsys.readouterr().err
+
+
+def test_what_is_wrong_with_the_input_is_told_before_a_model_is_looked_for(tmp_path, capsys):
+    from charter.cli.main import main
+
+    file = tmp_path / "lines.jsonl"
+    file.write_text("no\n")
+    version = version_of(tmp_path / "store", splits={f"p{i}": "train" for i in range(8)})
+    for given, fault in (
+        (["--file", str(file)], "lines.jsonl:1: is no JSON"),
+        (["--dataset", str(version.path)], "preference: has no `test` rows, only train"),
+    ):
+        with pytest.raises(SystemExit) as code:
+            main(["score", "--model", str(tmp_path / "missing"), *given])
+        assert code.value.code == 2
+        assert fault in capsys.readouterr().err
 
 
 def test_a_margin_of_the_users_own_makes_no_pair(reward_model, tmp_path, capsys):

@@ -81,6 +81,10 @@ def test_a_single_loss_is_a_list_of_one():
         ("lora_r=0", "is 0; give a number above 0"),
         ("limit=-1", "is -1; give a number above 0"),
         ("max_steps=010", 'is "010", not a whole number'),
+        ("max_steps=0", "is 0; give a number above 0, or -1 for num_train_epochs"),
+        ("max_steps=-2", "is -2; give a number above 0, or -1 for num_train_epochs"),
+        ("model_init_kwargs=bfloat16", "is a text; write a mapping, such as {dtype: bfloat16}"),
+        ("report_to=all", "would put TensorBoard's files beside the checkpoints"),
         ("max_steps", '"max_steps" sets nothing; write FIELD=VALUE'),
         ("=3", '"=3" sets nothing'),
     ],
@@ -105,6 +109,12 @@ def test_every_fault_at_once_with_its_place():
 
 def test_an_unknown_method():
     assert faults(method="spt") == ['method: no trainer "spt"; did you mean "sft"?']
+
+
+def test_the_steps_of_a_strategy_say_the_strategy_too():
+    wanted = "load_best_model_at_end=true"
+    assert read(wanted, "eval_steps=1", "save_steps=1").fields["save_steps"] == 1
+    assert len(faults(wanted, "eval_steps=1", "save_steps=1", "eval_strategy=no")) == 1
 
 
 def test_lora():

@@ -64,6 +64,23 @@ def test_a_folder_with_other_things_is_no_model_to_resume(place):
         pass
 
 
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_comes_to_the_models_place_meanwhile_costs_no_model(place, kind):
+    out = place / "out"
+    with (
+        pytest.raises(Failure, match=r"out: cannot be replaced by the model: .*; it is whole in "),
+        WorkFolder(out, IDENTITY) as work,
+    ):
+        if kind == "file":
+            out.touch()
+        else:
+            out.mkdir()
+            (out / "precious").touch()
+        finish(work)
+    assert (work.model / "config.json").is_file()
+    assert out.is_file() or (out / "precious").exists()
+
+
 def test_the_folder_one_stands_in_is_not_replaced(place, monkeypatch):
     monkeypatch.chdir(place)
     with (

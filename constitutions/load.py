@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from charter.constitutions.schema import Constitution
-from charter.documents import Document, is_file, read_document, validated
+from charter.documents import Document, expanded, is_file, read_document, validated
 from charter.errors import Fault, InputError, nearest
 
 __all__ = ["find_constitution", "load_constitution", "shipped_constitutions"]
@@ -33,8 +33,9 @@ def find_constitution(name: str, beside: Path | None = None) -> Path:
         return shipped[name]
     folders = [Path()] + ([beside] if beside else [])
     for folder in folders:
-        if is_file(folder / name):
-            return folder / name
+        path = expanded(folder / name)
+        if is_file(path):
+            return path
     fix = "check the path" if "/" in name or name.endswith(".yaml") else nearest(name, shipped)
     raise InputError(Fault("", "constitution", f'no constitution "{name}"', fix))
 

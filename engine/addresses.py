@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-__all__ = ["is_address", "is_of_the_line"]
+__all__ = ["has_login", "is_address", "is_of_the_line"]
 
 
 def is_address(text: str) -> bool:
@@ -15,6 +15,11 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def has_login(address: str) -> bool:
+    """Whether an address names who is calling: `http://user:password@host`."""
+    return "@" in urlsplit(address).netloc
 
 
 def is_of_the_line(error: Exception) -> bool:

@@ -229,7 +229,9 @@ def _as_json(document: Document, value: Any, loc: Loc, unfit: list[Fault]) -> An
         return {k: _as_json(document, v, (*loc, k), unfit) for k, v in value.items()}
     if isinstance(value, list):
         return [_as_json(document, v, (*loc, i), unfit) for i, v in enumerate(value)]
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, str) and "\0" in value:
+        unfit.append(document.fault(loc, "holds a character that no text has (NUL)", "take it out"))
+    elif isinstance(value, float) and not math.isfinite(value):
         unfit.append(document.fault(loc, "is not a finite number", "give a number"))
     elif isinstance(value, int) and not -LARGEST <= value < LARGEST:
         unfit.append(document.fault(loc, "is out of range", "give a number of at most 18 digits"))

@@ -22,7 +22,6 @@ LARGEST: Final = 2**63
 """What a column of a dataset holds."""
 
 _KINDS: Mapping[str, tuple[str, str]] = {
-    "string_type": ("is not text", 'give text; quote it where it looks like a number ("1.0")'),
     "int_type": ("is not a whole number", "give a whole number"),
     "int_from_float": ("is not a whole number", "give a whole number"),
     "float_type": ("is not a number", "give a number"),
@@ -33,6 +32,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
     "tuple_type": ("is not a list", "give a list: [a, b]"),
     "list_type": ("is not a list", "give a list: [a, b]"),
     "too_short": ("is empty", "give at least one"),
+    "too_long": ("has too many items", "take some out"),
 }
 _BOUNDS: Mapping[str, tuple[str, str]] = {
     "greater_than": ("gt", "above"),
@@ -55,6 +55,8 @@ def explained(model: type[BaseModel], item: Any, loc: Loc) -> tuple[str, str]:
     if kind == "extra_forbidden":
         known = _fields_at(model, loc[:-1])
         return f'there is no key "{name}" here', nearest(name, known)
+    if kind == "missing" and isinstance(loc[-1], int):
+        return "is missing: the list is too short", "add an item"
     if kind == "missing":
         return f'the key "{name}" is missing', f"add `{name}:`"
     if kind in ("literal_error", "enum"):
@@ -66,6 +68,8 @@ def explained(model: type[BaseModel], item: Any, loc: Loc) -> tuple[str, str]:
     if kind in ("float_type", "int_type") and isinstance(item["input"], str):
         whole = kind == "int_type"
         return f"is text, not a {'whole ' * whole}number", _as_number(item["input"], whole)
+    if kind == "string_type":
+        return _no_text(item["input"])
     if kind in _KINDS:
         return _KINDS[kind]
     if kind in _BOUNDS:
@@ -73,6 +77,17 @@ def explained(model: type[BaseModel], item: Any, loc: Loc) -> tuple[str, str]:
         return f"is {_shown(item['input'])}", f"give a number {word} {context[bound]:g}"
     what = item["msg"][0].lower() + item["msg"][1:]
     return f"{what} (here: {_shown(item['input'])})", "change the value"
+
+
+def _no_text(value: Any) -> tuple[str, str]:
+    """What stands where a text is wanted: unquoted, YAML makes other things of many words."""
+    if isinstance(value, bool):
+        words = "yes and on" if value else "no and off"
+        return f"is not text: YAML takes {words} for {_shown(value)}", "quote it to make it text"
+    if isinstance(value, int | float):
+        return "is not text but a number", "quote it to make it text"
+    kind = "a list" if isinstance(value, list) else "a mapping" if value else "empty"
+    return f"is not text but {kind}", "write one text"
 
 
 def _as_number(text: str, whole: bool) -> str:

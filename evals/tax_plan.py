@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from charter.addresses import is_address
+from charter.addresses import has_login, is_address
 from charter.documents import Settings
 from charter.errors import Fault, InputError
 from charter.models.checkpoint import embedded_checkpoint, identify, resolve_base
@@ -138,7 +137,7 @@ def server_plan(
     Raises:
         InputError: the address is none.
     """
-    if not is_address(url) or "@" in urlsplit(url).netloc:
+    if not is_address(url) or has_login(url):
         fix = "write http://HOST:PORT/v1, and the key in an environment variable (--api-key-env)"
         raise InputError(Fault("--base-url", "", f'"{url}" is no address', fix))
     kind: Kind = "chat" if chat else "completions"

@@ -24,6 +24,7 @@ from charter.errors import Fault, InputError, nearest
 from charter.hub.ngrams import grams
 from charter.hub.twice import Hash
 from charter.recipes.load import resolve
+from charter.recipes.prompt_files import format_of
 from charter.recipes.publish import EvaluationSource
 from charter.rows import digest
 from charter.values import is_unicode
@@ -77,8 +78,7 @@ class EvaluationSet:
             InputError: the file can't be read, has no such column, or a record has no text.
         """
         path = Path(path)
-        suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
-        read = _READERS.get(suffixes[-1] if suffixes else "")
+        read = _READERS.get(format_of(path))
         if read is None:
             raise _fault(path, "has no known ending", f"use one of {', '.join(_READERS)}, or .gz")
         try:
@@ -219,7 +219,9 @@ def texts_of(
 
 
 def _open(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+    return (
+        cast(IO[bytes], gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
+    )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

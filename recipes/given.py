@@ -126,6 +126,8 @@ def _best(label: Any, slots: Sequence[str], names: Sequence[str]) -> str | None:
         if not re.fullmatch(r"-?\d{1,9}", label):
             raise BadRecordError(Reason.NO_CANDIDATES, f'the label "{label[:40]}" names none')
         label = int(label)
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)  # as pandas keeps whole numbers of which some are missing
     if isinstance(label, bool) or not isinstance(label, int) or not -1 <= label < len(slots):
         what = f"the label {str(label)[:40]} is none of 0 to {len(slots) - 1}"
         raise BadRecordError(Reason.NO_CANDIDATES, what)
@@ -158,7 +160,8 @@ def _common(values: Sequence[Any]) -> tuple[Any, list[Any]]:
 def _text(value: Any, prompt: Any) -> str:
     """The text of one candidate: its last message where it is a conversation."""
     if isinstance(value, Mapping):
-        value = next((value[k] for k in ("text", "content", "response") if value.get(k)), None)
+        found = [value[k] for k in ("text", "content", "response") if value.get(k) is not None]
+        value = next(filter(None, found), found[0] if found else None)
     if isinstance(value, str):
         return value
     if isinstance(value, list) and value:

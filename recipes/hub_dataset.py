@@ -34,8 +34,9 @@ def hub_dataset(source: PromptsSettings | EvaluationSource, place: str) -> Any:
         return datasets.load_dataset(folder, source.config, split=source.split)
     except (HfHubHTTPError, OSError, ValueError, DatasetsError, StopIteration) as error:
         # `datasets` wraps what it found in an error that says nothing, and ends on an empty file.
-        lines = str(error.__cause__ or error).splitlines()
-        what = f"cannot be loaded ({lines[0] if lines else 'it has no rows'})"
+        first, *others = str(error.__cause__ or error).splitlines() or ["it has no rows"]
+        named = "".join(f" {line}" for line in others if "available configs" in line)
+        what = f"cannot be loaded ({first}{named})"
         fix = "check dataset, config, revision and split, and HF_ENDPOINT and HF_TOKEN"
         raise InputError(Fault(source.dataset, place, what, fix)) from None
     except Exception as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from charter.addresses import is_address
+from charter.addresses import has_login, is_address
 from charter.constitutions import (
     Constitution,
     find_constitution,
@@ -31,8 +30,9 @@ from charter.documents import (
 )
 from charter.errors import Fault, InputError, nearest
 from charter.recipes.preference import unread_faults
+from charter.recipes.prompt_files import FORMATS, format_of
 from charter.recipes.schema import ModelsSettings, Recipe
-from charter.recipes.train import CONFIGS, METHODS, own_fields
+from charter.recipes.train import train_faults
 from charter.rows import digest
 from charter.values import dotted, is_unicode
 
@@ -153,7 +153,7 @@ def check_recipe(
     faults += found
     # These read the document, not the recipe, so that they also speak where the schema has.
     files, found = _prompt_files(document, path)
-    faults += found + _train_faults(document) + _evaluation_faults(document, path)
+    faults += found + train_faults(document) + _evaluation_faults(document, path)
     faults += _evaluation_set_faults(document, path) + _address_faults(document)
     if recipe and recipe.preference:
         faults += unread_faults(document, recipe.preference)
@@ -198,13 +198,22 @@ def resolve(name: str, beside: Path) -> list[Path]:
 def _matching(root: Path, pattern: str) -> list[Path]:
     if not any(mark in pattern for mark in "*?["):
         return []
+    pattern = str(expanded(pattern))
     if Path(pattern).is_absolute():
         root = Path(Path(pattern).anchor)
         pattern = str(Path(pattern).relative_to(root))
     try:
-        return sorted(path for path in root.glob(pattern) if is_file(path))
+        found = sorted(path for path in root.glob(pattern) if is_file(path))
     except (OSError, ValueError):  # such as `**.jsonl`, which pathlib does not take
         return []
+    # As in shells: what editors, notebooks and systems put aside is no file of the user's.
+    asked = _hidden(Path(pattern))
+    return [path for path in found if asked or not _hidden(path.relative_to(root))]
+
+
+def _hidden(path: Path) -> bool:
+    """Whether a name on the way is hidden: `.ipynb_checkpoints`, `._prompts.jsonl`."""
+    return any(part.startswith(".") and part != ".." for part in path.parts)
 
 
 def _default_name(path: Path) -> str:
@@ -288,8 +297,7 @@ def _prompt_files(document: Document, path: Path) -> tuple[tuple[Path, ...], lis
         return (), [document.fault(loc, f'no such file "{name}"', fix)]
     faults = []
     for file in files:
-        suffixes = [s for s in file.suffixes if s != ".gz"]
-        if not suffixes or suffixes[-1] not in (".jsonl", ".csv", ".parquet"):
+        if format_of(file) not in FORMATS:
             what = f'"{file}" is of no known format'
             faults.append(document.fault(loc, what, "use .jsonl, .csv or .parquet (also .gz)"))
     return tuple(files), faults
@@ -320,37 +328,19 @@ def _evaluation_set_faults(document: Document, path: Path) -> list[Fault]:
 def _address_faults(document: Document) -> list[Fault]:
     """Found now, not when the first call is made."""
     faults = []
-    for role in ModelsSettings.model_fields:
-        loc: Loc = ("models", role, "base_url")
+    places: list[Loc] = [("models", role, "base_url") for role in ModelsSettings.model_fields]
+    for loc in (*places, ("train", "grpo", "judge_url")):
         address = document.at(*loc)
-        if isinstance(address, str) and address.strip() and not is_address(address.strip()):
-            # Not the address itself, in which somebody may have written a key.
+        if not isinstance(address, str) or not address.strip():
+            continue  # the schema has said so
+        # Not the address itself, in which somebody may have written a key.
+        if not is_address(address.strip()):
             fix = "write it like http://host:port/v1"
             faults.append(document.fault(loc, "is no address of a server", fix))
-    return faults
-
-
-def trl_fields() -> dict[str, dict[str, str]]:
-    """The fields of TRL's configs by method, from the generated list (no TRL is imported)."""
-    text = resources.files("charter.recipes").joinpath("trl_fields.json").read_text("utf-8")
-    fields: dict[str, dict[str, str]] = json.loads(text)
-    return fields
-
-
-def _train_faults(document: Document) -> list[Fault]:
-    faults = []
-    for method in METHODS:
-        block = document.at("train", method)
-        if not isinstance(block, dict) or not block:
-            continue
-        known = [*trl_fields()[method], *own_fields(method)]
-        for key in block:
-            if key not in known:
-                what = f'TRL\'s {CONFIGS[method]} has no field "{key}"'
-                loc: Loc = ("train", method, key)
-                hint = nearest(key, known)
-                fix = hint if hint.startswith("did you") else "see `charter train --help`"
-                faults.append(document.fault(loc, what, fix))
+        elif has_login(address.strip()):
+            what = "holds a name or password, which would be published with the recipe"
+            fix = "take it out: keys are read from OPENAI_API_KEY, or what api_key_env names"
+            faults.append(document.fault(loc, what, fix))
     return faults
 
 

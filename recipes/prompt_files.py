@@ -18,7 +18,15 @@ from charter.recipes.given import BadRecordError
 from charter.rows import Reason
 from charter.values import is_unicode
 
-__all__ = ["file_records"]
+__all__ = ["FORMATS", "file_records", "format_of"]
+
+FORMATS = (".jsonl", ".csv", ".parquet")
+
+
+def format_of(file: Path) -> str:
+    """The ending of a file's name in small letters, whether it is packed (`.gz`) or not."""
+    endings = [each for each in Path(file.name.lower()).suffixes if each != ".gz"]
+    return endings[-1] if endings else ""
 
 
 def file_records(
@@ -26,13 +34,12 @@ def file_records(
 ) -> Iterator[tuple[str, str, Any]]:
     """Yield (place, file name, record or BadRecordError) of each record, file after file."""
     readers: Mapping[str, Callable[[Path, frozenset[str]], Iterator[tuple[int, Any]]]]
-    readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
+    readers = dict(zip(FORMATS, (_jsonl, _csv, _parquet), strict=True))
     for file in files:
-        suffix = [s for s in file.suffixes if s != ".gz"][-1]
         # A name that is not UTF-8 must not keep rows from being written.
         shown = os.fsencode(file.name).decode(errors="replace")
         try:
-            for number, record in readers[suffix](file, columns):
+            for number, record in readers[format_of(file)](file, columns):
                 yield f"{shown}:{number}", shown.removesuffix(".gz"), record
         except (OSError, EOFError, zlib.error) as error:
             said = " ".join(str(error).split()) or type(error).__name__
@@ -41,7 +48,7 @@ def file_records(
 
 
 def _bytes(file: Path) -> IO[bytes]:
-    if file.suffix == ".gz":
+    if file.suffix.lower() == ".gz":
         return cast(IO[bytes], gzip.open(file, "rb"))
     return file.open("rb")
 
@@ -72,19 +79,33 @@ def _csv(file: Path, columns: frozenset[str]) -> Iterator[tuple[int, Any]]:
         reader = csv.DictReader(text, strict=True)
         _check_header(file, reader, columns)
         while True:
+            begins = reader.reader.line_num + 1
             try:
-                record = next(reader)
+                record: dict[str, Any] = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
                 detail = f"the quotes of the record are wrong ({error})"
-                yield reader.line_num, BadRecordError(Reason.BAD_MESSAGES, detail)
+                yield begins, BadRecordError(Reason.BAD_MESSAGES, detail)
                 continue
             if None in record:
                 what = "the line has more fields than the header"
                 yield reader.line_num, BadRecordError(Reason.BAD_MESSAGES, what)
             else:
-                yield reader.line_num, record
+                read = {name: _conversation(record[name]) for name in columns & record.keys()}
+                yield reader.line_num, {**record, **read}
+
+
+def _conversation(field: Any) -> Any:
+    """The messages that a field holds as JSON, since CSV has nothing but text; else the field."""
+    if not isinstance(field, str) or not field.lstrip().startswith("[") or '"role"' not in field:
+        return field
+    try:
+        found = json.loads(field)
+    except (ValueError, RecursionError):
+        return field
+    is_one = bool(found) and all(isinstance(each, dict) and "role" in each for each in found)
+    return found if is_one else field
 
 
 def _check_header(file: Path, reader: csv.DictReader[str], columns: frozenset[str]) -> None:
@@ -115,10 +136,12 @@ def _parquet(file: Path, columns: frozenset[str]) -> Iterator[tuple[int, Any]]:
             # The mapped columns alone: others may be of types that Python has no values for.
             names = [name for name in source.schema_arrow.names if name in columns]
             _check_columns(file, names)
+            # Whoever misses a column is told which there are.
+            unread = dict.fromkeys(source.schema_arrow.names)
             number = 0
             for batch in source.iter_batches(1000, columns=names):
                 for record in batch.to_pylist():
                     number += 1
-                    yield number, record
+                    yield number, unread | record
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise OSError(str(error)) from None

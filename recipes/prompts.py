@@ -194,7 +194,7 @@ def _prompt(record: Any, settings: PromptsSettings, file_name: str, given: bool)
             raise BadRecordError(bad.reason, bad.detail, known) from None
         value = brought.prompt
     if value is None:
-        raise BadRecordError(Reason.NO_PROMPT, f'the record has no "{columns.prompt}"', known)
+        raise BadRecordError(Reason.NO_PROMPT, _without(columns.prompt, record), known)
     try:
         messages = messages_of(value)
     except BadRecordError as bad:
@@ -214,6 +214,13 @@ def _prompt(record: Any, settings: PromptsSettings, file_name: str, given: bool)
     return Prompt(prompt_id, messages, source, brought.candidates, brought.best)
 
 
+def _without(column: str, record: Mapping[str, Any]) -> str:
+    """That a record lacks a column, and which ones it has instead."""
+    others = "" if column in record else ", ".join(str(name) for name in record)
+    instead = f", only {others[:100]}" if others and is_unicode(others) else ""
+    return f'the record has no "{column}"{instead}'
+
+
 def _hashed_id(messages: tuple[Message, ...], brought: Given | None) -> str:
     """The id of a record without one. Of one prompt there may be many pairs, each a record."""
     if brought is None:
@@ -222,6 +229,8 @@ def _hashed_id(messages: tuple[Message, ...], brought: Given | None) -> str:
 
 
 def _id(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # as pandas keeps whole numbers of which some are missing
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise BadRecordError(Reason.BAD_ID, f"the id is a {type(value).__name__}")
     text = str(value)

@@ -80,7 +80,8 @@ class Columns(Settings):
 
     id: str = Field(default="id", description="Stable id of the record; optional in the data.")
     prompt: str = Field(
-        default="prompt", description="Text, or a list of {role, content} messages."
+        default="prompt",
+        description="Text, or a list of {role, content} messages (in CSV: that list as JSON).",
     )
     source: str = Field(default="source", description="Where a record came from; optional.")
     candidates: str | tuple[Text, ...] = Field(
@@ -101,7 +102,8 @@ class PromptsSettings(Settings):
     """Where the prompts come from: a file, a glob of files, or a dataset of the Hub."""
 
     path: Text | None = Field(
-        default=None, description="jsonl, csv or parquet file (also .gz), or a glob of them."
+        default=None,
+        description="jsonl, csv or parquet file (also .gz), or a glob of them; no hidden ones.",
     )
     dataset: Repo | None = Field(default=None, description="A dataset repo, `owner/name`.")
     config: Text | None = Field(default=None, description="Config of the dataset.")

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from importlib import resources
 from typing import Final
 
 from pydantic import Field, JsonValue
 
-from charter.documents import Settings
+from charter.documents import Document, Settings
+from charter.errors import Fault, nearest
+from charter.values import Loc
 
-__all__ = ["COMMON_FIELDS", "CONFIGS", "METHODS", "TrainSettings", "own_fields"]
+__all__ = [
+    "COMMON_FIELDS",
+    "CONFIGS",
+    "METHODS",
+    "TrainSettings",
+    "own_fields",
+    "train_faults",
+    "trl_fields",
+]
 
 # Method -> its config in TRL; in the order in which a recipe trains them, each after the first
 # from the SFT model.
@@ -58,6 +70,31 @@ def own_fields(method: str) -> dict[str, str]:
         KeyError: there is no such method.
     """
     return {**COMMON_FIELDS, **_OWN[method]}
+
+
+def trl_fields() -> dict[str, dict[str, str]]:
+    """The fields of TRL's configs by method, from the generated list (no TRL is imported)."""
+    text = resources.files("charter.recipes").joinpath("trl_fields.json").read_text("utf-8")
+    fields: dict[str, dict[str, str]] = json.loads(text)
+    return fields
+
+
+def train_faults(document: Document) -> list[Fault]:
+    """A fault for each key of a recipe's methods that neither TRL's config nor Charter has."""
+    faults = []
+    for method in METHODS:
+        block = document.at("train", method)
+        if not isinstance(block, dict) or not block:
+            continue
+        known = [*trl_fields()[method], *own_fields(method)]
+        for key in block:
+            if key not in known:
+                what = f'TRL\'s {CONFIGS[method]} has no field "{key}"'
+                loc: Loc = ("train", method, key)
+                hint = nearest(key, known)
+                fix = hint if hint.startswith("did you") else "see `charter train --help`"
+                faults.append(document.fault(loc, what, fix))
+    return faults
 
 
 class TrainSettings(Settings):

@@ -106,6 +106,7 @@ def _whole(plain: str, patterns: Patterns) -> str:
     if core.casefold() in patterns.verdicts:
         return patterns.verdicts[core.casefold()]
     match = patterns.alone.fullmatch(core) or patterns.alone.fullmatch(core.upper())
+    match = match or patterns.field.fullmatch(core)
     if match:
         return _label(match, patterns)
     return Verdict.TIE.value if patterns.tie.fullmatch(core) else ""

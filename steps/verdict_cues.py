@@ -69,7 +69,7 @@ DENIAL = re.compile(
 # What holds to the end of its clause only.
 NEGATION = re.compile(
     r"(?i)\b(?:not|never|nobody|cannot|perhaps|maybe|possibly|neither|nor|hardly|whether|pas|ne"
-    r"|não|non|nicht|не)\b|n['’]t\b|\bno\s(?!doubt|question)|不|ない"
+    r"|não|non|nicht|не)\b|n['’]t\b|\bno\s(?!doubt|question)|不|没|ない"
 )
 CONCESSION = re.compile(
     r"(?i)\b(?:although|though|while|whereas|despite|even\sif|obwohl|bien\sque|aunque|embora|хотя)\b"

@@ -20,7 +20,10 @@ _PART = re.compile(
 _TOUCHING = re.compile(r"([^\W\d_a-zA-Z]+)([A-Za-z]|\d+)")  # `回答A`: no blank in such scripts
 # What a keyboard for Chinese or Japanese writes, as a judge's English has it.
 _NARROW = str.maketrans(
-    "：；，。！？（）［］【】「」＝ＡＢＣａｂ１２", ':;,.!?()[][]""=ABCab12', "*`#\ufeff\u200b"
+    "：；，。！？（）［］【】「」『』＝ＡＢＣａｂ１２",
+    ':;,.!?()[][]""""=ABCab12',
+    # emphasis, and what is invisible: breaks, joiners and directions of writing
+    "*`#\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u202a\u202b\u202c\u2066\u2067\u2068\u2069",
 )
 _FIX = 'write the first and the second as in "A/B", "Output (a)/(b)" or "[[A]]/[[B]]/[[C]]"'
 

@@ -19,7 +19,7 @@ _NOUNS = ("response", "answer", "option", "output", "candidate", "completion", "
 # `Assistant (a)` argues for one output and is none.
 _SPEAKERS = ("assistant", "model")
 _FOREIGN = "Antwort|réponse|respuesta|resposta|risposta|ответ|вариант"
-_UNSPACED = "回答|答案|回复|回應|選択肢|응답|답변"
+_UNSPACED = "回答|答案|回复|回應|選択肢|答え|응답|답변|답"
 _OPEN = r"""["'“‘(\[{<]*+"""
 _CLOSE = r"""["'”’)\]}>]*+"""
 _EDGE = r"(?![a-zA-Z0-9])"
@@ -27,7 +27,7 @@ _KEYS = (
     "verdict|winner|choice|preference|decision|judge?ment|pick|vote|conclusion|Urteil|Gewinner"
     "|Sieger|Entscheidung|gagnante?|ganadora?|veredicto|vencedora?|vincitore|вердикт|победитель"
 )
-_KEYS_UNSPACED = "结论|判断|判定|胜者|正解|勝者|정답|승자"
+_KEYS_UNSPACED = "结论|判断|判定|选择|胜者|正解|勝者|정답|승자"
 _BEST = "better|best|preferred|superior|winning|chosen"
 # What may stand between `the better response` and `is` and change nothing.
 _AMONG = (
@@ -39,8 +39,11 @@ _IS = (
     r"(?:\s*+(?:the|die|la)(?=\s++\w\w))?+"
 )
 _CHOOSE = (
-    r"\bI(?:['’](?:d|ll))?\s++(?:(?:would|will|must|have\s++to|therefore|thus)\s++){0,2}+"
+    r"(?:\bI(?:['’](?:d|ll))?\s++(?:(?:would|will|must|have\s++to|therefore|thus)\s++){0,2}+"
     r"(?:choose|prefer|pick|select|favou?r|recommend|go\s++with|vote\s++for|say|think)\b"
+    r"|\b(?:ich\s++(?:wähle|bevorzuge)|je\s++(?:choisis|préfère)|elijo|prefiero|escolho|prefiro"
+    r"|scelgo|preferisco|выбираю|предпочитаю)\b(?:\s++(?:die|la|a)(?=\s++\w\w))?+"
+    r"|(?:我|(?<![^\s,.:;]))(?:会|将)?选择?+)"
 )
 _ADVERBS = (
     "clearly|much|slightly|overall|a\\s++bit|a|the|indeed|definitely|therefore|thus|generally|far|"
@@ -73,6 +76,7 @@ class Patterns:
 
     Attributes:
         alone: a line that is a label, perhaps with its noun (group 1); its edges are cut before.
+        field: a text that is `verdict: b` and no more, in any case; its edges are cut before.
         heading: a line that begins a part on one of the two: `Output (a):`.
         mark: `[[A]]`, `\boxed{A}`: nothing but a verdict is written like this.
         declared: `verdict: A`; group `line` when a line starts with it, `colon` the sign between.
@@ -86,6 +90,7 @@ class Patterns:
     """
 
     alone: re.Pattern[str]
+    field: re.Pattern[str]
     heading: re.Pattern[str]
     mark: re.Pattern[str]
     declared: tuple[re.Pattern[str], ...]
@@ -188,6 +193,7 @@ def patterns_of(labels: Labels) -> Patterns:
     narrow = r"(?=\s++(?:in|at|for|on|with|by|when|from|regarding|aligned)\b)"
     return Patterns(
         alone=re.compile(rf"({p.noun}(?:-|\s*+){_OPEN})?+({p.every})"),
+        field=_field(p),
         heading=re.compile(rf"(?m)^[^\S\n]*+{_OPEN}{p.named}{_CLOSE}[^\S\n]*+(?:[:—-]|$)"),
         mark=re.compile(
             rf"\[\[(?:{p.named}|({p.every}))\]\]"
@@ -220,6 +226,16 @@ def _declared(p: _Parts) -> tuple[re.Pattern[str], re.Pattern[str]]:
     return (
         re.compile(rf"{line}(?i:{sure}{says}|{_CHOOSE})(?:{named}|{bare})", re.MULTILINE),
         re.compile(rf"{line}(?i:{loose}{says})(?:{named}|{bare_loose})", re.MULTILINE),
+    )
+
+
+def _field(p: _Parts) -> re.Pattern[str]:
+    """`final answer: b`, `json {"choice": "B`: as a whole text it can be nothing else."""
+    what = rf"(?:{p.noun}|answer|label|final|result|selected|selection|{_KEYS}|{_KEYS_UNSPACED})"
+    lead = rf"(?:(?:the|my|final|overall|{_BEST})\s++)*+"
+    return re.compile(
+        rf"(?i:(?:json\s++[{{\s\"']*+)?+{lead}(?:{what}|{_BEST})[\"']?+\s*+[:=]\s*+{_OPEN}"
+        rf"(?:{p.noun}{p.gap}{_OPEN})?+({p.every}))"
     )
 
 

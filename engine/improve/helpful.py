@@ -14,7 +14,7 @@ from charter.hub import Version
 from charter.recipes.given import BadRecordError
 from charter.recipes.improve import HelpfulSettings
 from charter.recipes.load import resolve
-from charter.recipes.prompt_files import file_records
+from charter.recipes.prompt_files import file_records, format_of
 from charter.recipes.prompts import Prompt, hub_records, messages_of
 from charter.recipes.schema import PromptsSettings
 from charter.rows import Message, Reason, canonical, draw_unit, messages_id
@@ -103,7 +103,7 @@ def _records(settings: HelpfulSettings, beside: Path) -> tuple[Any, str, str]:
         what = f'no such file "{settings.path}"'
         raise InputError(Fault("", "improve.helpful.path", what, "check the path"))
     for file in files:
-        if [s for s in file.suffixes if s != ".gz"][-1:] not in ([".jsonl"], [".parquet"]):
+        if format_of(file) not in (".jsonl", ".parquet"):
             what, fix = "is of no known format", "use .jsonl or .parquet"
             raise InputError(Fault(str(file), "improve.helpful.path", what, fix))
     columns = frozenset(("prompt", "messages", *_ANSWERS))

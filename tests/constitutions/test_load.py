@@ -38,6 +38,8 @@ def test_a_name_is_looked_for_among_the_shipped_then_here_then_beside_the_recipe
     (here / "own.yaml").unlink()
     assert find_constitution("own.yaml", beside) == beside / "own.yaml"
     assert find_constitution(str(beside / "own.yaml")) == beside / "own.yaml"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_constitution("~/beside/own.yaml") == beside / "own.yaml"
     with pytest.raises(InputError):
         find_constitution("own.yaml")
 

@@ -75,9 +75,9 @@ def test_a_column_a_candidate():
     columns = {"candidates": ("response_0", "response_1"), "label": "better"}
     record = {"prompt": "Why?", "response_0": "a", "response_1": "b"}
     for label, best in ((0, "given-1"), (1, "given-2"), ("1", "given-2"), ("response_0", "given-1"),
-                        ("tie", ""), (-1, ""), (None, None)):  # fmt: skip
+                        (1.0, "given-2"), ("tie", ""), (-1, ""), (None, None)):  # fmt: skip
         assert given({**record, "better": label}, **columns).best == best
-    for label in (2, "response_2", "best", True, 0.5):
+    for label in (2, "response_2", "best", True, 0.5, float("nan"), float("inf")):
         with pytest.raises(BadRecordError, match="label"):
             given({**record, "better": label}, **columns)
 
@@ -113,6 +113,14 @@ def test_who_wrote_them():
 def test_what_is_no_pair(record):
     with pytest.raises(BadRecordError):
         given({"prompt": "Why?", **record})
+
+
+def test_a_candidate_without_text_is_told_as_such():
+    for empty in ("", " ", {"text": ""}, {"content": "", "response": None}):
+        with pytest.raises(BadRecordError, match="given-2 has no text"):
+            given({"prompt": "Why?", "candidates": ["a", empty]})
+    mixed = {"text": "", "response": "b"}
+    assert given({"prompt": "Why?", "candidates": ["a", mixed]}).candidates[1].text == "b"
 
 
 @pytest.mark.parametrize("label", ["--1", "9" * 5000, "²", "1.0", "c", "\ud800", True, 2, [0]])

@@ -10,7 +10,8 @@ import yaml
 from charter.documents import read_document
 from charter.errors import InputError
 from charter.recipes import check_recipe, load_recipe, shipped_recipes
-from charter.recipes.load import model_identity, trl_fields
+from charter.recipes.load import model_identity, resolve
+from charter.recipes.train import trl_fields
 
 RECIPE = """\
 name: small
@@ -208,6 +209,28 @@ def test_prompt_files_are_found_here_beside_the_recipe_and_among_the_shipped(tmp
     (here / "prompts").mkdir()
     (here / "prompts" / "shipped.jsonl").touch()
     assert files("prompts/shipped.jsonl") == ["prompts/shipped.jsonl"]
+
+
+def test_a_glob_leaves_hidden_files_out_unless_it_names_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    kept, hidden = Path("data/sub"), Path("data/.ipynb_checkpoints")
+    for folder in (kept, hidden):
+        folder.mkdir(parents=True)
+    for path in (kept / "a.jsonl", kept / "._a.jsonl", hidden / "a-checkpoint.jsonl"):
+        path.touch()
+    beside = Path("recipes")
+
+    def names(pattern):
+        return [path.name for path in resolve(pattern, beside)]
+
+    assert names("data/**/*.jsonl") == names("data/sub/*.jsonl") == ["a.jsonl"]
+    assert names(f"{tmp_path}/data/sub/*") == names("~/data/sub/*") == ["a.jsonl"]
+    assert names("recipes/../data/*/a*") == []  # there is no such folder to go back from
+    beside.mkdir()
+    assert names("recipes/../data/*/a*") == names("../data/*/a*") == ["a.jsonl"]
+    assert names("data/.ipynb_checkpoints/*") == ["a-checkpoint.jsonl"]
+    assert names("data/sub/.*") == ["._a.jsonl"]
 
 
 def test_a_constitution_beside_the_recipe_keeps_a_name_that_finds_it_from_here(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import os
 import random
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prompt_lines import GOOD, bot, user
+from prompt_lines import GOOD, bot, system, user
 
 from charter.errors import InputError
 
@@ -76,6 +77,39 @@ def test_csv(read, tmp_path):
     # What an open quote swallows is not lost without a word.
     assert "unexpected end of data" in found.rejects[-1].detail
     assert all(p.source == "p.csv" for p in found.prompts)
+
+
+def test_a_conversation_stands_in_a_csv_as_json(read, tmp_path):
+    talk = [system("s"), user('a, "b"'), bot("c\n"), user("d")]
+    texts = [json.dumps(talk), '["a", "b"]', "[]", '["role"]', '[{"role": "user"', '{"role": 1}']
+    rows = [{"id": n, "prompt": text, "role": json.dumps(talk)} for n, text in enumerate(texts)]
+    with (tmp_path / "p.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, ("id", "prompt", "role"))
+        writer.writeheader()
+        writer.writerows(rows)
+    first, *others = read("p.csv").prompts
+    assert list(first.messages) == talk
+    assert [list(p.messages) for p in others] == [[user(text)] for text in texts[1:]]
+    # A format that has lists means its texts as texts.
+    (tmp_path / "p.jsonl").write_text(json.dumps({"prompt": texts[0]}))
+    assert read("p.jsonl").prompts[0].messages == (user(texts[0]),)
+
+
+def test_a_csv_record_with_wrong_quotes_is_named_by_the_line_where_it_begins(read, tmp_path):
+    (tmp_path / "p.csv").write_text(
+        'id,prompt\n1,"two\nlines"\n2,"a"b\n3,"c"d\n4,ok\n5,"open\nand\nso on\n'
+    )
+    found = read("p.csv")
+    assert [p.id for p in found.prompts] == ["1", "4"]
+    assert [r.detail.split(": ")[0] for r in found.rejects] == ["p.csv:4", "p.csv:5", "p.csv:7"]
+
+
+@pytest.mark.parametrize("name", ["P.JSONL", "P.Jsonl.GZ", "p.CSV", "P.PARQUET"])
+def test_endings_of_names_are_read_in_any_case(read, tmp_path, name):
+    kind = name.lower().split(".")[1]
+    data = {"jsonl": GOOD, "csv": b"prompt\nHello?\n", "parquet": _parquet("prompt")}[kind]
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("GZ") else data)
+    assert len(read(name).prompts) == 1
 
 
 def test_csv_with_bad_bytes_in_the_source_is_rejected_not_published(read, tmp_path):
@@ -146,11 +180,15 @@ def test_columns_are_mapped(read, tmp_path):
 
 
 def test_a_wrong_column_is_a_fault_that_says_how_to_map_it(read, tmp_path):
-    (tmp_path / "p.jsonl").write_text('{"question": "Why?"}\n' * 3)
-    with pytest.raises(InputError) as caught:
-        read("p.jsonl")
-    (fault,) = caught.value.faults
-    assert "none of 3 records" in fault.what and "prompts.columns.prompt" in fault.fix
+    (tmp_path / "p.jsonl").write_text('{"key": 1, "question": "Why?"}\n' * 3)
+    (tmp_path / "p.csv").write_text("key, question\n1, Why?\n" * 2)
+    (tmp_path / "p.parquet").write_bytes(_parquet("key", "question"))
+    for name in ("p.jsonl", "p.csv", "p.parquet"):
+        with pytest.raises(InputError) as caught:
+            read(name)
+        (fault,) = caught.value.faults
+        assert "none of " in fault.what and "prompts.columns.prompt" in fault.fix
+        assert 'no "prompt", only key, ' in fault.what and "question)" in fault.what
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,15 @@ def test_ids(read, tmp_path):
     assert "p.jsonl:1" in found.rejects[0].detail and "p.jsonl:7" in found.rejects[0].detail
 
 
+def test_whole_numbers_that_pandas_keeps_as_floats_are_ids(read, tmp_path):
+    lines = ['{"id": 3.0, "prompt": "a"}', '{"id": 3, "prompt": "b"}', '{"id": 2.5, "prompt": "c"}']
+    lines += ['{"id": NaN, "prompt": "d"}', '{"id": 1e400, "prompt": "e"}']
+    (tmp_path / "p.jsonl").write_text("\n".join(lines))
+    found = read("p.jsonl")
+    assert [p.id for p in found.prompts] == ["3"]
+    assert [r.reason for r in found.rejects] == ["DUPLICATE_ID", *["BAD_ID"] * 3]
+
+
 def test_ids_are_one_over_all_files_and_sources_are_the_files(read, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"id": 1, "prompt": "x"}\n')
     with gzip.open(tmp_path / "b.jsonl.gz", "wt") as stream:

@@ -79,6 +79,17 @@ def test_a_dataset_that_does_not_load_is_a_fault(hub, name, text, prompts):
     assert fault.place.startswith("me/data") and fault.fix and "\n" not in str(fault)
 
 
+def test_of_several_configs_that_none_was_chosen_of_the_names_are_told(hub):
+    card = "---\nconfigs:\n- {config_name: easy, data_files: e.jsonl}\n"
+    card += "- {config_name: hard, data_files: h.jsonl}\n---\n"
+    (hub.folder / "README.md").write_text(card)
+    for name in "eh":
+        (hub.folder / f"{name}.jsonl").write_text(f'{{"prompt": "{name}"}}\n')
+    with pytest.raises(InputError, match=r"missing\. .*'easy', 'hard'\]\); check dataset, config"):
+        hub()
+    assert [p.messages[0]["content"] for p in hub(config="hard").prompts] == ["h"]
+
+
 def test_a_hub_that_does_not_answer_is_a_fault(hub, monkeypatch):
     from huggingface_hub import HfApi
 

@@ -131,3 +131,8 @@ def test_no_values_anywhere_make_check_raise(changes):
     for fault in faults:
         assert fault.what and fault.fix and fault.place
         str(fault).encode()
+
+
+def test_a_text_with_a_nul_is_a_fault_in_its_place():
+    (fault,) = check(put(("models", "judge", "model"), "a\0b"))
+    assert fault.path == "models.judge.model" and "(NUL)" in fault.what

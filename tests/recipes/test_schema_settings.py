@@ -329,6 +329,18 @@ def test_an_address_of_a_server(address):
     assert check({**FULL, "models": {"generator": model}}) == []
 
 
+@pytest.mark.parametrize("login", ["ann:hunter2", "ann", ":x", "t%40b:c"])
+def test_an_address_with_a_password_is_refused_as_the_recipe_is_published(login):
+    model = {"llm": "openai", "model": "m", "base_url": f"http://{login}@host:8000/v1"}
+    (fault,) = check({**FULL, "models": {"generator": model}})
+    assert fault.path == "models.generator.base_url"
+    assert "would be published" in fault.what and login not in str(fault)
+    assert "api_key_env" in fault.fix
+    judge = {"grpo": {"judge": "m", "judge_url": f"http://{login}@host"}}
+    (fault,) = check({**FULL, "train": judge})
+    assert fault.path == "train.grpo.judge_url" and login not in str(fault)
+
+
 TAGS = ["v1.2.0", "v0.1.0", "v10.20.30", "v1.2.0-rc.1", "v1.2.0-rc.0", "v999999999.0.0"]
 WORDS = ["auto", "rc", "v1.2.0-rc"]
 NONE = [

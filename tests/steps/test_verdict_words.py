@@ -24,8 +24,9 @@ READ_A = filled(
         "for the prompt|for the question",
         "The better response {} A": "is|would be|=|->|—|-",
         "{} A": "Gewinner ist die Antwort|Le gagnant est la réponse|El ganador es|O vencedor é|"
-        "Il vincitore è",
-        "{}A": "结论是|结论为|勝者は",
+        "Il vincitore è|Ich wähle|Je choisis|Elijo|Prefiero|Escolho a resposta|Scelgo|Выбираю|"
+        "Ich bevorzuge die Antwort|Je préfère la réponse|Preferisco la risposta|Предпочитаю ответ",
+        "{}A": "结论是|结论为|勝者は|选择|我选|我会选择回答|所以，我选择|最终选择：|更好的选择是",
         "I{} A.": " choose|'d choose|'ll pick| would select| will favour| must favor| prefer|"
         " have to recommend| therefore go with| thus vote for| say| think",
         "Response A is {} better.": "clearly|much|slightly|overall|indeed|definitely|therefore|"
@@ -100,6 +101,57 @@ NONE = filled(
 @pytest.mark.parametrize("text", READ_A)
 def test_a_form_with_such_a_word_names_its_label(text):
     assert parse_verdict(text) == "A"
+
+
+# Whole texts, in either case of the label.
+FIELDS = filled(
+    {
+        "{}: {{}}": "Verdict|answer|Final answer|final|The best answer|Result|Selected|Selection|"
+        "Response|Output|Better|Preferred response|My choice",
+        "{}：{{}}": "答案|答え|답|选择",
+        '{{{{"{}": "{{}}"}}}}': "verdict|winner|final_verdict|better_response|choice|answer",
+        "{}{{}}": "```json\n{{{{\"verdict\": \"|{{{{'winner':'|answer = (|\u202bverdict: ",
+    }
+)
+
+
+@pytest.mark.parametrize("text", FIELDS)
+@pytest.mark.parametrize(("label", "verdict"), [("a", "A"), ("B", "B"), ("tie", "TIE")])
+def test_a_whole_text_that_is_a_field_is_read_in_any_case(text, label, verdict):
+    assert parse_verdict(text.format(label)) == verdict
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("The answer is: a", "Worse: b", "Rejected: B", "Expected answer: b", "I think: b"),
+        *("Response A: b", "response b: bad", "Answer: a or b", "It says answer: a", "Best: a b"),
+        *(
+            "我不选择A",
+            "没有选择A。",
+            "用户选择A。",
+            "更差的选择是A",
+            "如果我选择A，那么不好",
+            "我选择A或B",
+        ),
+        *(
+            "Ich wähle nicht A",
+            "Je ne choisis pas A",
+            "No elijo A.",
+            "Non scelgo A",
+            "Я не выбираю A",
+        ),
+    ],
+)
+def test_what_is_like_a_field_or_a_choice_and_is_none(text):
+    assert parse_verdict(text) == "UNPARSED"
+
+
+@pytest.mark.parametrize("mark", ["\u200e", "\u200f", "\u2060", "\u202b", "\u2067", "\u200d"])
+def test_invisible_marks_of_writing_hide_no_label(mark):
+    end = {"\u202b": "\u202c", "\u2067": "\u2069"}.get(mark, "")
+    assert parse_verdict(f"{mark}B{end}") == "B"
+    assert parse_verdict(f"『{mark}A{end}』") == "A"
 
 
 @pytest.mark.parametrize("text", TIES)

@@ -56,7 +56,7 @@ class Order(StrEnum):
 
 
 class Ledger(StrEnum):
-    """Which account a reject belongs to; each one adds up (see `charter.run.ledger`)."""
+    """Which account a reject belongs to; each one adds up (see `charter.hub.checks`)."""
 
     INPUT = "input"
     SFT = "sft"

@@ -66,7 +66,7 @@ def publisher(
         found = heads_of(api, version.repo)
         heads = settled(api, version.repo, found, lambda _: None, dry_run=dry_run)
         _check_latest(version, list(heads.tags), verb, candidates)
-        return partial(publish_hub, store=store, options=HubOptions(card=card))
+        return partial(publish_hub, store=store, options=HubOptions(card=card, pr=None))
     own = store_of(version)
     if own is None:
         what = f"the folder of {version.repo}@{version.tag} stands in no local store"

@@ -33,11 +33,11 @@ from charter.hub.secrets import SecretCheck
 from charter.hub.split_index import moved
 from charter.hub.stored import StoredRows, stored_rows
 
-__all__ = ["Survey", "check_rows", "gate", "surveyed"]
+__all__ = ["FIXES", "Survey", "check_rows", "gate", "surveyed"]
 
 Rows = Mapping[str, StoredRows | Sequence[Row]]
 
-_FIXES: Final = {
+FIXES: Final = {
     "columns": "give every row exactly the columns of charter.hub.schema.CONFIGS",
     "ledgers": "account for every record, prompt and pair with one row or one reject",
     "ids": "derive each id from the prompt id and the row's slots",
@@ -73,7 +73,7 @@ class Survey:
             Failure: one fault for each check that did not pass.
         """
         faults = [
-            Fault(repo, result.check, result.detail, _FIXES[result.check])
+            Fault(repo, result.check, result.detail, FIXES[result.check])
             for result in self.checks
             if not result.passed
         ]

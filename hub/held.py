@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from charter.errors import Fault, InputError
 from charter.hub.data import data_path
-from charter.hub.retracted_names import Named, named_in
+from charter.hub.retracted_names import Named, named_in, telling
 from charter.hub.schema import SPLITS
 from charter.hub.split_index import Split, Splits, known
 from charter.hub.version import list_versions, unverified
@@ -99,22 +99,26 @@ def retracted_rows(store: Path, repo: str) -> Retracted:
     """What was taken out of the latest release in a local store, or before.
 
     Raises:
-        InputError: the version can't be read.
+        InputError: a version can't be read.
     """
     releases = [tag for tag in list_versions(store, repo) if tag.final]
     if not releases:
         return Retracted()
-    version = unverified(store, repo, releases[-1])
-    figure = version.manifest.figures.get("retracted")
+    figure = unverified(store, repo, releases[-1]).manifest.figures.get("retracted")
     if figure is None:
         return Retracted()
+    versions = (unverified(store, repo, tag) for tag in telling(figure, releases))
     # A split without rows has no file.
-    paths = (version.path / data_path("rejects", split) for split in version.splits("rejects"))
+    paths = (
+        version.path / data_path("rejects", split)
+        for version in versions
+        for split in version.splits("rejects")
+    )
     return retracted_in(map(_data_file, paths), figure)
 
 
 def retracted_in(files: Iterable[AbstractContextManager[BinaryIO]], figure: Any) -> Retracted:
-    """The same from the parquet files of a version's rejects, a split each; opened in turn."""
+    """The same from the parquet files of versions' rejects, a split each; opened in turn."""
     sft: dict[str, str] = {}
     pairs: dict[str, str] = {}
     for each in files:

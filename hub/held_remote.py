@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -13,7 +13,9 @@ from charter.errors import Fault, InputError
 from charter.hub.data import data_path
 from charter.hub.held import HOLDING, Retracted, retracted_in, with_prompts
 from charter.hub.manifest import MANIFEST, Manifest, load_manifest
+from charter.hub.number import Tag
 from charter.hub.remote import Heads, heads_of, hub_faults
+from charter.hub.retracted_names import telling
 from charter.hub.schema import SPLITS
 from charter.hub.split_index import Splits
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "data_file",
     "foreign",
+    "heads_there",
     "held_at",
     "held_on_hub",
     "latest_on_hub",
@@ -41,7 +44,7 @@ def held_on_hub(repo: str) -> Splits:
     from huggingface_hub import HfApi
 
     api = HfApi()
-    return held_at(api, repo, _heads(api, repo))
+    return held_at(api, repo, heads_there(api, repo))
 
 
 def retracted_on_hub(repo: str) -> Retracted:
@@ -51,15 +54,24 @@ def retracted_on_hub(repo: str) -> Retracted:
         InputError: the repo is not of this layout.
         Failure: the Hub is not reached.
     """
-    found = latest_on_hub(repo)
-    figure = found[1].figures.get("retracted") if found else None
-    if found is None or figure is None:
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    releases = _releases(api, repo)
+    found = manifest_at(api, repo, releases[max(releases)]) if releases else None
+    figure = found[0].figures.get("retracted") if found else None
+    if figure is None:
         return Retracted()
-    commit, manifest = found
-    counts = manifest.counts.get("rejects", {})
-    # A split without rows has no file.
-    splits = (split for split in SPLITS if counts.get(split))
-    return retracted_in((data_file(repo, commit, "rejects", split) for split in splits), figure)
+    told = (releases[tag] for tag in telling(figure, list(releases)))
+    files = (file for commit in told for file in _rejects(api, repo, commit))
+    return retracted_in(files, figure)
+
+
+def _rejects(api: HfApi, repo: str, commit: str) -> Iterator[AbstractContextManager[BinaryIO]]:
+    """The files of a version's rejects; a split without rows has none."""
+    found = manifest_at(api, repo, commit)
+    counts = found[0].counts.get("rejects", {}) if found else {}
+    return (data_file(repo, commit, "rejects", split) for split in SPLITS if counts.get(split))
 
 
 def latest_on_hub(repo: str) -> tuple[str, Manifest] | None:
@@ -71,7 +83,7 @@ def latest_on_hub(repo: str) -> tuple[str, Manifest] | None:
     from huggingface_hub import HfApi
 
     api = HfApi()
-    releases = {tag: commit for tag, commit in _heads(api, repo).tags.items() if tag.final}
+    releases = _releases(api, repo)
     if not releases:
         return None
     commit = releases[max(releases)]
@@ -79,7 +91,17 @@ def latest_on_hub(repo: str) -> tuple[str, Manifest] | None:
     return (commit, found[0]) if found else None
 
 
-def _heads(api: HfApi, repo: str) -> Heads:
+def _releases(api: HfApi, repo: str) -> dict[Tag, str]:
+    """The releases on the Hub with their commits, oldest first."""
+    return {tag: commit for tag, commit in heads_there(api, repo).tags.items() if tag.final}
+
+
+def heads_there(api: HfApi, repo: str) -> Heads:
+    """The refs of a repo on the Hub; of one that there is not, none.
+
+    Raises:
+        Failure: the Hub is not reached.
+    """
     from huggingface_hub.errors import RepositoryNotFoundError
 
     with hub_faults(repo):

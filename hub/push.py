@@ -6,6 +6,7 @@ publisher that died between the two left a head without a tag, which the next on
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from charter.hub.content import (
     decided,
 )
 from charter.hub.follows import check_latest
-from charter.hub.held_remote import foreign, held_at, manifest_at
+from charter.hub.held_remote import foreign, heads_there, held_at, manifest_at
 from charter.hub.manifest import MANIFEST, Manifest, check_repo
 from charter.hub.number import Tag, parse_tag
 from charter.hub.publish import Published, check_room, place_copy, place_version
@@ -42,8 +43,9 @@ __all__ = ["HubOptions", "publish_hub"]
 
 _STAGED: Final = ".staged-"
 _TRIES: Final = 5
-# What a new repo has of its own.
+# What a repo may have before its first version.
 _BLANK: Final = frozenset({".gitattributes", "README.md"})
+_FRONT: Final = re.compile(rb"\A---\s.*?\n---(?=\s|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,14 @@ class HubOptions:
         private: of a repo that is made.
         rebase: where another publisher was faster, take the next number instead of failing.
         pr: open a pull request; for whoever may not write. Its merge is tagged by the next run.
+            None where the user has no such choice, and is not told of it.
         dry_run: decide and check, and send nothing.
         card: what becomes of a card that people changed on the Hub: `fail`, `keep` or `replace`.
     """
 
     private: bool = False
     rebase: bool = False
-    pr: bool = False
+    pr: bool | None = False
     dry_run: bool = False
     card: str = "fail"
 
@@ -114,7 +117,7 @@ class _Push:
         self._repo = draft.repo
 
     def publish(self) -> Published:
-        heads = self._settled(self._heads())
+        heads = self._settled(heads_there(self._api, self._repo))
         held = held_at(self._api, self._repo, heads)
         content = content_of(self._draft, held, self._staged, self._store / ".clean")
         for attempt in range(_TRIES):
@@ -126,30 +129,14 @@ class _Push:
                 fix = "run it again with --rebase, which takes the next version"
                 raise Failure(Fault(self._repo, "", what, fix))
             self._say("another publisher was faster; taking the next version")
-            heads = self._settled(self._heads())
+            heads = self._settled(heads_there(self._api, self._repo))
             self._still_fits(heads)
         raise AssertionError  # the last try returns or raises
 
     def _faults(self) -> AbstractContextManager[None]:
-        return hub_faults(self._repo, pull_request=not self._options.pr)
+        return hub_faults(self._repo, pull_request=self._options.pr is False)
 
     # What there is
-
-    def _heads(self) -> Heads:
-        """The refs; of a repo that there is not, none, and it is made unless this is a dry run."""
-        from huggingface_hub.errors import RepositoryNotFoundError
-
-        with self._faults():
-            try:
-                self._api.repo_info(self._repo, repo_type="dataset")
-            except RepositoryNotFoundError:
-                if self._options.dry_run:
-                    return Heads(None, {})
-                self._api.create_repo(
-                    self._repo, repo_type="dataset", private=self._options.private, exist_ok=True
-                )
-                self._say(f"made the dataset repo {self._repo}")
-        return heads_of(self._api, self._repo)
 
     def _settled(self, heads: Heads) -> Heads:
         """The refs after a publisher that died was helped on: its head gets the tag it wanted."""
@@ -201,6 +188,10 @@ class _Push:
             path = place_version(files, self._repo, tag, place)
             return Published(self._repo, tag, path, manifest, new=True)
         check_room(manifest, self._store)
+        if heads.head is None:
+            heads = self._made()
+            if self._names(heads) - _BLANK:
+                return None  # another publisher's, who made it in the meantime
         commit = self._commit(tag, manifest, files, old, heads.head)
         if commit is None:
             return None
@@ -208,6 +199,15 @@ class _Push:
             make_tag(self._api, self._repo, tag, commit)
         path = place_version(files, self._repo, tag, self._store)
         return Published(self._repo, tag, path, manifest, new=True)
+
+    def _made(self) -> Heads:
+        """The refs of a new repo. It is made when nothing but the commit is left to do."""
+        with hub_faults(self._repo):  # where there is no repo, --pr is no help
+            self._api.create_repo(
+                self._repo, repo_type="dataset", private=self._options.private, exist_ok=True
+            )
+        self._say(f"made the dataset repo {self._repo}")
+        return heads_of(self._api, self._repo)
 
     def _copied(self, there: Version) -> Path:
         """The folder of a version in the local store, copied from the client's cache."""
@@ -232,7 +232,7 @@ class _Push:
             )
 
     def _ours(self, names: set[str], last: Manifest | None) -> set[str]:
-        """Files at the head that a version wrote; those of other people's stay.
+        """Files at the head that a version wrote, or writes anew; those of other people's stay.
 
         Raises:
             InputError: there are files, and no version wrote any.
@@ -240,7 +240,7 @@ class _Push:
         if last is None:
             if others := sorted(names - _BLANK):
                 raise foreign(self._repo, f"it has {others[0]} and no version")
-            return set()
+            return names & {"README.md"}
         ours = {*last.files, MANIFEST}
         for config in CONFIGS:
             ours |= {name for name in names if name.startswith(f"{config}/")}
@@ -249,25 +249,27 @@ class _Push:
     def _with_card(
         self, manifest: Manifest, files: Files, heads: Heads, last: Manifest | None
     ) -> tuple[Manifest, Files]:
-        """The same, with people's own card where they changed it and it is to be kept."""
+        """The same, with people's own card where there is one and it is to be kept."""
         import hashlib
 
         from charter.hub.manifest import dump_manifest, sealed
 
-        if last is None or heads.head is None:
-            return manifest, files
         with self._faults():
             path = self._api.hf_hub_download(
                 self._repo, "README.md", repo_type="dataset", revision=heads.head
             )
         card = Path(path).read_bytes()
-        edited = hashlib.sha256(card).hexdigest() != last.files["README.md"]
-        # A card that was kept before is theirs too: it has the heading of an older version.
-        edited |= f"# {last.repo} {last.tag}\n".encode() not in card
-        if not edited or self._options.card == "replace":
+        if last is None:
+            # The Hub's page makes one with a licence alone.
+            theirs = bool(_FRONT.sub(b"", card).strip())
+        else:
+            theirs = hashlib.sha256(card).hexdigest() != last.files["README.md"]
+            # A card that was kept before is theirs too: it has the heading of an older version.
+            theirs |= f"# {last.repo} {last.tag}\n".encode() not in card
+        if not theirs or self._options.card == "replace":
             return manifest, files
         if self._options.card == "fail":
-            what = "people have changed the card"
+            what = "people have changed the card" if last else "people have written a card"
             fix = "use --card keep to publish theirs, or --card replace to write ours anew"
             raise InputError(Fault(self._repo, "README.md", what, fix))
         sums = {**manifest.files, "README.md": hashlib.sha256(card).hexdigest()}
@@ -305,7 +307,7 @@ class _Push:
                     commit_message=f"{tag}: {_sentence(manifest)}",
                     repo_type="dataset",
                     parent_commit=head,
-                    create_pr=self._options.pr,
+                    create_pr=bool(self._options.pr),
                 )
             except HfHubHTTPError as error:
                 if error.response is not None and error.response.status_code in (409, 412):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Named", "chain", "named_in"]
+from charter.hub.number import Tag, is_tag, parse_tag
+
+__all__ = ["Named", "chain", "named_in", "telling"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +61,21 @@ def chain(figure: Any) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
         if isinstance(what, dict):
             yield str(figure.get("reason", "")), what
         figure = figure.get("before")
+
+
+def telling(figure: Any, releases: Sequence[Tag]) -> list[Tag]:
+    """The releases whose rejects say what was taken out: those that took it out, and the latest.
+
+    A version between may have no such reject: that of a run over fewer prompts, for one.
+
+    Args:
+        figure: `retracted` of the latest one.
+        releases: all that there are, oldest first.
+    """
+    told = {releases[-1]}
+    while isinstance(figure, dict):
+        if is_tag(origin := str(figure.get("from"))):
+            later = (tag for tag in releases if tag > parse_tag(origin))
+            told.update([next(later, releases[-1])])
+        figure = figure.get("before")
+    return sorted(told)

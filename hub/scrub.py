@@ -24,6 +24,8 @@ __all__ = ["STAGE", "decontaminated", "dropped", "scrub_row", "scrubbed"]
 STAGE: Final = "publish"
 """The stage of a reject that is made here."""
 
+# A source may be any column of people's records: their authors, for one.
+_ALONE: Final = ("initial_response", "source")
 _TEXTS: Final = {
     "prompt": ("content",),
     "revisions": ("critique", "revision"),
@@ -94,8 +96,9 @@ def dropped(row: Row, reason: Reason, detail: str) -> Row:
 
 def _places(row: Row) -> Iterator[tuple[str, str]]:
     """Where there are texts in a row."""
-    if row["initial_response"]:
-        yield "initial_response", row["initial_response"]
+    for name in _ALONE:
+        if row[name]:
+            yield name, row[name]
     for name, keys in _TEXTS.items():
         for item in row[name]:
             for key in keys:
@@ -109,8 +112,9 @@ def _masked(value: Any, kinds: frozenset[SecretKind]) -> Any:
     if not isinstance(value, dict):
         return value
     done = dict(value)
-    if done.get("initial_response"):
-        done["initial_response"] = masked(done["initial_response"], kinds)
+    for name in _ALONE:
+        if done.get(name):
+            done[name] = masked(done[name], kinds)
     for name, keys in _TEXTS.items():
         if name in done:
             done[name] = [

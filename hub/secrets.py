@@ -214,7 +214,20 @@ class SecretCheck:
 
     def look(self, place: str, text: str) -> None:
         """Look through a file that is published beside the rows, such as the recipe."""
-        self._add(place, text, find_secrets(text, self._kinds))
+        self.add(place, text, find_secrets(text, self._kinds))
+
+    def add(self, place: str, text: str, secrets: Sequence[Secret]) -> None:
+        """Count what was found in a text; the place is named as long as few are."""
+        for one in secrets:
+            self._counts[one.kind] += 1
+        for kind in {one.kind for one in secrets}:
+            self._texts[kind] += 1
+        for bad in {self._policy.action(one.kind) != "report" for one in secrets}:
+            mine = [one for one in secrets if (self._policy.action(one.kind) != "report") is bad]
+            self._places[bad] += 1
+            if place and len(self._names[bad]) < SHOWN:
+                kinds = ", ".join(dict.fromkeys(one.hinted(text) for one in mine))
+                self._names[bad].append(f"{place} ({kinds})")
 
     def problems(self) -> Iterator[str]:
         """What must not be published, with the first places."""
@@ -246,16 +259,4 @@ class SecretCheck:
             text = column.texts[at]
             # Ids may be addresses: of people who wrote a prompt, for one.
             place = f"{part.config}.{column.name} of {masked(name)}" if name else ""
-            self._add(place, text, found[text])
-
-    def _add(self, place: str, text: str, secrets: list[Secret]) -> None:
-        for one in secrets:
-            self._counts[one.kind] += 1
-        for kind in {one.kind for one in secrets}:
-            self._texts[kind] += 1
-        for bad in {self._policy.action(one.kind) != "report" for one in secrets}:
-            mine = [one for one in secrets if (self._policy.action(one.kind) != "report") is bad]
-            self._places[bad] += 1
-            if place and len(self._names[bad]) < SHOWN:
-                kinds = ", ".join(dict.fromkeys(one.hinted(text) for one in mine))
-                self._names[bad].append(f"{place} ({kinds})")
+            self.add(place, text, found[text])

@@ -32,7 +32,15 @@ from charter.run.summary import Summary
 from charter.run.tally import Tally
 from charter.steps.shape import judgment_rows, preference_rows, reject_rows, sft_rows
 
-__all__ = ["CONFIGS", "carried_of", "draft_of", "retracted_of", "row_maker", "scrubber"]
+__all__ = [
+    "CONFIGS",
+    "carried_of",
+    "draft_of",
+    "policy_of",
+    "retracted_of",
+    "row_maker",
+    "scrubber",
+]
 
 CONFIGS = ("sft", "preference", "judgments", "rejects")
 PACKAGES = ("charter-ai", "distilabel", "torch", "transformers", "polars", "pyarrow")
@@ -82,7 +90,7 @@ def draft_of(
         recipe_yaml=loaded.recipe_yaml,
         version=version or recipe.publish.version,
         orders=recipe.preference.orders if recipe.preference else "both",
-        secrets=_policy(loaded),
+        secrets=policy_of(loaded),
         evaluation_sets=sets,
         on_contamination=recipe.publish.on_contamination,
         answers=answer_sums(carried.manifest) if carried is not None else None,
@@ -103,14 +111,15 @@ def carried_of(loaded: Loaded, store: Path) -> Carried:
     return carried_on_hub(repo) if loaded.recipe.publish.to == "hub" else carried_rows(store, repo)
 
 
-def _policy(loaded: Loaded) -> Policy:
+def policy_of(loaded: Loaded) -> Policy:
+    """What the recipe wants done about keys and personal data."""
     said = loaded.recipe.publish.secrets
     return Policy(said.keys, said.personal, said.also)
 
 
 def scrubber(loaded: Loaded, sets: tuple[EvaluationSet, ...]) -> Callable[[Row], Row]:
     """What takes out of a walked row, before it is labelled, what is not to be published."""
-    policy = _policy(loaded)
+    policy = policy_of(loaded)
     overlap = Overlap(sets) if loaded.recipe.publish.on_contamination == "drop" and sets else None
 
     def scrub(row: Row) -> Row:
@@ -137,9 +146,8 @@ def row_maker(
     judged = bool(recipe.preference)
     sft = bool(recipe.sft)
     judge = str(lineage(recipe.role("judge"))["model"]) if recipe.preference else ""
-    policy = _policy(loaded)
-    writer.declare("rejects")
-    writer.add("rejects", [_input_reject(reject, policy) for reject in prompts.rejects])
+    policy = policy_of(loaded)
+    writer.add("rejects", _input_rejects(prompts, policy, retracted or Retracted()))
     if sft:
         writer.declare("sft")
     if recipe.preference:
@@ -179,7 +187,6 @@ def _silent(reject: Row, retracted: Retracted, source: str) -> Row:
 def _without(made: dict[str, list[Row]], retracted: Retracted, source: str) -> list[Row]:
     """Take what was retracted out of a prompt's rows; the rejects that stand for it."""
     rejects: list[Row] = []
-    pairs = set(retracted.pairs)
     for config, ledger, gone, key in (
         ("sft", Ledger.SFT, retracted.sft, "prompt_id"),
         ("preference", Ledger.PREFERENCE, retracted.pairs, "id"),
@@ -190,7 +197,6 @@ def _without(made: dict[str, list[Row]], retracted: Retracted, source: str) -> l
             if why is None:
                 kept.append(row)
                 continue
-            pairs.add(row["id"])
             rejects.append(
                 {
                     "ledger": ledger.value,
@@ -208,21 +214,28 @@ def _without(made: dict[str, list[Row]], retracted: Retracted, source: str) -> l
         vote
         for vote in made.get("judgments", [])
         if source not in retracted.named.sources
-        and vote["comparison_id"] not in pairs
+        and vote["comparison_id"] not in retracted.pairs
         and retracted.named.why(vote) is None
     ]
     return rejects
 
 
-def _input_reject(reject: Any, policy: Policy) -> Row:
-    return {
-        "ledger": reject.ledger.value,
-        "prompt_id": reject.prompt_id,
-        "pair_id": reject.pair_id,
-        "stage": reject.stage,
-        "reason": reject.reason.value,
-        "detail": scrubbed(reject.detail, policy),
-    }
+def _input_rejects(prompts: PromptSet, policy: Policy, retracted: Retracted) -> list[Row]:
+    """The records that are no prompts; one of a retracted prompt's id says no more than that."""
+    gone = retracted.named.sources
+    source = {prompt.id: prompt.source for prompt in prompts.prompts if prompt.source in gone}
+    rows = []
+    for reject in prompts.rejects:
+        row: Row = {
+            "ledger": reject.ledger.value,
+            "prompt_id": reject.prompt_id,
+            "pair_id": reject.pair_id,
+            "stage": reject.stage,
+            "reason": reject.reason.value,
+            "detail": scrubbed(reject.detail, policy),
+        }
+        rows.append(_silent(row, retracted, source.get(reject.prompt_id or "", "")))
+    return rows
 
 
 def _splits(
@@ -230,7 +243,7 @@ def _splits(
 ) -> Splits:
     # A shared system prompt would make near-duplicates of all prompts.
     # As they are published: prompts that differ in what is masked alone are the same.
-    policy = _policy(loaded)
+    policy = policy_of(loaded)
     texts = [
         (
             prompt.id,

@@ -23,6 +23,7 @@ from charter.models.call import Answer
 from charter.pipeline import keep_rule, paired_slots, prompt_row
 from charter.recipes import Loaded, PromptSet, read_prompts
 from charter.rows import Row
+from charter.run.ahead import check_ahead
 from charter.run.draft import (
     CONFIGS,
     carried_of,
@@ -290,12 +291,13 @@ def run_recipe(
     prompts = read_prompts(loaded)
     loaded = replace(loaded, most_given=prompts.most_given)
     sets = load_sets(loaded.recipe.publish.decontaminate, loaded.path.parent)
+    retracted = retracted_of(loaded, out / "versions")
+    check_ahead(loaded, prompts, sets, retracted)
     with ExitStack() as opened:
         cache = opened.enter_context(closing(CallCache(default_cache_path())))
         loaded, probes = settled(loaded, cache, progress.say, budget)
         folder = opened.enter_context(RunFolder(out / "runs", loaded, prompts))
         journal = opened.enter_context(closing(Journal(folder.path / "events.jsonl")))
-        retracted = retracted_of(loaded, out / "versions")
         carried = carried_of(loaded, out / "versions")
         run = _Run(
             loaded, prompts, folder, journal, progress, budget, sets, probes, retracted, carried

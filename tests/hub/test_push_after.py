@@ -54,7 +54,7 @@ def hub(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     api = pointed(server, TOKEN, tmp_path / "hub-cache", monkeypatch)
     yield api
     with contextlib.suppress(Exception):
-        api.delete_repo(REPO, repo_type="dataset")
+        api.delete_repo(REPO, repo_type="dataset", token=TOKEN)
 
 
 @pytest.fixture
@@ -154,6 +154,24 @@ def test_who_may_not_tag_a_merged_version_is_told_who_may(
             publish_hub(with_p(0.8), tmp_path / "other", HubOptions(pr=pr))
         assert "--pr" not in str(raised.value)
     assert not [*hub.get_repo_discussions(REPO, repo_type="dataset", token=TOKEN)]
+
+
+def test_what_cannot_open_a_pull_request_does_not_speak_of_one(
+    hub: Any, server: str, with_p: Any, store: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    publish_hub(with_p(0.7), store)
+    pointed(server, GUEST, tmp_path, monkeypatch)
+    version = open_remote(f"{REPO}@v0.1.0")
+    checks = [answer(version, PAIR, "ann", "CHOSEN")]
+    for attempt in (
+        lambda: retract(version, What(prompts=("p5",)), "asked for", store=tmp_path / "one"),
+        lambda: publish_reviews(version, checks, store=tmp_path / "two"),
+        # A pull request wants a repo that is there.
+        lambda: publish_hub(replace(with_p(0.7), repo="me/none"), tmp_path / "three"),
+    ):
+        with pytest.raises(InputError, match="log in with a token that may write") as raised:
+            attempt()
+        assert "--pr" not in str(raised.value)
 
 
 def test_the_same_rows_of_another_parquet_writer_are_no_other_version(
@@ -327,7 +345,7 @@ def test_a_store_with_other_rows_under_the_number_stops_it_before_it_is_sent(
     said: list[str] = []
     with pytest.raises(Failure, match=r"another v0\.1\.0 of me/after, with other rows"):
         publish_hub(with_p(0.8), store, say=said.append)
-    assert not heads_of(hub, REPO).tags
+    assert not hub.repo_exists(REPO, repo_type="dataset")
     assert not any("is published" in line for line in said)
     # The same rows are no other version, whatever the card says.
     same = publish_hub(with_p(0.7), store)

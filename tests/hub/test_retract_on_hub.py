@@ -13,6 +13,7 @@ from charter.constitutions import load_constitution
 from charter.hub import open_remote, publish_hub, retracted_on_hub
 from charter.hub.embedded import User
 from charter.hub.embedded.child import launch
+from charter.hub.held import retracted_rows
 from charter.hub.retract import retract
 from charter.hub.retract_what import What
 
@@ -48,3 +49,8 @@ def test_later_runs_hold_to_what_went_from_any_split(
         held = retracted_on_hub("me/small")
         assert held.sft == dict.fromkeys(names, WHY)
         assert held.pairs == {f"{name}#a~b": WHY for name in names}
+    # A version of fewer prompts has no rejects of the others.
+    lineage = {**draft.lineage, "figures": {"retracted": held.figure}}
+    fewer = make_draft(n=3, test=("p1", "p2"), lineage=lineage)
+    assert publish_hub(fewer, store).tag == "v0.1.3"
+    assert retracted_on_hub("me/small") == held == retracted_rows(store, "me/small")

@@ -36,7 +36,7 @@ def _walked(**changes: Any) -> dict[str, Any]:
     row = {
         "prompt": [{"role": "user", "content": f"Who is {MAIL}?"}],
         "prompt_id": "p",
-        "source": "s",
+        "source": f"asked by {MAIL}",
         "initial_response": f"{MAIL} is Bob, and {TOKEN} his key.",
         "revisions": [
             {"principle_id": "kind", "critique": f"names {MAIL}", "revision": "Bob", "model": "m"}
@@ -77,12 +77,13 @@ def test_a_row_is_masked_everywhere_alike_and_the_given_one_is_left(constitution
     before = copy.deepcopy(row)
     done, counts = scrub_row(row, Policy("mask", "mask"))
     assert row == before
-    assert counts == {K.EMAIL: 6, K.GITHUB_TOKEN: 2}
+    assert counts == {K.EMAIL: 7, K.GITHUB_TOKEN: 2}
     said = json.dumps(_published(done, constitution))
     assert MAIL not in said and TOKEN not in said
     assert done["candidates"][0]["text"] == done["initial_response"]
     assert done["initial_response"] == "[EMAIL] is Bob, and [GITHUB_TOKEN] his key."
     assert done["prompt"] == [{"role": "user", "content": "Who is [EMAIL]?"}]
+    assert done["source"] == "asked by [EMAIL]"
 
 
 def test_by_default_rows_stay_as_they_are() -> None:

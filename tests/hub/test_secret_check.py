@@ -65,7 +65,7 @@ def test_a_key_in_any_text_is_a_problem(make_draft: Any, config: str, name: str)
 
 def test_all_text_columns_of_the_schema_are_read() -> None:
     # Names, ids, models and words of enums are no free text.
-    known = {"id", "prompt_id", "source", "label_source", "source_label", "chosen_model"}
+    known = {"id", "prompt_id", "label_source", "source_label", "chosen_model"}
     known |= {"rejected_model", "judge_model", "principle_ids", "comparison_id", "candidate_a"}
     known |= {"candidate_b", "principle_id", "order", "verdict", "ledger", "pair_id", "stage"}
     known |= {"reason", "p_chosen", "log_odds", "n_votes", "order_consistent", "sample", "p_a"}

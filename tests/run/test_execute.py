@@ -9,6 +9,7 @@ import pytest
 
 from charter.errors import Failure, InputError, Interrupted
 from charter.recipes import load_recipe
+from charter.rows import digest
 from charter.run import run_recipe
 from charter.run.progress import Silent
 
@@ -78,6 +79,37 @@ def test_added_prompts_are_the_next_version_and_keep_their_splits(
     for split in one.splits("sft"):
         before = set(one.rows("sft", split)["id"])
         assert before <= set(two.rows("sft", split)["id"])
+
+
+def test_near_duplicates_go_to_one_split_and_a_system_prompt_makes_none(
+    serve, good_script, recipe_file, tmp_path
+):
+    """Those that come later, and before it in the file, go where the published one is."""
+    from charter.hub import open_version
+
+    path = recipe_file(serve(good_script).url)
+    shared = {"role": "system", "content": " ".join(digest("s", k)[:8] for k in range(99))}
+    asked = [f"Who was {digest(k)[:24]}?" for k in range(8)]
+
+    def written(*prompts):
+        lines = [
+            {"id": name, "prompt": [shared, {"role": "user", "content": text}]}
+            for name, text in prompts
+        ]
+        (tmp_path / "prompts.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        loaded = load_recipe(path, ["prompts.test_fraction=0.5"])
+        version = open_version(run_recipe(loaded, tmp_path / "out").published.path)
+        return {
+            row: split
+            for split in ("train", "test")
+            for row in version.rows("sft", split)["prompt_id"]
+        }
+
+    old = [(f"old-{k}", text) for k, text in enumerate(asked)]
+    before = written(*old)
+    assert {*before.values()} == {"train", "test"}
+    after = written(*((f"new-{k}", f"{text} ") for k, text in enumerate(asked)), *old)
+    assert after == before | {name.replace("old", "new"): split for name, split in before.items()}
 
 
 def test_the_three_ledgers_add_up_when_things_fail(

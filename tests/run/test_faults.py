@@ -174,6 +174,30 @@ def test_a_refused_key_ends_a_run_before_rows_are_spent(serve, recipe_file, tmp_
     assert len(server.requests) <= 8  # what was in flight
 
 
+def test_people_are_told_of_a_server_that_goes_and_comes_and_of_an_old_cache(
+    serve, good_script, recipe_file, tmp_path, own_cache
+):
+    with sqlite3.connect(default_cache_path()) as db:
+        db.executescript("CREATE TABLE calls (key TEXT, answer TEXT); PRAGMA user_version=1")
+    asked, said = iter(range(10**6)), []
+
+    class Listener(Silent):
+        def say(self, line):
+            said.append(line)
+
+    def script(body):
+        away = next(asked) > 4 and not any("waiting, then trying again" in line for line in said)
+        return (503, {}, b"busy") if away else good_script(body)
+
+    server = serve(script)
+    path = recipe_file(server.url, 12, run={"retries": 9, "in_flight": 8})
+    run_recipe(load_recipe(path), tmp_path / "out", Listener())
+    lane = f"{server.url}/chat/completions scripted: "
+    told = [line.removeprefix(lane)[:5] for line in said if line.startswith(lane)]
+    assert told == ["fails", "answe"]
+    assert any(line.startswith("a call cache of an older charter is now ") for line in said)
+
+
 @pytest.mark.parametrize(
     "reply",
     [

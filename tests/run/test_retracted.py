@@ -60,3 +60,49 @@ def test_what_went_by_its_principle_stays_out_with_its_votes(
     for config, ids in gone.items():
         assert not ids & set(again.rows(config)["id"])
     assert not gone["preference"] & set(again.rows("judgments")["comparison_id"])
+
+    # A run of fewer prompts has no rejects of the others, and takes nothing back for it.
+    run_recipe(load_recipe(recipe, ["prompts.limit=1"]), out)
+    last = open_version(run_recipe(load_recipe(recipe), out).published.path)
+    assert last.manifest.counts == again.manifest.counts
+    assert last.rows("preference").equals(again.rows("preference"))
+
+
+@pytest.mark.parametrize("kind", ["prompts", "sources"])
+def test_a_record_beside_a_retracted_prompt_makes_no_version(
+    serve, good_script, recipe_file, tmp_path, kind
+):
+    """Of an id that two records have, the retraction said nothing more, and no run does."""
+    out = tmp_path / "out"
+    recipe = recipe_file(serve(good_script).url, 3)
+    with (tmp_path / "prompts.jsonl").open("a") as file:
+        file.write('{"id": "own", "prompt": "Where is it?", "source": "s"}\n')
+        file.write('{"id": "own", "prompt": "Where?"}\n{"id": "p0", "prompt": "Who?"}\n')
+    first = open_version(run_recipe(load_recipe(recipe), out).published.path)
+    done = retract(first, What(**{kind: ("own" if kind == "prompts" else "s",)}), WHY)
+    again = run_recipe(load_recipe(recipe), out).published
+    assert (again.tag, again.new) == (done.tag, False)
+    rejects = open_version(again.path).rows("rejects").to_dicts()
+    said = {row["prompt_id"]: row["detail"] for row in rejects if row["ledger"] == "input"}
+    assert said["own"] == WHY and "stands in" in said["p0"]
+
+
+def test_new_prompts_of_a_retracted_source_become_no_rows(
+    serve, good_script, recipe_file, tmp_path
+):
+    out = tmp_path / "out"
+    recipe = recipe_file(serve(good_script).url, 3)
+    asked = tmp_path / "prompts.jsonl"
+    lines = [f'{{"id": "s{i}", "prompt": "Where is {i * 37}?", "source": "s"}}' for i in range(4)]
+    asked.write_text(asked.read_text() + lines[0])
+    first = open_version(run_recipe(load_recipe(recipe), out).published.path)
+    retract(first, What(sources=("s",)), WHY)
+    asked.write_text(asked.read_text() + "\n" + "\n".join(lines[1:]))
+    last = open_version(run_recipe(load_recipe(recipe), out).published.path)
+    assert verify_version(last).passed
+    for config in ("sft", "preference", "judgments"):
+        assert {*last.rows(config)["prompt_id"]} <= {"p0", "p1", "p2"}
+    rejects = last.rows("rejects").to_dicts()
+    of_sft = {row["prompt_id"]: row for row in rejects if row["ledger"] == "sft"}
+    assert {*of_sft} == {"s0", "s1", "s2", "s3"}
+    assert {(row["reason"], row["detail"]) for row in of_sft.values()} == {("RETRACTED", WHY)}

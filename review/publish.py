@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from charter.errors import Failure, Fault, InputError
 from charter.review.overrule import Outcome, Rule, Ruling, rulings
+from charter.review.sample import category_of
 from charter.review.spot_check import SpotCheck
 from charter.review.store import spot_check_of
 from charter.rows import Ledger, Reason
@@ -137,6 +138,8 @@ def _retracted(version: Version) -> Callable[[SpotCheck], bool]:
     from charter.hub.retracted_names import named_in
 
     named = named_in(version.manifest.figures.get("retracted"))
+    categories = {category_of(source): why for source, why in named.sources.items()}
+    named = replace(named, sources=categories)
     rejects = version.rows("rejects").filter(pl.col("reason") == Reason.RETRACTED.value)
     gone = {("preference", pair) for pair in rejects["pair_id"].drop_nulls()}
     of_sft = rejects.filter(pl.col("ledger") == Ledger.SFT.value)

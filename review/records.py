@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from charter.review.questions import P_CHOSEN
+from charter.review.sample import category_of
 from charter.review.spot_check import Kind
 from charter.review.texts import (
     MOST_BUBBLES,
@@ -132,7 +133,7 @@ def _metadata(
         "row_id": planned.row_id,
         "prompt_id": row["prompt_id"],
         "principle_id": next(iter(ids)) if len(ids) == 1 else None,
-        "category": row["source"][:200],
+        "category": category_of(row["source"]),
         "first": planned.first,
         "share": planned.share,
         "stratum": planned.stratum,

@@ -8,16 +8,18 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from charter.review.spot_check import Kind, Share
-from charter.rows import draw_int, draw_unit
+from charter.rows import digest, draw_int, draw_unit
 
 if TYPE_CHECKING:
     from charter.hub import Version
 
-__all__ = ["Candidate", "Drawn", "candidates", "draw_rows"]
+__all__ = ["Candidate", "Drawn", "candidates", "category_of", "draw_rows"]
 
 _BINS: Final = ((0.6, "0.5-0.6"), (0.75, "0.6-0.75"), (0.9, "0.75-0.9"), (1.0, "0.9-1"))
 _LONGEST: Final = 200
 """Characters of a category; a source is a name, and what is longer is none."""
+_NAMED: Final = 16
+"""Digits of the digest at the end of a category that was cut, which tells it from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,13 @@ class Drawn:
     inclusion: float
 
 
+def category_of(source: str) -> str:
+    """The category of a prompt from this source: its source, or so much of it as is a name."""
+    if len(source) <= _LONGEST:
+        return source
+    return f"{source[: _LONGEST - _NAMED - 1]}…{digest(source)[:_NAMED]}"
+
+
 def candidates(version: Version, kind: Kind, split: str | None = None) -> list[Candidate]:
     """The rows of a config that have an AI label; those that people have overruled do not.
 
@@ -80,7 +89,7 @@ def candidates(version: Version, kind: Kind, split: str | None = None) -> list[C
         rows = version.rows("sft", split).select(columns)
         return [
             Candidate(
-                row_id, prompt_id, _only([r["principle_id"] for r in made]), source[:_LONGEST]
+                row_id, prompt_id, _only([r["principle_id"] for r in made]), category_of(source)
             )
             for row_id, prompt_id, source, made in rows.iter_rows()
             if made
@@ -89,7 +98,7 @@ def candidates(version: Version, kind: Kind, split: str | None = None) -> list[C
     frame = version.rows("preference", split)
     rows = frame.filter(frame["label_source"] == "ai").select(columns)
     return [
-        Candidate(row_id, prompt_id, _only(ids), source[:_LONGEST], p, consistent)
+        Candidate(row_id, prompt_id, _only(ids), category_of(source), p, consistent)
         for row_id, prompt_id, source, ids, p, consistent in rows.iter_rows()
     ]
 

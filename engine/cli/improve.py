@@ -76,8 +76,8 @@ def command(
     from charter.hub import HubOptions
     from charter.improve.run import improve
 
-    hub = HubOptions(card=card)
-    if loaded.recipe.publish.to != "hub" and hub != HubOptions():
+    hub = HubOptions(card=card, pr=None)  # it has no --pr
+    if loaded.recipe.publish.to != "hub" and hub != HubOptions(pr=None):
         fix = "set publish.to: hub, or leave it out"
         raise InputError(Fault(str(recipe), "publish.to", "--card belongs to a Hub", fix))
     started = time.monotonic()

@@ -57,10 +57,12 @@ def command(folder: Path, as_json: bool, debug: bool) -> None:
 
 
 def _write(folder: Path) -> None:
+    from charter.run.folder import write_whole
+
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         text = resources.files("charter.cli").joinpath(f"starter/{name}").read_text("utf-8")
-        (folder / name).write_text(_PATH.sub(partial(_path, folder), text), encoding="utf-8")
+        write_whole(folder / name, _PATH.sub(partial(_path, folder), text))
 
 
 def _path(folder: Path, match: re.Match[str]) -> str:

@@ -16,6 +16,7 @@ from charter.hub.retract import What, retract
 from charter.hub.verify import verify_version
 from charter.review.overrule import p_of_votes
 from charter.review.publish import merged, publish_reviews
+from charter.review.sample import category_of
 from charter.review.spot_check import Human, Share
 from charter.review.store import spot_check_of
 
@@ -271,6 +272,23 @@ def test_answers_on_what_was_retracted_stay_out(version, store):
     assert [each.row_id for each in merged(new, more)] == left
     done, again = published(new, more, store)
     assert (again.rows("reviews")["row_id"].to_list(), done.stale) == (left, 0)
+
+
+def test_answers_of_a_retracted_source_stay_out_however_long_its_name(store):
+    """Of prompts, too, that had no row in the release it was taken out of."""
+    gone, other = "s" * 300, "s" * 299 + "t"
+    release, more = draft(8), draft(10, version="rc")
+    for row in [*release.rows["sft"], *more.rows["sft"], *more.rows["preference"]]:
+        row["source"] = {"p4": gone, "p8": gone, "p9": other}.get(row["prompt_id"], row["source"])
+    version = open_version(publish_local(release, store).path)
+    candidate = open_version(publish_local(more, store).path)
+    category = {row["id"]: category_of(row["source"]) for row in more.rows["preference"]}
+    checks = [
+        answer(candidate, row, "ann", "CHOSEN", category=category[row])
+        for row in ("p7#a~b", "p8#a~b", "p9#a~b")
+    ]
+    new = open_version(retract(version, What(sources=(gone,)), "asked for", store=store).path)
+    assert [each.row_id for each in merged(new, checks)] == ["p7#a~b", "p9#a~b"]
 
 
 def test_from_a_candidate_comes_the_next_candidate(version, store):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from charter.review.fields import META
 from charter.review.received import read_response
 from charter.review.records import Frame, Planned, record_of, too_long
+from charter.review.sample import category_of
 from charter.review.texts import MOST_BUBBLES, bubbles, plain, shown_texts, texts_digest
 
 ROWS = draft(8).rows
@@ -44,6 +45,12 @@ def planned(row=PAIR, first="chosen", **changes):
         "gold": None,
     }
     return Planned(**(fields | changes))
+
+
+@pytest.mark.parametrize("source", ["s" * 200, "s" * 201])
+def test_the_category_of_a_record_is_that_of_its_draw(source):
+    said = record_of({**PAIR, "source": source}, planned(), frame())["metadata"]["category"]
+    assert said == category_of(source) and len(said) == 200
 
 
 @pytest.mark.parametrize("first", ["chosen", "rejected"])

@@ -184,7 +184,8 @@ class Overruled:
 def test_candidates_are_rows_with_an_ai_label(tmp_path):
     def change(rows):
         rows["preference"][1]["principle_ids"] = ["kind", "other"]
-        rows["preference"][2]["source"] = "s" * 500
+        for row, last in zip(rows["preference"][2:4], "st", strict=True):
+            row["source"] = "s" * 499 + last
         rows["sft"][2]["revisions"] *= 2  # two rounds under one principle
 
     version = version_of(tmp_path, 8, change)
@@ -192,7 +193,9 @@ def test_candidates_are_rows_with_an_ai_label(tmp_path):
     assert "p0#a~b" not in found
     assert found["p3#a~b"].principle_id is None
     assert found["p4#a~b"].principle_id == "kind"
-    assert found["p4#a~b"].category == "s" * 200
+    one, other = (found[f"p{i}#a~b"].category for i in (4, 5))
+    assert len(one) == len(other) == 200 and one[:150] == other[:150] == "s" * 150
+    assert one != other
     test = [row.row_id for row in candidates(version, "preference", "test")]
     assert test == ["p3#a~b"]
     revised = {row.row_id: row for row in candidates(version, "sft")}

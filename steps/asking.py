@@ -84,13 +84,24 @@ def prepared(row: Mapping[str, Any]) -> Row:
     """
     if _is_whole(row):
         return dict(row)
-    fresh: Row = {**row, "prompt": list(as_messages(row["prompt"]))}
+    fresh: Row = {**row, "prompt": _conversation(row["prompt"])}
     fresh["prompt_id"] = row.get("prompt_id") or messages_id(fresh["prompt"])
     fresh["source"] = row.get("source") or ""
     fresh.setdefault("initial_response", None)
     for name in _LISTS:
         fresh[name] = list(row.get(name) or [])
+    if not fresh["prompt"] and not fresh["faults"]:
+        return add_fault(fresh, "input", "initial", Reason.NO_PROMPT, "neither a text nor a chat")
     return fresh
+
+
+def _conversation(prompt: Any) -> list[Message]:
+    """A prompt as messages; none where data have something else in its place."""
+    try:
+        messages = list(as_messages(prompt))
+    except (TypeError, KeyError):
+        return []
+    return messages if all(m["content"] is not None for m in messages) else []
 
 
 _LISTS = ("revisions", "candidates", "votes", "reasons", "labels", "faults")

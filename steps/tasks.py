@@ -1,15 +1,9 @@
 """The steps as distilabel tasks and steps: what a distilabel user builds pipelines from.
 
-    with Pipeline("by-hand") as pipeline:
-        load = LoadDataFromDicts(data=[{"prompt": "How do tides work?"}])
-        respond = Respond(llm=llm)
-        critique = Critique(llm=llm, constitution="hhh")
-        revise = Revise(llm=llm, constitution="hhh")
-        load >> respond >> critique >> revise >> ToSft()
+    load >> Respond(llm=llm) >> Critique(llm=llm, constitution="hhh") >> ...
 
-A row is a prompt with all that was made of it. Each task asks through its `llm` for a whole
-batch; `asking()` is the pure step behind it, which `charter run` drives itself. What was said stays
-in the row (`raw` of a vote), so there is no `distilabel_metadata`.
+A row is a prompt with all that was made of it. Each task asks its `llm` for a whole batch;
+`asking()` is the pure step behind it, which `charter run` drives. What was said stays in the row.
 """
 
 # No `from __future__ import annotations` here: distilabel's runner looks for the class `StepInput`
@@ -26,11 +20,11 @@ from pydantic import Field
 
 from charter.constitutions import Constitution, find_constitution, load_constitution
 from charter.errors import CharterError, Fault, InputError, nearest
-from charter.models.ask import ask_batch
+from charter.models.ask import ask_batch, error_text
 from charter.models.call import Answer, Call
 from charter.recipes.schema import FewShot
 from charter.rows import Row
-from charter.steps.asking import Asking
+from charter.steps.asking import Asking, prepared
 from charter.steps.critique import CritiqueAsk
 from charter.steps.judge import JudgeAsk, ReasonAsk
 from charter.steps.keep import kept
@@ -148,12 +142,12 @@ class _AskingTask(Task):  # type: ignore[misc]
 
     def process(self, inputs: StepInput) -> Iterator[list[Row]]:
         """Ask for all calls of a batch at once; rows come out in the order they came in."""
-        asking = self.asking()
-        wanted = [asking.calls(row) for row in inputs]
+        asking, rows = self.asking(), [prepared(row) for row in inputs]
+        wanted = [asking.calls(row) if row["prompt"] else [] for row in rows]
         answers = iter(self._answers([call for calls in wanted for call in calls]))
         yield [
-            asking.fold(row, [next(answers) for _ in calls])
-            for row, calls in zip(inputs, wanted, strict=True)
+            asking.fold(row, [next(answers) for _ in calls]) if row["prompt"] else row
+            for row, calls in zip(rows, wanted, strict=True)
         ]
 
     def _answers(self, calls: Sequence[Call]) -> list[Answer]:
@@ -166,7 +160,7 @@ class _AskingTask(Task):  # type: ignore[misc]
         except CharterError:
             raise
         except Exception as error:  # noqa: BLE001 - each client has errors of its own
-            said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            said = error_text(error)
             if self._logger:  # a step that was not loaded has none
                 self._logger.warning(f"{self.name}: {len(calls)} calls failed: {said}")
             return [Answer(error=said)] * len(calls)
@@ -296,6 +290,11 @@ class _RowStep(Step):  # type: ignore[misc]
     def process(self, inputs: StepInput) -> Iterator[list[Row]]:
         """Shape each row, in order."""
         yield [made for row in inputs for made in self.shape(row)]
+
+    def process_applying_mappings(self, *args: list[Row]) -> Iterator[list[Row]]:
+        """Row by row: distilabel gives a hidden column back by a row's place in its batch."""
+        mapped = super().process_applying_mappings
+        yield [made for row in args[0] for rows in mapped([row]) for made in rows]
 
 
 class Keep(_RowStep):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
@@ -18,6 +20,8 @@ __all__ = [
     "BatchAnswering",
     "answer_from_output",
     "ask_batch",
+    "ask_each",
+    "error_text",
     "gather_labels",
     "trier",
 ]
@@ -115,7 +119,7 @@ def _logaddexp(a: float, b: float) -> float:
 def ask_batch(llm: Any, calls: Sequence[Call]) -> list[Answer]:
     """Answers of any distilabel LLM, one for each call, in order.
 
-    An LLM of another make gets the messages alone, by its own `generate`: seeds of calls do not
+    An LLM of another make gets the messages alone, by its own way in: seeds of calls do not
     reach it.
     """
     if not calls:
@@ -123,7 +127,6 @@ def ask_batch(llm: Any, calls: Sequence[Call]) -> list[Answer]:
     if isinstance(llm, BatchAnswering):
         return llm.answer_batch(calls)
     if isinstance(llm, AsyncAnswering):
-        import asyncio
 
         async def gathered() -> list[Answer]:
             try:
@@ -131,13 +134,54 @@ def ask_batch(llm: Any, calls: Sequence[Call]) -> list[Answer]:
             finally:
                 await llm.aclose()
 
-        return asyncio.run(gathered())
-    outputs = llm.generate_outputs(
-        inputs=[[dict(message) for message in call.messages] for call in calls],
-        num_generations=1,
-        **llm.get_generation_kwargs(),
-    )
-    return [answer_from_output(o, call) for o, call in zip(outputs, calls, strict=True)]
+        return _in_a_loop(gathered())
+    outputs = ask_each(llm, [[dict(message) for message in call.messages] for call in calls])
+    return [_answer(output, call) for output, call in zip(outputs, calls, strict=True)]
+
+
+def _in_a_loop(work: Coroutine[Any, Any, list[Answer]]) -> list[Answer]:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as thread:  # a notebook's loop runs already, and waits for us
+        return thread.submit(asyncio.run, work).result()
+
+
+def ask_each(llm: Any, inputs: Sequence[Any], num_generations: int = 1) -> list[Any]:
+    """What an LLM of another make gives for each input: a `GenerateOutput`, or its error.
+
+    One behind a server is asked for each input alone: that one is refused takes nothing from the
+    others, which are paid for. Any other raises its error.
+    """
+    given = llm.get_generation_kwargs()
+    if not hasattr(llm, "_agenerate") or llm.use_offline_batch_generation:
+        found: list[Any] = llm.generate_outputs(
+            inputs=list(inputs), num_generations=num_generations, **given
+        )
+        return found
+
+    async def gathered() -> list[Any]:
+        asked = (llm._agenerate([each], num_generations, **given) for each in inputs)
+        answered = await asyncio.gather(*asked, return_exceptions=True)
+        return [each if isinstance(each, BaseException) else each[0] for each in answered]
+
+    # In the LLM's own loop, to which its client's connections belong.
+    found = llm.event_loop.run_until_complete(gathered())
+    return found
+
+
+def _answer(output: Any, call: Call) -> Answer:
+    if isinstance(output, CharterError):
+        raise output
+    if isinstance(output, BaseException):
+        return Answer(error=error_text(output))
+    return answer_from_output(output, call)
+
+
+def error_text(error: BaseException) -> str:
+    """An error of another make's client, on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def trier(llm: Any) -> Callable[[Call], Awaitable[Answer]]:
@@ -173,7 +217,7 @@ def _failed(error: Exception) -> Exception:
     if isinstance(error, CharterError):
         return error
     status = getattr(error, "status_code", None) or getattr(error, "status", None)
-    said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    said = error_text(error)
     if status in (401, 403):
         return Failure(Fault("", "models", said, "check the key of this model"))
     return TransientError(said, throttled=status == 429)

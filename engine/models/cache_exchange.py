@@ -185,7 +185,9 @@ def import_into(path: Path, files: Iterable[str], tell: Tell, tick: Tick) -> Mer
     merged = Merged()
     given = list(files)
     faults = [
-        Fault(file, "", "no such file", "check the path")
+        Fault(file, "", "is a folder", "name the export or the cache in it")
+        if Path(file).is_dir()
+        else Fault(file, "", "no such file", "check the path")
         for file in given
         if file != "-" and not Path(file).is_file()
     ]

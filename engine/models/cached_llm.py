@@ -16,11 +16,11 @@ from copy import deepcopy
 from typing import Any
 
 from distilabel.models.llms.base import LLM
-from pydantic import Field, PrivateAttr, SecretStr, field_validator
+from pydantic import BaseModel, Field, PrivateAttr, SecretStr, field_validator
 
 from charter.documents import expanded
 from charter.errors import Fault, InputError
-from charter.models.ask import answer_from_output, ask_batch
+from charter.models.ask import answer_from_output, ask_batch, ask_each
 from charter.models.cache import CallCache, Entry, default_cache_path
 from charter.models.call import Answer, Call
 from charter.models.keys import Keys
@@ -35,10 +35,15 @@ _NOT_IDENTITY = frozenset(
         "cuda_devices",
         "default_headers",
         "disable_cuda_device_placement",
+        "endpoint",
+        "follow_redirects",
+        "host",
         "jobs_ids",
+        "max_concurrent_requests",
         "max_retries",
         "offline_batch_generation_block_until_done",
         "timeout",
+        "token",
         "type_info",
         "use_offline_batch_generation",
         "verbose",
@@ -146,14 +151,13 @@ class CachedLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
         passed: dict[tuple[bytes, ...], dict[str, Any]] = {}
         for count, places in lacking.items():
             started = time.perf_counter()
-            outputs = self.llm.generate_outputs(
-                inputs=[inputs[place] for place in places],
-                num_generations=count,
-                **self.llm.get_generation_kwargs(),
-            )
+            outputs = ask_each(self.llm, [inputs[place] for place in places], count)
             each_took = (time.perf_counter() - started) / max(1, len(places) * count)
-            entries = []
+            entries, errors = [], []
             for place, output in zip(places, outputs, strict=True):
+                if isinstance(output, BaseException):
+                    errors.append(output)
+                    continue
                 if output and output.get("logprobs"):
                     passed[keys[place]] = output
                     continue
@@ -163,6 +167,8 @@ class CachedLLM(LLM):  # type: ignore[misc]  # distilabel has no types for mypy
                     entries.append(Entry(key, self.model_name, answer))
             before = self._opened().put(entries)
             known |= {entry.key: entry.answer for entry in entries} | before
+            if errors:
+                raise errors[0]  # as the LLM would have; what was answered beside it is kept
         return passed
 
     def _call(self, given: Any, index: int) -> Call:
@@ -210,7 +216,11 @@ def identity_of(llm: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A setting as JSON values; a schema class by its schema."""
+    """A setting as JSON values; a schema class by its schema, an LLM within by its identity."""
+    if isinstance(value, LLM):
+        return identity_of(value)
+    if isinstance(value, BaseModel):
+        return _plain(dict(value))
     if hasattr(value, "model_json_schema"):
         return value.model_json_schema()
     if isinstance(value, Mapping):

@@ -144,6 +144,7 @@ def test_stats_names_damage(charter, path):
         (["export", "x.jsonl", "--cache", "none.sqlite"], "no such cache file"),
         (["import"], "FILE"),
         (["import", "none.jsonl"], "none.jsonl: no such file; "),
+        (["import", "."], ".: is a folder; "),
         (["import", "pyproject.toml"], "pyproject.toml:1: no export"),
         (["repair", "--cache", "none.sqlite"], "no such cache file"),
     ],

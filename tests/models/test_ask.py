@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+from typing import Any
 
 import pytest
+from distilabel.models.llms.base import AsyncLLM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charter.errors import Failure
+from charter.errors import Failure, Fault
 from charter.models.ask import (
     AsyncAnswering,
     BatchAnswering,
@@ -214,6 +216,38 @@ def test_connections_are_closed_when_a_call_stops_the_run():
     with pytest.raises(RuntimeError, match="down"):
         ask_batch(down, CALLS)
     assert down.closed == 1
+
+
+def test_a_batch_is_answered_where_a_loop_runs_already():
+    """As in a notebook, in whose loop every cell is run."""
+
+    async def cell():
+        return ask_batch(Served(), CALLS)
+
+    assert [a.text for a in asyncio.run(cell())] == [str(i) for i in range(12)]
+
+
+class Behind(AsyncLLM):
+    """An LLM of distilabel's behind a server that refuses one prompt."""
+
+    error: Any = ValueError("too\nlong")
+
+    @property
+    def model_name(self):
+        return "behind"
+
+    async def agenerate(self, input, num_generations=1):  # noqa: A002
+        if input[-1]["content"] == "q3":
+            raise self.error
+        return {"generations": [input[-1]["content"].upper()]}
+
+
+def test_a_call_that_is_refused_takes_no_answer_from_the_others():
+    answers = ask_batch(Behind(), CALLS)
+    assert [a.text for a in answers] == [f"Q{i}" if i != 3 else "" for i in range(12)]
+    assert answers[3].error == "ValueError: too long"
+    with pytest.raises(Failure, match="no key"):
+        ask_batch(Behind(error=Failure(Fault("", "models", "no key", "give one"))), CALLS)
 
 
 async def tried(llm, call):

@@ -49,6 +49,7 @@ class Counting(LLM):
 
 class Served(AsyncLLM):
     model: str = "served"
+    refused: str = Field(default="", exclude=True)
     calls: list[Any] = Field(default_factory=list, exclude=True)
 
     @property
@@ -57,6 +58,8 @@ class Served(AsyncLLM):
 
     async def agenerate(self, input, num_generations=1):  # noqa: A002
         self.calls.append(input)
+        if input[-1]["content"] == self.refused:
+            raise ValueError("too long")
         texts = [f"{input[-1]['content']} {i}" for i in range(num_generations)]
         return {
             "generations": texts,
@@ -192,6 +195,34 @@ def test_the_key_is_in_neither_identity_nor_file(tmp_path):
     ) == identity_of(Counting())
 
 
+def test_settings_that_are_a_model_of_their_own_count_by_their_values():
+    class Sampling(BaseModel):
+        top_k: int
+
+    class Grouped(Counting):
+        sampling: Sampling
+
+    one, other = (identity_of(Grouped(sampling=Sampling(top_k=k))) for k in (1, 2))
+    assert one != other and one["settings"]["sampling"] == {"top_k": 1}
+
+
+@pytest.mark.filterwarnings("ignore:A custom validator is returning")  # distilabel's own
+def test_where_and_as_whom_a_server_is_asked_is_in_no_identity():
+    """Not in that of an LLM within another either, of which its settings are."""
+    from distilabel.models.llms import MixtureOfAgentsLLM, OllamaLLM, TransformersLLM
+
+    def mixture(**changes):
+        inner = OllamaLLM(**{"model": "m", "host": "http://one", **changes})
+        return MixtureOfAgentsLLM(aggregator_llm=inner, proposers_llms=[inner], rounds=1)
+
+    one = identity_of(mixture())
+    assert one == identity_of(mixture(host="http://two", timeout=9, follow_redirects=False))
+    for change in ({"model": "other"}, {"generation_kwargs": {"options": {"temperature": 0.9}}}):
+        assert one != identity_of(mixture(**change))
+    held = [identity_of(TransformersLLM(model="m", token=token)) for token in ("hf_x", None)]
+    assert held[0] == held[1]
+
+
 def test_structured_output_is_part_of_the_call(tmp_path):
     class Person(BaseModel):
         name: str
@@ -213,6 +244,23 @@ def test_an_asynchronous_llm_is_asked_for_all_that_is_missing_at_once(tmp_path):
     assert texts(llm.generate(inputs=[say("a"), say("b")])) == [["a 0"], ["b 0"]]
     assert texts(llm.generate(inputs=[say("a"), say("c")])) == [["a 0"], ["c 0"]]
     assert [m[-1]["content"] for m in inner.calls] == ["a", "b", "c"]
+
+
+def test_what_is_answered_beside_a_refusal_is_kept(tmp_path):
+    inner = Served(refused="b")
+    llm = made(inner, tmp_path)
+    for asked in (3, 4):
+        with pytest.raises(ValueError, match="too long"):
+            llm.generate(inputs=[say("a"), say("b"), say("c")], num_generations=2)
+        assert len(inner.calls) == asked
+    assert texts(llm.generate(inputs=[say("c"), say("a")], num_generations=2)) == [
+        ["c 0", "c 1"],
+        ["a 0", "a 1"],
+    ]
+    calls = [Call("s", "p", 0, 1, tuple(say(text))) for text in "abc"]
+    for asked in (4 + 3, 4 + 3 + 1):
+        assert [a.ok for a in llm.answer_batch(calls)] == [True, False, True]
+        assert len(inner.calls) == asked
 
 
 def test_it_works_as_the_llm_of_a_task_of_distilabels_own(tmp_path):

@@ -106,6 +106,36 @@ def test_an_llm_that_raises_has_failed_its_calls_and_the_rows_say_so():
     assert fault["detail"] == "ConnectionError: no route to the server"
 
 
+@pytest.mark.parametrize(
+    "bad", [None, [], 5, {"role": "user"}, [{"role": "user", "content": None}]]
+)
+def test_what_is_no_prompt_is_a_reject_and_costs_its_batch_nothing(bad):
+    llm, concise = Texts(), {"constitution": "concise"}
+    with Pipeline("bad"):
+        steps = [Respond(llm=llm), *(kind(llm=llm, **concise) for kind in (Critique, Revise))]
+        keep, sft, rejects = Keep(**concise), ToSft(), ToRejects()
+    rows = [{"prompt_id": "a", "prompt": bad}, {"prompt_id": "b", "prompt": "Why?"}]
+    for step in (*steps, keep, sft, rejects):
+        step.load()
+    for step in (*steps, keep):
+        rows = next(step.process(rows))
+    assert [row["prompt_id"] for row in next(sft.process(rows))] == ["b"]
+    (reject,) = next(rejects.process(rows))
+    assert (reject["prompt_id"], reject["reason"]) == ("a", "NO_PROMPT")
+
+
+def test_a_column_that_a_mapping_hid_comes_back_in_its_own_row():
+    rows = [{"prompt_id": f"p{i}", "question": f"{i}?", "prompt": f"raw {i}"} for i in range(3)]
+    mapped = {"input_mappings": {"prompt": "question"}}
+    with Pipeline("mapped"):
+        steps = [Respond(llm=Texts(down="1?"), **mapped), ToRejects(**mapped)]
+    for step in steps:
+        step.load()
+    walked = [next(steps[0].process_applying_mappings([row]))[0] for row in rows]
+    made = next(steps[1].process_applying_mappings(walked))
+    assert [(row["prompt_id"], row["prompt"]) for row in made] == [("p1", "raw 1")]
+
+
 @DEPRECATED
 def test_a_later_step_can_ask_for_every_column_that_a_task_makes():
     """Distilabel refuses a pipeline whose steps want columns that no step before them names."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-__all__ = ["has_login", "is_address", "is_of_the_line"]
+__all__ = ["is_address", "is_of_the_line", "may_hold_key"]
 
 
 def is_address(text: str) -> bool:
@@ -17,9 +17,9 @@ def is_address(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-def has_login(address: str) -> bool:
-    """Whether an address names who is calling: `http://user:password@host`."""
-    return "@" in urlsplit(address).netloc
+def may_hold_key(address: str) -> bool:
+    """Whether an address has a login, a query or a fragment: a key may stand in each."""
+    return "@" in urlsplit(address).netloc or "?" in address or "#" in address
 
 
 def is_of_the_line(error: Exception) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from charter.addresses import has_login, is_address
+from charter.addresses import is_address, may_hold_key
 from charter.documents import Settings
 from charter.errors import Fault, InputError
 from charter.models.checkpoint import embedded_checkpoint, identify, resolve_base
@@ -137,9 +137,10 @@ def server_plan(
     Raises:
         InputError: the address is none.
     """
-    if not is_address(url) or has_login(url):
+    if not is_address(url) or may_hold_key(url):
         fix = "write http://HOST:PORT/v1, and the key in an environment variable (--api-key-env)"
-        raise InputError(Fault("--base-url", "", f'"{url}" is no address', fix))
+        # Not the address itself, in which somebody may have written a key.
+        raise InputError(Fault("--base-url", "", "is no address of a server", fix))
     kind: Kind = "chat" if chat else "completions"
     identity = hashlib.sha256(f"{url}\n{source}\n{tokenizer}".encode()).hexdigest()[:16]
     return ModelPlan(

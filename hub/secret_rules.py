@@ -2,7 +2,8 @@
 
 Each rule has a sieve, which Rust's regex engine runs over whole columns, and a pattern with a
 check, which Python runs over the few texts that the sieve leaves. A sieve lets through all that its
-pattern could match. All repetitions are bounded: the cost is linear in the length of a text.
+pattern could match. All repetitions are bounded, and those of hundreds end where another match may
+begin: the cost is linear in the length of a text.
 
 What documentation writes is left alone: `AKIA...EXAMPLE`, `sk-your-key`, the card numbers of test
 shops, addresses at example.com. So is what only names a secret: `password=os.environ["PW"]`.
@@ -107,11 +108,14 @@ _NAMES: Final = "(?:" + "|".join(map(_any_case, _WORDS)) + ")"
 _ASSIGNED: Final = _NAMES + _GAP + "[:=]"
 # A tokenizer's name is no secret; Rust's engine, which reads the sieve, knows no looking ahead.
 _NAMED: Final = _NAMES + "(?![Ii][SsZz])" + _GAP
-# Session tokens have a thousand characters and more.
+# Session tokens have a thousand characters and more. What has no quotes ends at the next name too:
+# so no text is read as the value of each of many names before it.
 _VALUE: Final = (
-    r"""(?:(?P<q>["'`])(?P<quoted>[^"'`\s]{8,2000})(?P=q)|(?P<bare>[^\s"'`,;<>(){}\[\]]{8,2000}))"""
+    r"""(?:(?P<q>["'`])(?P<quoted>[^"'`\s]{8,2000})(?P=q)|"""
+    rf"""(?P<bare>(?:(?!{_NAMES}[A-Za-z0-9_-]{{0,20}}\*{{0,3}}[:=])[^\s"'`,;<>(){{}}\[\]]){{8,2000}}+))"""
 )
 _SIGNS: Final = "[A-Za-z0-9_-]"
+_IN_JWT: Final = "(?:[A-Za-z0-9]|[_-](?!eyJ))"  # behind them another token may begin
 # Scripts that write the next word, or a particle, right behind an address or a number: Thai to
 # Khmer, the Japanese syllables, Chinese, Korean. What is not in them ends where they begin.
 _SPACELESS: Final = (
@@ -242,7 +246,7 @@ RULES: Final[tuple[Rule, ...]] = (
     _token(_K.TOKEN, "|".join(_TOKENS), "|".join(map(_core, _TOKENS))),
     _token(
         _K.JWT,
-        rf"(?P<head>eyJ{_SIGNS}{{8,2000}})\.eyJ{_SIGNS}{{8,8000}}\.{_SIGNS}{{10,2000}}",
+        rf"(?P<head>eyJ{_IN_JWT}{{8,2000}}+)\.eyJ{_IN_JWT}{{8,8000}}+\.{_SIGNS}{{10,2000}}",
         "eyJ[A-Za-z0-9_-]{8}",
         checks.jwt,
     ),
@@ -281,7 +285,8 @@ RULES: Final[tuple[Rule, ...]] = (
         _K.SECRET,
         "curl",
         re.compile(
-            r"""\bcurl\b(?:[^\n|]|\\\n){0,200}?\s(?:-[uU]|--user|--proxy-user)[ =]{0,2}["']?"""
+            r"""\bcurl\b(?:(?!\bcurl\b)(?:[^\n|]|\\\n)){0,200}?\s"""
+            r"""(?:-[uU]|--user|--proxy-user)[ =]{0,2}["']?"""
             r"""[^\s:"'`$]{1,64}:(?P<key>[^\s"'`,;<>]{1,128})"""
         ),
         checks.login,

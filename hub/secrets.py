@@ -9,6 +9,7 @@ What the rules can't know: a password in running text, an address written `name 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -146,10 +147,14 @@ def find_secrets(text: str, kinds: frozenset[SecretKind] = _DEFAULT.kinds) -> li
 def _found(text: str, rules: Sequence[int]) -> list[Secret]:
     found: list[Secret] = []
     for rule in (RULES[at] for at in rules):
+        ends = [one.end for one in found]
+        new = []
         for start, end in _spans(rule, text):
-            if all(end <= one.start or one.end <= start for one in found):
-                found.append(Secret(rule.kind, start, end))
-    return sorted(found, key=lambda one: one.start)
+            behind = bisect_right(ends, start)  # a list of addresses has thousands of them
+            if behind == len(found) or end <= found[behind].start:
+                new.append(Secret(rule.kind, start, end))
+        found = sorted([*found, *new], key=lambda one: one.start)
+    return found
 
 
 def _spans(rule: Rule, text: str) -> Iterator[tuple[int, int]]:
@@ -168,8 +173,11 @@ def masked(text: str, kinds: frozenset[SecretKind] = _DEFAULT.kinds) -> str:
         found = find_secrets(text, kinds)
         if not found:
             break
-        for one in reversed(found):
-            text = f"{text[: one.start]}[{one.kind}]{text[one.end :]}"
+        ends = [0, *(one.end for one in found)]
+        parts = [
+            f"{text[at : one.start]}[{one.kind}]" for at, one in zip(ends, found, strict=False)
+        ]
+        text = "".join(parts) + text[ends[-1] :]
     return text
 
 

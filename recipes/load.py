@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from charter.addresses import has_login, is_address
+from charter.addresses import is_address, may_hold_key
 from charter.constitutions import (
     Constitution,
     find_constitution,
@@ -337,8 +337,8 @@ def _address_faults(document: Document) -> list[Fault]:
         if not is_address(address.strip()):
             fix = "write it like http://host:port/v1"
             faults.append(document.fault(loc, "is no address of a server", fix))
-        elif has_login(address.strip()):
-            what = "holds a name or password, which would be published with the recipe"
+        elif may_hold_key(address.strip()):
+            what = "has a login, a query or a fragment, which would be published with the recipe"
             fix = "take it out: keys are read from OPENAI_API_KEY, or what api_key_env names"
             faults.append(document.fault(loc, what, fix))
     return faults

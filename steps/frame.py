@@ -41,11 +41,15 @@ _NAMES = {"system": "System", "user": "User", "assistant": "Assistant"}
 _BREAK = "\u200b"
 # Marks of chat templates: a server's tokenizer would read them as the end of our message.
 _MARKS = re.compile(
-    r"<(?=[|｜]|/?(?:s|bos|eos|start_of_turn|end_of_turn|im_start|im_end|SYS|<SYS)>)"
-    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|AVAILABLE_TOOLS)\])"
+    r"<(?=[|｜]|turn\||extra_id_\d+>|SPECIAL_\d+>|seed:[a-z]+>|(?:BOS|EOS)_TOKEN>"
+    r"|/?(?:s|bos|eos|start_of_turn|end_of_turn|end_of_utterance|im_start|im_end|SYS|<SYS)>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS|gMASK)\])"
 )
-# A line of a message that would pass for the next speaker's.
-_SPEAKER = re.compile(r"(?mi)^([^\S\n]*(?:system|user|assistant))(?=[^\S\n]*:)")
+# A line of a message that would pass for the next speaker's, whatever ends the line before it.
+_ENDS = r"\r\v\f\x1c-\x1e\x85\u2028\u2029"
+_SPEAKER = re.compile(
+    rf"(?mi)(?:^|(?<=[{_ENDS}]))([^\S\n{_ENDS}]*(?:system|user|assistant))(?=[^\S\n]*[:：])"
+)
 _SPOKEN = rf"\1{_BREAK}"
 
 

@@ -14,7 +14,7 @@ from itertools import count, islice, takewhile
 from typing import Any, Final
 
 from charter.errors import Fault, InputError, nearest
-from charter.models.chat import defused
+from charter.models.chat import defused, marks_of
 from charter.rows import draw_int, draw_unit
 
 __all__ = [
@@ -204,9 +204,6 @@ def _tokens(tokenizer: Any, prompt: Any, completion: Any) -> tuple[list[int], li
 
 def _plain_tokens(tokenizer: Any, text: str) -> list[int]:
     """Tokens of an answer's text; a special token spelt in it is text here."""
-    added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
-    marks = sorted({*added, *tokenizer.all_special_tokens}, key=len, reverse=True)
-    ids: list[int] = tokenizer(defused(text, marks), add_special_tokens=False, verbose=False)[
-        "input_ids"
-    ]
+    said = defused(text, marks_of(tokenizer))
+    ids: list[int] = tokenizer(said, add_special_tokens=False, verbose=False)["input_ids"]
     return ids

@@ -89,7 +89,9 @@ def _counts(least: int) -> Any:
 )
 @click.option("--lora/--full", default=True, show_default=True, help="Adapters, or all weights.")
 @click.option(
-    "--learning-rate", type=Real(0, min_open=True), help="[3e-4 with --lora, 5e-5 with --full]"
+    "--learning-rate",
+    type=Real(0, 1, min_open=True, max_open=True),
+    help="[3e-4 with --lora, 5e-5 with --full]",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=8, show_default=True)
 @click.option("--out", type=_FILE, metavar="DIR", help="Finished copies' answers.  [out/tamper]")
@@ -148,11 +150,10 @@ def _plans(given: Mapping[str, Any], store: Path, notes: list[str]) -> dict[str,
     revision = identify(folder).revision
     if given["base"] is not None:
         identify(_folder(given["base"]))  # said now, not after the copies were trained
-    rate = given["learning_rate"]
-    if rate is not None and not 0 < rate < 1:
-        raise InputError(Fault("--learning-rate", "", f"is {rate}", "give one between 0 and 1"))
     usual = 3e-4 if given["lora"] else 5e-5
-    tuning = Tuning(given["lora"], rate or usual, given["batch_size"], given["seed"])
+    tuning = Tuning(
+        given["lora"], given["learning_rate"] or usual, given["batch_size"], given["seed"]
+    )
     _all_read(given)
     prompts = _prompts(given, store, notes)
     plans = {}

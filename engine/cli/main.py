@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from platform import libc_ver
@@ -15,8 +16,9 @@ import click
 from charter import __version__
 from charter.cli.interrupts import hear_interrupts, interrupted
 from charter.cli.lazy import LazyGroup
+from charter.cli.lines import printable
 from charter.cli.output import print_faults
-from charter.cli.streams import silence
+from charter.cli.streams import silence, tell
 from charter.errors import CharterError, Fault
 from charter.models.threads import wait_asleep
 
@@ -111,8 +113,9 @@ def _guarded(arguments: list[str]) -> int:
         return result if isinstance(result, int) else 0
     except CharterError as error:
         if "--debug" in arguments:
-            raise
-        print_faults(error.faults)
+            _show_traceback()
+        else:
+            print_faults(error.faults)
         return _INTERRUPTED if interrupted() else error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
@@ -129,12 +132,13 @@ def _guarded(arguments: list[str]) -> int:
         # Whoever read our output has seen enough.
         silence(sys.stdout)
         return 1
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - told
         if isinstance(error, OSError) and (full := _stdout_fault(error)) is not None:
             print_faults([full])
             return 1
         if "--debug" in arguments:
-            raise
+            _show_traceback()
+            return 1
         if interrupted():  # which a library made something else of
             return _told_interrupted()
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
@@ -144,6 +148,11 @@ def _guarded(arguments: list[str]) -> int:
         what = f"a fault of charter itself: {type(error).__name__}: {error}"
         print_faults([Fault("charter", "", what, "run it again with --debug and report it")])
         return 1
+
+
+def _show_traceback() -> None:
+    """Of the error at hand, which may quote a server or a file: Python would print it raw."""
+    tell(printable(traceback.format_exc().rstrip()), err=True)
 
 
 def _stdout_fault(error: OSError) -> Fault | None:

@@ -51,6 +51,10 @@ class Real(click.FloatRange):
             self.fail(f"{value} is no finite number", param, ctx)
         return found
 
+    def _describe_range(self) -> str:
+        """For the help: nothing where there are no bounds, of which click says `x<=None`."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
 
 def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """RECIPE, --set and --limit."""
@@ -98,7 +102,7 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Path(path_type=Path, file_okay=False),
             default=DEFAULT_OUT / "versions",
             show_default=True,
-            help="Local store of REPO@TAG; what is not in it is looked up on the Hub.",
+            help="Local store of REPO@TAG; given, the Hub is not asked for what it lacks.",
         ),
     ):
         function = option(function)

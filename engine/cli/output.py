@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -17,10 +17,17 @@ from charter.cli.streams import tell
 from charter.errors import Fault
 from charter.run.progress import Progress
 
-__all__ = ["Output", "common", "print_faults"]
+__all__ = ["Output", "common", "json_line", "print_faults"]
 
-# What JSON may hold as it is, and readers of lines, terminals or UTF-8 do not take so.
-_NOT_IN_A_LINE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# What JSON may hold as it is, and readers of lines, terminals or UTF-8 do not take so; what turns
+# the direction of writing is among it.
+_NOT_IN_A_LINE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def json_line(value: Mapping[str, Any]) -> str:
+    """An object as JSON on one line, which steers no terminal and is UTF-8 whatever it holds."""
+    said = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _NOT_IN_A_LINE.sub(lambda found: f"\\u{ord(found[0]):04x}", said)
 
 
 def print_faults(faults: Iterable[Fault]) -> None:
@@ -86,8 +93,7 @@ class Output:
     def result(self, value: dict[str, Any]) -> None:
         """The object for machines; nothing without --json."""
         if self._as_json:
-            said = json.dumps(value, ensure_ascii=False, allow_nan=False)
-            click.echo(_NOT_IN_A_LINE.sub(lambda found: f"\\u{ord(found[0]):04x}", said))
+            click.echo(json_line(value))
 
     def _say(self, text: str) -> None:
         tell(text, err=self._as_json)

@@ -29,8 +29,10 @@ def command(data: Path | None, as_json: bool, debug: bool) -> None:
     Example:
       charter review status --json
     """  # noqa: D301 - \b is click's mark for text that keeps its lines
+    from charter.review.client import named_first
+
     out = Output(as_json)
-    found = _own() if data is None else None
+    found = _own() if named_first(data) else None
     if found is None:
         found = _embedded(data)
     state, url, key = found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import click
 
-from charter.cli.output import Output
+from charter.cli.output import Output, json_line
 from charter.errors import Fault, InputError
 
 __all__ = ["WrittenFile", "check_file", "write_lines", "write_page", "write_text"]
@@ -128,7 +127,7 @@ def write_lines(
     output: Output, rows: Sequence[Mapping[str, Any]], out: Path | None, what: str
 ) -> None:
     """Rows as jsonl: into a file, which is said, or on stdout where none is named."""
-    lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows]
+    lines = [json_line(row) for row in rows]
     if out is None:
         for line in lines:
             click.echo(line)

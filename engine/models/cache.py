@@ -157,11 +157,13 @@ def refuse_foreign(path: Path, db: sqlite3.Connection) -> int:
     db.execute("BEGIN")  # one moment for both: another process may be making the file
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+    views = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='view'")}
     db.execute("COMMIT")
+    strange = not views.isdisjoint({"calls", "failures"})  # they may have rows without end
     if version > SCHEMA_VERSION:
         what = f"the cache has schema {version}, this charter reads {SCHEMA_VERSION}"
         raise Failure(Fault(str(path), "", what, "upgrade charter"))
-    if version == SCHEMA_VERSION or (version == 0 and not tables):
+    if not strange and (version == SCHEMA_VERSION or (version == 0 and not tables)):
         return version
     what = "the file is no call cache that this charter reads"
     fix = "move the file away: its calls are then paid for again"

@@ -7,10 +7,19 @@ from typing import Any
 
 from charter.rows import Message
 
-__all__ = ["conversation_ids", "defused"]
+__all__ = ["conversation_ids", "defused", "marks_of"]
 
 # Nothing a reader sees, and enough to keep a tokenizer from reading a mark of the template.
 _BREAK = "\u200b"
+# Some models have the marks of their turns as added tokens that are not special.
+_FORMS = ("<|", "<｜", "<start_of_", "<end_of_")
+
+
+def marks_of(tokenizer: Any) -> list[str]:
+    """What a tokenizer takes for one token that no text may hold, the longest first."""
+    added = tokenizer.added_tokens_decoder.values()
+    found = {str(token) for token in added if token.special or str(token).startswith(_FORMS)}
+    return sorted({*found, *tokenizer.all_special_tokens}, key=len, reverse=True)
 
 
 def defused(text: str, marks: Sequence[str]) -> str:
@@ -31,8 +40,7 @@ def conversation_ids(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
     Raises:
         jinja2.TemplateError: the chat template refuses the messages.
     """
-    added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
-    marks = sorted({*added, *tokenizer.all_special_tokens}, key=len, reverse=True)
+    marks = marks_of(tokenizer)
     text = tokenizer.apply_chat_template(
         [{"role": m["role"], "content": defused(m["content"], marks)} for m in messages],
         tokenize=False,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from distilabel.models.llms.base import AsyncLLM
 from pydantic import Field, PrivateAttr
 
+from charter.addresses import is_address, may_hold_key
 from charter.errors import Fault, InputError
 from charter.models.call import Answer, Call
 from charter.models.lane import Lane, Patience
@@ -57,8 +58,16 @@ class ServerLLM(AsyncLLM):  # type: ignore[misc]
 
     @property
     def address(self) -> str:
-        """Where chat completions are asked for."""
+        """Where chat completions are asked for.
+
+        Raises:
+            InputError: it may hold a key, which logs and reports would repeat.
+        """
         base = self.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+        if is_address(base) and may_hold_key(base):
+            where = "base_url" if self.base_url else "OPENAI_BASE_URL"
+            fix = f"write it like http://host:port/v1, and the key into {self.api_key_env}"
+            raise InputError(Fault("", where, "has a login or a query", fix))
         return base.rstrip("/") + "/chat/completions"
 
     def request(self, call: Call) -> dict[str, Any]:

@@ -106,7 +106,7 @@ class Wire:
         except PyreqwestError as error:
             what = f"connection failed ({type(error).__name__})"
             raise TransientError(what, down=True) from None
-        if response.status != 200:
+        if not 200 <= response.status < 300:
             return self._refused(response.status, bytes(raw), response.get_header("Retry-After"))
         try:
             body = _decoded(raw)
@@ -139,8 +139,9 @@ class Wire:
         )
 
     def _clean(self, said: str) -> str:
-        """What a server said, on one line, without the key; as UTF-8 can hold it."""
+        """What a server said, on one line, without the key; as UTF-8 and terminals can hold it."""
         said = said.encode(errors="replace").decode()
+        said = "".join(sign if sign.isprintable() else " " for sign in said)
         return " ".join((said.replace(self._key, "***") if self._key else said).split())[:_SHOWN]
 
     async def aclose(self) -> None:

@@ -233,6 +233,14 @@ def test_no_traceback_for_a_fault_of_our_own(monkeypatch, capsys):
     assert re.search(r"a fault of charter itself: RuntimeError: boom; .*--debug", said)
 
 
+def test_a_traceback_that_was_asked_for_cannot_steer_the_terminal(tmp_path):
+    (tmp_path / "a\x1b[2J\u202e.yaml").write_text("schema_version: [\n")
+    done = charter("check", *tmp_path.iterdir(), "--debug")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr and "a\ufffd[2J\ufffd.yaml" in done.stderr
+    assert "\x1b" not in done.stderr and "\u202e" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [

@@ -73,9 +73,6 @@ def test_the_figures_and_the_page(options: list[str], taught: Path, tmp_path: Pa
         (["--prompts", "nothing.jsonl"], "no such file"),
         (["--harmful", "harmfull"], 'no prompt has the category "harmfull"'),
         (["--benign", "harmful"], "is the harmful category"),
-        (["--learning-rate", "2"], "give one between 0 and 1"),
-        (["--learning-rate", "0"], "give one between 0 and 1"),
-        (["--learning-rate", "nan"], "give one between 0 and 1"),
         (["--model", "EMPTY"], "holds no checkpoint"),
         (["--base", "EMPTY"], "holds no checkpoint"),
     ],
@@ -97,8 +94,14 @@ def test_a_model_without_its_tokenizer(options: list[str], taught: Path, tmp_pat
         CliRunner().invoke(command, [*options, "--model", str(bare)], catch_exceptions=False)
 
 
-@pytest.mark.parametrize("more", [["--examples", "1,x"], ["--steps", "0"], ["--examples", "-1"]])
-def test_wrong_lists(options: list[str], more: list[str]) -> None:
+@pytest.mark.parametrize(
+    "more",
+    [
+        *(["--examples", "1,x"], ["--steps", "0"], ["--examples", "-1"]),
+        *(["--learning-rate", rate] for rate in ("2", "1", "0", "nan")),
+    ],
+)
+def test_wrong_numbers(options: list[str], more: list[str]) -> None:
     assert CliRunner().invoke(command, [*options, *more]).exit_code == 2
 
 

@@ -25,3 +25,15 @@ def test_no_seed_is_negative():
     ]
     assert len(seeds) > 10
     assert [name for name, each in seeds if each.type.min != 0] == []
+
+
+def test_a_number_without_bounds_shows_none():
+    told = [
+        record[1]
+        for name, command in all_commands()
+        for each in command.params
+        if isinstance(each.type, Real)
+        if (record := each.get_help_record(click.Context(command, info_name=name)))
+    ]
+    assert len(told) > 5
+    assert [each for each in told if "None" in each] == []

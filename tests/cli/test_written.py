@@ -10,7 +10,8 @@ import pytest
 from all_commands import all_commands
 
 from charter.cli.main import COMMANDS, cli, main
-from charter.cli.written import WrittenFile, check_file, write_text
+from charter.cli.output import Output
+from charter.cli.written import WrittenFile, check_file, write_lines, write_text
 from charter.errors import InputError
 
 _PAGES = ("--html", "--save", "--fit")
@@ -121,3 +122,11 @@ def test_a_pipe_and_a_link_stay_what_they_are(tmp_path):
     link.symlink_to(real)
     write_text(link, json.dumps("new"))
     assert link.is_symlink() and real.read_text(encoding="utf-8") == '"new"'
+
+
+def test_lines_on_stdout_steer_no_terminal_and_lose_nothing(capsys):
+    row = {"id": "a\x9b2J\u202e\x1b[0m\u2067b\ud83d", "é": "日\u200f"}
+    write_lines(Output(as_json=False), [row], None, "responses")
+    said = capsys.readouterr().out
+    assert json.loads(said) == row and "日" in said
+    assert not any(sign in said for sign in "\x9b\u202e\x1b\u2067\u200f")

@@ -127,11 +127,13 @@ def test_a_checkpoint_is_known_by_its_bytes(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "url", ["host:8000", "ftp://h/v1", "http://", "http://me:key@h/v1", "http://[x"]
+    "url",
+    ["host:8000", "ftp://h/v1", "http://", "http://me:key@h/v1", "http://[x", "http://h/v1?k=key"],
 )
 def test_an_address_is_one_and_holds_no_key(url: str):
-    with pytest.raises(InputError, match="is no address"):
+    with pytest.raises(InputError, match="is no address") as told:
         server_plan("m", "m", url)
+    assert "me:key" not in str(told.value) and "k=key" not in str(told.value)
 
 
 def test_the_network_is_shut_off_where_nothing_needs_it(tmp_path: Path):

@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,28 @@ def test_long_texts_that_nearly_match_are_read_to_their_end() -> None:
         assert K.EMAIL in {one.kind for one in find_secrets(text, ALL)} or piece in "a@a.x://:"
     text = "-----BEGIN PRIV" + "ATE KEY-----\n" * 2000
     assert find_secrets(text, ALL) == []
+
+
+@pytest.mark.parametrize("piece", ["pwd:", "password=-", "x@y.zz:", "eyJ-", "curl-"])
+def test_many_beginnings_cost_no_more_than_as_many_words(piece: str) -> None:
+    def seconds(of: str) -> float:
+        text = of * (120_000 // len(of))
+        start = time.process_time()
+        masked(text)
+        return time.process_time() - start
+
+    # Read to the end of a value, or held against all that was found, each costs hundreds of words.
+    assert seconds(piece) < 5 * seconds("a@b-c.") + 0.3
+
+
+def test_many_addresses_are_all_masked() -> None:
+    assert masked("bob@firm.org, " * 3000) == "[EMAIL], " * 3000
+
+
+def test_each_value_of_an_address_without_quotes_is_found() -> None:
+    first, second = "Zx9Qa7KpLm2Vt", "Rw5Ty8UiOp3Sd"
+    left = masked(f"https://host/?api_key={first}&access_token={second} and more")
+    assert first not in left and second not in left
 
 
 # Real texts

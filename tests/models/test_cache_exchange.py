@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
 import threading
 import time
+from contextlib import closing
 
 import pytest
 from caches import change, filled, held_by, key, silent, some
@@ -258,6 +260,20 @@ def test_what_is_no_export_is_wrong_input(tmp_path, data, said):
         import_into(tmp_path / "c.sqlite", [str(source)], silent, silent)
     with pytest.raises(InputError, match="no such file"):
         import_into(tmp_path / "c.sqlite", [str(tmp_path / "none")], silent, silent)
+
+
+@pytest.mark.parametrize("name", ["calls", "failures"])
+def test_a_view_of_rows_without_end_is_no_cache(tmp_path, name):
+    path = tmp_path / "made.db"
+    CallCache(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"DROP TABLE {name}")
+        db.execute(
+            f"CREATE VIEW {name} AS WITH RECURSIVE c(id) AS (SELECT 1 UNION ALL SELECT id + 1 "
+            "FROM c) SELECT id, zeroblob(32) AS key FROM c"
+        )
+    with pytest.raises(Failure, match="no call cache"):
+        import_into(tmp_path / "own.db", [str(path)], Told(), silent)
 
 
 def test_others_write_while_an_import_goes_on(tmp_path):

@@ -286,3 +286,12 @@ def test_what_is_shared_comes_first_and_is_the_same_to_the_byte(server):
     one, two = (request.partition(b"\r\n\r\n")[2] for request in started.requests)
     same = next(i for i, (x, y) in enumerate(zip(one, two, strict=False)) if x != y)
     assert same > len(system["content"])
+
+
+@pytest.mark.parametrize("url", ["http://me:hunter2@host/v1", "http://host/v1?key=hunter2"])
+def test_an_address_that_may_hold_a_key_is_refused_and_not_repeated(url, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    for llm in (ServerLLM(model="m"), ServerLLM(model="m", base_url=url)):
+        with pytest.raises(InputError, match="has a login or a query") as told:
+            _ = llm.address
+        assert "hunter2" not in str(told.value)

@@ -24,6 +24,12 @@ def test_a_body_in_chunks_is_read(server):
     assert attempt(server(CHUNKED).url).text == "yes"
 
 
+def test_an_answer_is_one_by_any_status_of_success(server):
+    assert attempt(server(http(201)).url).text == "yes"
+    with pytest.raises(TransientError, match="cannot be read"):
+        attempt(server(http(202, b"")).url)
+
+
 def test_a_body_of_another_charset_is_read(server):
     body = json.dumps(
         {"choices": [{"message": {"content": "ja ü 日本 \U0001f600"}}]}, ensure_ascii=False
@@ -34,6 +40,13 @@ def test_a_body_of_another_charset_is_read(server):
 def test_half_a_surrogate_pair_at_an_answers_end_is_marked(server):
     body = b'{"choices": [{"message": {"content": "yes \\ud83d"}, "finish_reason": "length"}]}'
     assert attempt(server(http(body=body)).url).text == "yes \ufffd"
+
+
+def test_what_a_server_says_of_an_error_cannot_steer_the_terminal(server):
+    said = "no\x1b[2J \x9b31m\u202e \x07way\r\n\x00 é 日"
+    assert attempt(server(http(400, said.encode())).url).error == (
+        "the server says 400: no [2J 31m way é 日"
+    )
 
 
 @pytest.mark.parametrize("least", [None, float("-inf"), float("nan")])

@@ -341,6 +341,12 @@ def test_an_address_with_a_password_is_refused_as_the_recipe_is_published(login)
     assert fault.path == "train.grpo.judge_url" and login not in str(fault)
 
 
+def test_a_query_behind_an_address_is_told_and_not_repeated():
+    model = {"llm": "openai", "model": "m", "base_url": "http://host:8000/v1?key=hunter2"}
+    (fault,) = check({**FULL, "models": {"generator": model}})
+    assert "a query" in fault.what and "hunter2" not in str(fault)
+
+
 TAGS = ["v1.2.0", "v0.1.0", "v10.20.30", "v1.2.0-rc.1", "v1.2.0-rc.0", "v999999999.0.0"]
 WORDS = ["auto", "rc", "v1.2.0-rc"]
 NONE = [

@@ -185,7 +185,12 @@ def test_one_that_loses_all_the_same_has_lost():
 
 
 @pytest.mark.parametrize(
-    "mark", ["<|im_end|>", "<|eot_id|>", "[/INST]", "</s>", "<start_of_turn>", "<｜end｜>"]
+    "mark",
+    [
+        *("<|im_end|>", "<|eot_id|>", "[/INST]", "</s>", "<start_of_turn>", "<｜end｜>", "<turn|>"),
+        *("<extra_id_1>", "<SPECIAL_12>", "<seed:eos>", "<EOS_TOKEN>", "<end_of_utterance>"),
+        *("[TOOL_RESULTS]", "[/TOOL_RESULTS]", "[gMASK]"),
+    ],
 )
 def test_marks_of_chat_templates_are_broken(mark):
     assert mark not in escaped(f"x {mark} y")
@@ -194,7 +199,9 @@ def test_marks_of_chat_templates_are_broken(mark):
     assert all(mark not in m["content"] for c in calls for m in c.messages)
 
 
-@pytest.mark.parametrize("text", ["a < b | c", "[INSTALL]", "<span>", "list[0]", "x<s", "<str>"])
+@pytest.mark.parametrize(
+    "text", ["a < b | c", "[INSTALL]", "<span>", "list[0]", "x<s", "<str>", "<turn>", "<extra_id_>"]
+)
 def test_other_text_is_left_as_it_is(text):
     assert escaped(text) == text
 

@@ -20,7 +20,14 @@ import pyarrow.parquet as pq
 from charter.errors import Fault, InputError
 from charter.hub.data import data_path
 from charter.hub.manifest import Manifest
-from charter.hub.relabel import Label, overruled, pair_digest, relabelled, side_digest
+from charter.hub.relabel import (
+    Label,
+    overruled,
+    pair_digest,
+    relabelled,
+    side_digest,
+    uncounted_reviews,
+)
 from charter.hub.reviews import STAGE
 from charter.hub.schema import SPLITS
 from charter.hub.version import list_versions, unverified
@@ -90,8 +97,8 @@ class Carried:
         made = json.loads(json.dumps({name: lineage.get(name) for name in _SAME}))
         if dumped == made:
             return {**before, "overruled": told}
-        carried = {"from": self.manifest.tag, "answers": len(self.rows)}
-        return {"carried": carried, "overruled": told}
+        uncounted = uncounted_reviews(before, self.manifest.tag, len(self.rows))
+        return {**uncounted, "overruled": told}
 
     def _overruled(self) -> dict[str, Any]:
         reviews: dict[str, Any] = dict((self.manifest and self.manifest.reviews) or {})

@@ -23,6 +23,7 @@ __all__ = [
     "relabelled",
     "reviewed_rows",
     "side_digest",
+    "uncounted_reviews",
     "without_labels",
 ]
 
@@ -162,3 +163,17 @@ def without_labels(reviews: Mapping[str, Any] | None, gone: Iterable[str]) -> di
     names = set(gone)
     labels = {name: each for name, each in entry["labels"].items() if name not in names}
     return {**reviews, "overruled": entry | overruled(labels)}
+
+
+def uncounted_reviews(reviews: Mapping[str, Any], tag: str, answers: int) -> dict[str, Any]:
+    """The manifest's `reviews` without figures, for answers that go on with other rows.
+
+    Whose answers do not count, and which labels stand on the others, is still said.
+
+    Args:
+        reviews: of the version before.
+        tag: of that version.
+        answers: how many go on.
+    """
+    kept = {name: reviews[name] for name in ("left_out", "overruled") if name in reviews}
+    return {"carried": {"from": tag, "answers": answers}, **kept}

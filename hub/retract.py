@@ -15,7 +15,7 @@ from charter.hub.beside import publisher, successor, uncounted
 from charter.hub.content import Draft
 from charter.hub.data import data_path
 from charter.hub.manifest import Lineage
-from charter.hub.relabel import without_labels
+from charter.hub.relabel import uncounted_reviews, without_labels
 from charter.hub.retract_what import Found, What, find_rows, named_anew
 from charter.hub.schema import CONFIGS
 from charter.hub.stored import StoredRows
@@ -113,10 +113,14 @@ def _reason(text: str) -> str:
 
 def retraction_draft(version: Version, what: What, found: Found, reason: str) -> Draft:
     """The draft of the version without the rows found."""
-    return successor(version, _rows(version, found, reason), _lineage(version, what, found, reason))
+    rows = _rows(version, found, reason)
+    answers = len(rows["reviews"]) if "reviews" in rows else 0
+    return successor(version, rows, _lineage(version, what, found, reason, answers))
 
 
-def _lineage(version: Version, what: What, found: Found, reason: str) -> dict[str, Any]:
+def _lineage(
+    version: Version, what: What, found: Found, reason: str, answers: int
+) -> dict[str, Any]:
     manifest = version.manifest
     fields = manifest.model_dump(mode="json", include=set(Lineage.model_fields))
     figures = uncounted(manifest.figures)
@@ -129,6 +133,9 @@ def _lineage(version: Version, what: What, found: Found, reason: str) -> dict[st
         "before": manifest.figures.get("retracted"),
     }
     reviews = without_labels(manifest.reviews, found.pairs)
+    if reviews is not None and answers < sum(manifest.counts.get("reviews", {}).values()):
+        # Figures that count answers which went would say on what was asked to be forgotten.
+        reviews = uncounted_reviews(reviews, version.tag, answers)
     # Figures of models are of those that were trained on the rows that go.
     return {**fields, "figures": figures, "reviews": reviews, "evaluations": None}
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import argilla as rg
     import requests
 
-__all__ = ["Server", "connect", "find_server", "sdk_faults", "workspace_of"]
+__all__ = ["Server", "connect", "find_server", "named_first", "sdk_faults", "workspace_of"]
 
 _URL: Final = "ARGILLA_API_URL"
 _KEY: Final = "ARGILLA_API_KEY"
@@ -52,7 +52,8 @@ def find_server(data: Path | None = None) -> Server:
     """The user's own Argilla, or the embedded one.
 
     ARGILLA_API_URL and ARGILLA_API_KEY where both are set; else `credentials.json` of the data
-    folder, if a server answers at its address. A folder that is given goes first.
+    folder, if a server answers at its address. A folder that is given goes first, unless it has
+    no credentials: it may be there for the answers alone.
 
     Args:
         data: the review's data folder; the user's where None.
@@ -61,14 +62,15 @@ def find_server(data: Path | None = None) -> Server:
         InputError: there is none; or only one of the two variables is set.
     """
     url, key = os.environ.get(_URL, "").strip(), os.environ.get(_KEY, "").strip()
-    if data is None and url and key:
+    own = named_first(data)
+    if own and url and key:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise InputError(Fault("", _URL, "it is no address", "write it as https://HOST:PORT"))
         if not (key.isascii() and key.isprintable()):
             what = "the key has characters that no key has"
             raise InputError(Fault("", _KEY, what, "copy it from Argilla's page of your account"))
         return Server(url.rstrip("/"), key)
-    if data is None and bool(url) != bool(key):
+    if own and bool(url) != bool(key):
         there, missing = (_URL, _KEY) if url else (_KEY, _URL)
         what = f"{there} is set and {missing} is not"
         raise InputError(Fault("", missing, what, "set both, or neither for the embedded Argilla"))
@@ -80,6 +82,11 @@ def find_server(data: Path | None = None) -> Server:
         what = f"no Argilla: none answers at {kept.url}, where the embedded one was last"
         raise InputError(Fault(str(folder / CREDENTIALS), "", what, _START))
     return Server(kept.url, kept.api_key)
+
+
+def named_first(data: Path | None) -> bool:
+    """Whether a server that the environment names goes before the one of the data folder."""
+    return data is None or read_credentials(data_folder(data)) is None
 
 
 def connect(server: Server) -> rg.Argilla:

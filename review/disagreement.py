@@ -37,7 +37,8 @@ def disagreements(
 
     Args:
         rows: what people said of each.
-        version: whose texts are shown, each cut to a few hundred characters.
+        version: whose texts are shown, each cut to a few hundred characters; `chosen` is what the
+            AI chose, also where people have turned the label since.
         most: how many of each config.
 
     Returns:
@@ -86,9 +87,16 @@ def _texts(version: Version, kind: Kind, ids: Sequence[str]) -> dict[str, dict[s
     rows = version.rows(kind).filter(pl.col("id").is_in(list(ids)))
     columns = [name for name in _TEXTS[kind] if name in rows.columns]
     return {
-        row["id"]: {name: shortened(_text(row[name])) for name in columns}
+        row["id"]: {name: shortened(_text(_as_judged(row)[name])) for name in columns}
         for row in rows.to_dicts()
     }
+
+
+def _as_judged(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row as the AI labelled it, which people's verdicts are about; they may have turned it."""
+    if row.get("label_source") != "human":
+        return row
+    return {**row, "chosen": row["rejected"], "rejected": row["chosen"]}
 
 
 def _text(value: str | Sequence[Mapping[str, str]]) -> str:

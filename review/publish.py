@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from charter.errors import Failure, Fault, InputError
 from charter.review.overrule import Outcome, Rule, Ruling, rulings
+from charter.review.received import answer_id
 from charter.review.sample import category_of
 from charter.review.spot_check import SpotCheck
 from charter.review.store import spot_check_of
@@ -118,17 +119,40 @@ def merged(
     An answer that was published before, perhaps from another machine, stays unless it is here
     again, changed, or known to be taken back. Reviewers have other names on a machine with
     another key: what is the same but for the name and the id is one answer, under the name that
-    it has here. What was said of rows that were retracted went with them and stays out.
+    it has here, and tells who is who, for the answers that were changed since. What was said of
+    rows that were retracted went with them and stays out.
     """
     retracted = _retracted(version)
     mine = {each.id: each for each in collected if not retracted(each)}
     taken = {*gone}
-    here = {_but_names(each) for each in mine.values()}
-    for row in version.rows("reviews").to_dicts():
-        each = spot_check_of(row)
+    here = {_but_names(each): each.reviewer for each in mine.values()}
+    there = [spot_check_of(row) for row in version.rows("reviews").to_dicts()]
+    names = _names_here(there, here)
+    for each in (_under(names, each) for each in there):
         if each.id not in taken and each.id not in mine and _but_names(each) not in here:
             mine[each.id] = each
     return sorted(mine.values(), key=lambda each: (each.row_id, each.reviewer, each.id))
+
+
+def _names_here(there: Iterable[SpotCheck], here: Mapping[tuple[Any, ...], str]) -> dict[str, str]:
+    """Reviewers of a version -> their names on this machine, where that has other ones.
+
+    By most of the answers that are on both sides: two people may say the same in one second.
+    """
+    met: dict[str, Counter[str]] = {}
+    for each in there:
+        if (name := here.get(_but_names(each))) is not None:
+            met.setdefault(each.reviewer, Counter())[name] += 1
+    return {who: counts.most_common(1)[0][0] for who, counts in met.items()}
+
+
+def _under(names: Mapping[str, str], answer: SpotCheck) -> SpotCheck:
+    """An answer under its reviewer's name on this machine, with the id that it would have here."""
+    name = names.get(answer.reviewer, answer.reviewer)
+    if name == answer.reviewer:
+        return answer
+    named = answer_id(answer.kind, answer.row_id, answer.texts, answer.saw_ai, name)
+    return replace(answer, reviewer=name, id=named)
 
 
 def _retracted(version: Version) -> Callable[[SpotCheck], bool]:

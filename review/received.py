@@ -21,7 +21,7 @@ from charter.review.fields import (
 from charter.review.spot_check import Human, Kind, Share, SpotCheck, Sure
 from charter.rows import digest
 
-__all__ = ["Refused", "RefusedError", "read_response", "read_time"]
+__all__ = ["Refused", "RefusedError", "answer_id", "read_response", "read_time"]
 
 _YES_NO: Final = {"yes": True, "no": False}
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -50,6 +50,11 @@ class RefusedError(Exception):
     def __init__(self, why: Refused) -> None:
         super().__init__(why.value)
         self.why = why
+
+
+def answer_id(kind: Kind, row_id: str, texts: str, saw_ai: bool, reviewer: str) -> str:
+    """The id of a reviewer's answer; the same however often it is changed."""
+    return digest("spot-check", kind, row_id, texts, saw_ai, reviewer)[:32]
 
 
 def read_response(
@@ -84,7 +89,7 @@ def read_response(
     if comment is not None and not isinstance(comment, str):
         raise RefusedError(Refused.UNKNOWN_ANSWER)
     return SpotCheck(
-        id=digest("spot-check", kind, about["row_id"], about["texts"], shown, reviewer)[:32],
+        id=answer_id(kind, about["row_id"], about["texts"], shown, reviewer),
         kind=kind,
         row_id=about["row_id"],
         prompt_id=about["prompt_id"],

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from answered import answer
+from answered import answer, name_of
 from drafts import draft
 
 from charter.errors import Failure
@@ -152,6 +152,39 @@ def test_what_is_said_of_retracted_rows_goes_with_them(tmp_path: Path) -> None:
     assert (overruled["turned"], overruled["removed"]) == (1, 0)
     failed = [each.check for each in verify_version(new).checks if not each.passed]
     assert failed == ["constitution"]  # the draft's fingerprint is made up
+
+
+def test_figures_that_count_answers_on_retracted_rows_go_with_them(tmp_path: Path) -> None:
+    recipe = f"{draft().recipe_yaml}review: {{min_gold_accuracy: 0.9}}\n"
+    version = open_version(publish_local(draft(recipe_yaml=recipe), tmp_path).path)
+    checks = [
+        answer(version, "p6#a~b", "ann", "CHOSEN"),
+        answer(version, "p5#a~b", "ann", "REJECTED"),
+        answer(version, "p4#a~b", "ben", "CHOSEN"),
+        answer(version, "p7#a~b", "ben", "CHOSEN", gold=Human.REJECTED),
+    ]
+    reviewed = open_version(publish_reviews(version, checks, store=tmp_path).path)
+    assert reviewed.manifest.reviews is not None and reviewed.manifest.reviews["n"] == 2
+
+    def without(version: Any, prompt: str) -> Any:
+        done = retract(version, What(prompts=(prompt,)), "taken back", store=tmp_path)
+        assert done.path is not None
+        return open_version(done.path)
+
+    # Nobody spoke of p3: the figures stand.
+    spared = without(reviewed, "p3")
+    assert spared.manifest.reviews == reviewed.manifest.reviews
+    new = without(spared, "p6")
+    assert new.manifest.reviews == {
+        "carried": {"from": spared.tag, "answers": 3},
+        "left_out": [name_of("ben")],
+        "overruled": reviewed.manifest.reviews["overruled"],
+    }
+    assert "agree with" not in (new.path / "README.md").read_text()
+    # They are counted anew from the answers that the version holds.
+    again = open_version(publish_reviews(new, [], store=tmp_path).path)
+    assert again.manifest.reviews is not None
+    assert (again.manifest.reviews["n"], again.manifest.reviews["answers"]) == (1, 1)
 
 
 def test_a_pair_is_known_by_its_texts_whichever_is_the_chosen_one() -> None:

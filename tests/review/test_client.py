@@ -116,6 +116,14 @@ def test_the_embedded_one_by_its_credentials(own_place, answering, monkeypatch):
     assert find_server() == Server("https://argilla.example", "another")
 
 
+def test_a_folder_of_answers_alone_leaves_the_server_to_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("ARGILLA_API_URL", "https://argilla.example")
+    with pytest.raises(InputError, match="ARGILLA_API_URL is set and ARGILLA_API_KEY is not"):
+        find_server(tmp_path)
+    monkeypatch.setenv("ARGILLA_API_KEY", KEY)
+    assert find_server(tmp_path) == Server("https://argilla.example", KEY)
+
+
 @pytest.mark.parametrize(
     ("answers", "error", "what"),
     [

@@ -16,6 +16,7 @@ from charter.hub.retract import What, retract
 from charter.hub.verify import verify_version
 from charter.review.overrule import p_of_votes
 from charter.review.publish import merged, publish_reviews
+from charter.review.received import answer_id
 from charter.review.sample import category_of
 from charter.review.spot_check import Human, Share
 from charter.review.store import spot_check_of
@@ -343,3 +344,27 @@ def test_answers_of_another_machine_stay_once(version, store):
     found = {each.id for each in merged(new, here)}
     assert found == {here[0].id, here[1].id, two.id}
     assert {each.id for each in merged(new, here, [two.id])} == {here[0].id, here[1].id}
+
+
+def test_an_answer_of_another_machine_that_was_changed_since_counts_once(version, store):
+    """Ann has another name there; what she says on one row tells which answers are hers."""
+
+    def named(person, row, verdict, **changes):
+        check = answer(version, row, person, verdict, **changes)
+        made = answer_id("preference", row, check.texts, False, check.reviewer)
+        return replace(check, id=made)
+
+    rows = ("p6#a~b", "p4#a~b", "p5#a~b", "p7#a~b")
+    old = [named("ann there", row, "CHOSEN") for row in rows]
+    bob = named("bob", "p4#a~b", "CHOSEN", submitted="2026-01-02T00:00:00Z")
+    _, new = published(version, [*old, bob], store)
+    later = {"submitted": "2026-02-01T00:00:00Z"}
+    here = [named("ann", rows[0], "CHOSEN"), named("ann", rows[1], "TIE", **later)]
+    back = named("ann", rows[2], "CHOSEN").id
+    found = {(each.row_id, each.reviewer): each.verdict for each in merged(new, here, [back])}
+    assert found == {
+        (rows[0], name_of("ann")): "CHOSEN",
+        (rows[1], name_of("ann")): "TIE",
+        (rows[1], name_of("bob")): "CHOSEN",
+        (rows[3], name_of("ann")): "CHOSEN",
+    }

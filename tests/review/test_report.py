@@ -179,6 +179,16 @@ def test_the_strongest_disagreement_comes_first_with_its_texts(version, answers)
     assert review_report(answers, version, most=0)["disagreements"] == []
 
 
+def test_a_pair_that_people_turned_is_shown_as_the_ai_had_it(version, folder):
+    """The verdict is about the AI's label: REJECTED beside turned sides would say the contrary."""
+    given = answer(version, "p5#a~b", "ann", "REJECTED")
+    turned = open_version(publish_reviews(version, [given], store=folder / "store").path)
+    assert turned.find("p5#a~b").row["label_source"] == "human"
+    (row,) = review_report([given], turned)["disagreements"]
+    assert row == review_report([given], version)["disagreements"][0]
+    assert row["texts"]["chosen"] == "revised 5"
+
+
 def test_a_seed_gives_the_same_report(version, answers):
     assert review_report(answers, version, 3) == review_report(answers[::-1], version, 3)
 

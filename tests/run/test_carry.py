@@ -46,6 +46,8 @@ def test_answers_and_labels_of_people_are_carried(serve, good_script, recipe_fil
     reviews = new.manifest.reviews
     assert "agreement" not in reviews
     assert reviews["carried"] == {"from": done.tag, "answers": 3}
+    # Who failed the gold rows still fails them: `charter score` goes by it.
+    assert reviews["left_out"] == reviewed.manifest.reviews["left_out"]
     assert set(reviews["overruled"]["labels"]) == {turned, removed}
     counted = publish_reviews(new, checks, store=store)
     assert counted.figures["n"] >= 2

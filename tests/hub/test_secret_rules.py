@@ -169,7 +169,7 @@ def test_long_texts_that_nearly_match_are_read_to_their_end() -> None:
     assert find_secrets(text, ALL) == []
 
 
-@pytest.mark.parametrize("piece", ["pwd:", "password=-", "x@y.zz:", "eyJ-", "curl-"])
+@pytest.mark.parametrize("piece", ["pwd:", "password=-", "x@y.zz:", "eyJ-"])
 def test_many_beginnings_cost_no_more_than_as_many_words(piece: str) -> None:
     def seconds(of: str) -> float:
         text = of * (120_000 // len(of))

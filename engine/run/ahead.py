@@ -69,11 +69,8 @@ class _Asked:
     def __iter__(self) -> Iterator[tuple[list[str], pl.Series]]:
         every = (prompt for prompt in self._prompts if not self._is_gone(prompt))
         while some_of := list(islice(every, _TOGETHER)):
-            texts = [(p.id, message["content"]) for p in some_of for message in p.messages]
-            yield (
-                [name for name, _ in texts],
-                pl.Series([text for _, text in texts], dtype=pl.String),
-            )
+            texts = [(p.id, text) for p in some_of for text in _texts(p)]
+            yield [name for name, _ in texts], pl.Series([t for _, t in texts], dtype=pl.String)
 
     def _is_gone(self, prompt: Prompt) -> bool:
         names = {"id": "", "prompt_id": prompt.id, "source": prompt.source}

@@ -87,6 +87,13 @@ def test_a_prompt_that_is_not_to_be_there_is_told_before_a_call(
     assert server.requests == [] and not (tmp_path / "out").exists()
 
 
+def test_an_address_in_a_source_is_told_before_a_call(recipe, server, tmp_path):
+    loaded = recipe(secrets={"keys": "mask", "personal": "fail"})
+    with pytest.raises(InputError, match=r"in prompt plain \(EMAIL\)"):
+        run_recipe(loaded, tmp_path / "out")
+    assert server.requests == []
+
+
 def test_a_key_in_a_principle_is_told_before_a_call(recipe, server, tmp_path):
     shipped = find_constitution("concise").read_text("utf-8")
     own = tmp_path / "own.yaml"
